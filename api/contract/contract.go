@@ -1,0 +1,68 @@
+// Package contract is what the operator and a service agree on: ports, paths, headers, environment variables, file
+// names, and the report that mirubato-migrate hands back. An image that keeps to it can be run by the operator,
+// whatever language it is written in; docs/service-contract.md is its prose.
+//
+// It owns names and shapes, no behaviour, and imports nothing of Kubernetes, so that a service may import it.
+package contract
+
+// Ports on which a service listens.
+const (
+	// APIPort serves the API, and the three probes as well, for whoever cannot reach OperationsPort.
+	APIPort = 8080
+	// OperationsPort serves the probes and the metrics. It is never exposed outside the cluster.
+	OperationsPort = 9090
+)
+
+// Paths that answer on OperationsPort; all but MetricsPath answer on APIPort too.
+const (
+	// LivezPath answers 200 while the process can serve; it touches no dependency.
+	LivezPath = "/livez"
+	// ReadyzPath answers 200 when requests may be sent here: the database answers and its schema is at least the
+	// lowest that this release can run on. It is never an equality, so that old pods survive a newer schema.
+	ReadyzPath = "/readyz"
+	// HealthPath answers with a JSON report on every dependency.
+	HealthPath = "/health"
+	// MetricsPath answers in the Prometheus text format.
+	MetricsPath = "/metrics"
+)
+
+// ReleaseHeader carries, on every response of the API, the value of EnvRelease, so that a smoke test knows whom it asked.
+const ReleaseHeader = "X-Release"
+
+// Environment variables that the operator sets in every container of a service. Secrets come as files, never as
+// values, so that they appear in no process listing and can be rotated in place.
+const (
+	// EnvEnvironment is the name of the environment, such as "production".
+	EnvEnvironment = "ENVIRONMENT"
+	// EnvRelease names the release that the pod belongs to.
+	EnvRelease = "RELEASE"
+	// EnvDatabaseURLFile is the path of a file holding the PostgreSQL connection URL.
+	EnvDatabaseURLFile = "DATABASE_URL_FILE"
+	// EnvJWTSecretFile is the path of a file holding the secret that signs and verifies tokens.
+	EnvJWTSecretFile = "JWT_SECRET_FILE"
+	// EnvJWTPreviousSecretFile is the path of a file holding the secret that was used before; it only verifies. Set
+	// during a rotation.
+	EnvJWTPreviousSecretFile = "JWT_PREVIOUS_SECRET_FILE"
+	// EnvJWTIssuer is the required iss claim; empty means that none is required.
+	EnvJWTIssuer = "JWT_ISSUER"
+	// EnvJWTAudience is the required aud claim; empty means that none is required.
+	EnvJWTAudience = "JWT_AUDIENCE"
+	// EnvMigrationsDir is the directory into which the export command writes the migration files.
+	EnvMigrationsDir = "MIGRATIONS_DIR"
+)
+
+// Files that the operator mounts. DatabaseDir and AuthDir are whole directories, not single files, because the
+// kubelet refreshes only those when a Secret changes.
+const (
+	DatabaseDir        = "/var/run/mirubato/database"
+	DatabaseURLFile    = DatabaseDir + "/url"
+	AuthDir            = "/var/run/mirubato/auth"
+	AuthSecretFile     = AuthDir + "/secret"
+	AuthPreviousFile   = AuthDir + "/previous"
+	MigrationsDir      = "/migrations"
+	TerminationMessage = "/dev/termination-log"
+)
+
+// ExportArgs are the arguments with which the operator starts a service image whose Microservice names no export
+// command: it shall write its migration files into MigrationsDir and exit with 0.
+func ExportArgs() []string { return []string{"migrations", "export", MigrationsDir} }
