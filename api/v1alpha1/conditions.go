@@ -1,0 +1,49 @@
+package v1alpha1
+
+// Types of conditions. Reconciling and Stalled follow kstatus: True is the exception.
+const (
+	// ConditionReady is True when every environment has verified the release that the spec asks for. It is False while
+	// one has not, Unknown until the operator has looked.
+	ConditionReady = "Ready"
+	// ConditionReconciling is True while the operator is working towards Ready or waits for something that may still come.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is True when nothing will move until a person acts.
+	ConditionStalled = "Stalled"
+)
+
+// Reasons of conditions. A Ready or Stalled condition that waits for something has the WaitType as its reason.
+const (
+	// ReasonVerified: every environment has verified the release.
+	ReasonVerified = "Verified"
+	// ReasonProgressing: the operator is at work.
+	ReasonProgressing = "Progressing"
+	// ReasonNameTooLong: the namespace and the name together are too long for a label.
+	ReasonNameTooLong = "NameTooLong"
+	// ReasonDeleting: the object is being deleted and its children are being removed.
+	ReasonDeleting = "Deleting"
+)
+
+// Labels and annotations that the operator sets on what it makes, or reads from what others made.
+const (
+	// LabelMicroservice names the Microservice that an object belongs to.
+	LabelMicroservice = "platform.mirubato.com/microservice"
+	// LabelMicroserviceNamespace names the namespace of that Microservice.
+	LabelMicroserviceNamespace = "platform.mirubato.com/microservice-namespace"
+	// LabelEnvironment names the environment that an object belongs to.
+	LabelEnvironment = "platform.mirubato.com/environment"
+	// LabelContent tells pods of one content from those of another: it is a hash of everything that they run with.
+	LabelContent = "platform.mirubato.com/content"
+	// LabelMigration is a hash of what a migration Job runs.
+	LabelMigration = "platform.mirubato.com/migration"
+	// AnnotationApplied is a hash of what the operator last wrote, so that a field that it no longer sets is noticed.
+	AnnotationApplied = "platform.mirubato.com/applied"
+	// AnnotationRelease names the release that an object was made for.
+	AnnotationRelease = "platform.mirubato.com/release"
+	// ConsentPrefix and the Microservice's namespace and name, joined by a dot, are the label with which a namespace
+	// consents to be an environment; its value is ConsentValue.
+	ConsentPrefix = "consent.platform.mirubato.com/"
+	// ConsentValue is the value of a label of consent.
+	ConsentValue = "true"
+	// Finalizer keeps a Microservice until what lies in other namespaces is removed.
+	Finalizer = "platform.mirubato.com/children"
+)

@@ -1,0 +1,245 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Microservice is a REST microservice and its way from the first environment to the last.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=msvc,categories=all
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Summary",type=string,JSONPath=`.status.summary`
+// +kubebuilder:printcolumn:name="Waiting for",type=string,JSONPath=`.status.environments[*].waitingFor.type`,priority=1
+// +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.spec.image`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 40",message="metadata.name must be at most 40 characters of a-z, 0-9 and '-', starting with a letter: the names of its Deployments, Services and Jobs are made from it"
+type Microservice struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what the user wants. The operator never writes it.
+	// +required
+	Spec MicroserviceSpec `json:"spec"`
+
+	// status is what the operator last observed.
+	// +optional
+	// +kubebuilder:default={observedGeneration:-1}
+	Status MicroserviceStatus `json:"status,omitempty"`
+}
+
+// MicroserviceList is a list of Microservices.
+//
+// +kubebuilder:object:root=true
+type MicroserviceList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Microservice `json:"items"`
+}
+
+// MicroserviceSpec says what runs, with which data, and where.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.database) || self.environments.all(e, !has(e.overrides) || !has(e.overrides.database))",message="an environment overrides database, but spec.database is not set; set spec.database first"
+// +kubebuilder:validation:XValidation:rule="has(self.auth) || self.environments.all(e, !has(e.overrides) || !has(e.overrides.auth))",message="an environment overrides auth, but spec.auth is not set; set spec.auth first"
+type MicroserviceSpec struct {
+	// image of the service, with a tag or a digest. It must keep the service contract. Changing it runs the
+	// migrations of the new image and then replaces the pods, one environment after the other.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=500
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9][a-zA-Z0-9._:/-]*(:[a-zA-Z0-9_][a-zA-Z0-9._-]*|@sha256:[a-f0-9]{64})$')",message="spec.image must end in a tag or a digest, such as registry.example.com/scores:1.4.0 or scores@sha256:<64 hex digits>; without one it could change under a running release"
+	Image string `json:"image"`
+
+	// workload is how the pods run. Changing it replaces the pods.
+	// +optional
+	Workload WorkloadSpec `json:"workload,omitempty"`
+
+	// auth is how the service verifies tokens. Changing it replaces the pods. Without it the service gets no
+	// secret to verify tokens with.
+	// +optional
+	Auth *AuthSpec `json:"auth,omitempty"`
+
+	// database is the PostgreSQL database of the service. Without it no migrations are run.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="has(self.secretRef)",message="spec.database.secretRef is required: name the Secret that holds the connection URL in every environment's namespace"
+	Database *DatabaseSpec `json:"database,omitempty"`
+
+	// environments in the order in which a release passes them. The next one is changed only when the one before it
+	// has verified the same release.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:XValidation:rule="self.all(e, self.exists_one(f, f.namespace == e.namespace))",message="spec.environments[].namespace must be different in every environment: two in one namespace would fight over the same Deployment"
+	Environments []EnvironmentSpec `json:"environments"`
+}
+
+// EnvironmentSpec is one station on the way of a release.
+type EnvironmentSpec struct {
+	// name of the environment, given to the pods as ENVIRONMENT.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="an environment's name must be made of a-z, 0-9 and '-', starting with a letter"
+	Name string `json:"name"`
+
+	// namespace in which the environment's objects are made. It must exist and consent: label it
+	// consent.platform.mirubato.com/<namespace>.<name>=true with the namespace and the name of this Microservice.
+	// Changing it moves the environment; what was made in the old namespace is removed.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="an environment's namespace must be the name of a namespace: a-z, 0-9 and '-'"
+	Namespace string `json:"namespace"`
+
+	// overrides are merged, field by field, over the fields of the same name in spec. References to Secrets and lists are
+	// taken whole.
+	// +optional
+	Overrides *EnvironmentOverrides `json:"overrides,omitempty"`
+}
+
+// EnvironmentOverrides are what differs in one environment.
+type EnvironmentOverrides struct {
+	// workload differs from spec.workload. Changing it replaces the pods of this environment.
+	// +optional
+	Workload *WorkloadSpec `json:"workload,omitempty"`
+	// auth differs from spec.auth. Changing it replaces the pods of this environment.
+	// +optional
+	Auth *AuthSpec `json:"auth,omitempty"`
+	// database differs from spec.database. Changing it runs the migrations again and replaces the pods of this environment.
+	// +optional
+	Database *DatabaseSpec `json:"database,omitempty"`
+}
+
+// WorkloadSpec is how the pods of a service run.
+type WorkloadSpec struct {
+	// replicas is the number of pods. Default: 2. Changing it adds or removes pods without replacing the others.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=500
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// resources of each pod. Default: requests of 50m CPU and 64Mi memory, a limit of 256Mi memory. The service is told
+	// nine tenths of its memory limit as GOMEMLIMIT.
+	// +optional
+	Resources *ResourceSpec `json:"resources,omitempty"`
+
+	// env are plain environment variables of the service. Names that the service contract gives a meaning to cannot be
+	// set here. Nothing secret belongs here.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	Env []EnvironmentVariable `json:"env,omitempty"`
+
+	// imagePullSecrets are the names of Secrets, in each environment's namespace, with which the image is pulled.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	ImagePullSecrets []string `json:"imagePullSecrets,omitempty"`
+}
+
+// ResourceSpec is what a pod asks for and what it may use.
+type ResourceSpec struct {
+	// requests are reserved for the pod.
+	// +optional
+	Requests *ResourceAmounts `json:"requests,omitempty"`
+	// limits are what the pod may not exceed: CPU is throttled, memory ends the container.
+	// +optional
+	Limits *ResourceAmounts `json:"limits,omitempty"`
+}
+
+// EnvironmentVariable is a variable whose value anybody may read.
+type EnvironmentVariable struct {
+	// name of the variable.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",message="the name of a variable must be made of letters, digits and '_', not starting with a digit"
+	// +kubebuilder:validation:XValidation:rule="!(self in ['ENVIRONMENT', 'RELEASE', 'DATABASE_URL', 'DATABASE_URL_FILE', 'JWT_SECRET', 'JWT_SECRET_FILE', 'JWT_PREVIOUS_SECRET', 'JWT_PREVIOUS_SECRET_FILE', 'JWT_ISSUER', 'JWT_AUDIENCE', 'GOMEMLIMIT'])",message="this variable is set by the operator: use spec.auth, spec.database or spec.workload.resources instead"
+	Name string `json:"name"`
+	// value of the variable.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Value string `json:"value,omitempty"`
+}
+
+// AuthSpec is how the service verifies tokens.
+type AuthSpec struct {
+	// secretRef names the Secret, in each environment's namespace, that holds the signing secret: at least 32 bytes. Default
+	// of its key: secret.
+	// +optional
+	SecretRef *SecretKeyReference `json:"secretRef,omitempty"`
+	// previousSecretRef names the secret used before. Tokens signed with it are still accepted, none is issued. Set it for
+	// the length of a rotation. Default of its key: secret.
+	// +optional
+	PreviousSecretRef *SecretKeyReference `json:"previousSecretRef,omitempty"`
+	// issuer that a token must carry as iss. Empty accepts any.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Issuer *string `json:"issuer,omitempty"`
+	// audience that a token must carry as aud. Empty accepts any.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Audience *string `json:"audience,omitempty"`
+}
+
+// DatabaseSpec is the PostgreSQL database of a service.
+type DatabaseSpec struct {
+	// secretRef names the Secret, in each environment's namespace, that holds the connection URL of the role that the
+	// service runs as. Default of its key: url.
+	// +optional
+	SecretRef *SecretKeyReference `json:"secretRef,omitempty"`
+	// migrationSecretRef names the Secret that holds the connection URL of the role that changes the schema.
+	// Default: secretRef. Default of its key: url.
+	// +optional
+	MigrationSecretRef *SecretKeyReference `json:"migrationSecretRef,omitempty"`
+	// migrations is how the schema is brought to what the image needs, before its pods start.
+	// +optional
+	Migrations *MigrationSpec `json:"migrations,omitempty"`
+}
+
+// MigrationSpec is how migrations are taken from the image and run.
+type MigrationSpec struct {
+	// exportCommand is run in the service's image and must write the migration files into the directory named by
+	// $(MIGRATIONS_DIR), such as ["cp", "-r", "/app/migrations/.", "$(MIGRATIONS_DIR)"]. Default: the image's entrypoint with
+	// the arguments migrations, export and the directory.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=1024
+	ExportCommand []string `json:"exportCommand,omitempty"`
+	// advisoryLockWait is how long a run waits for another one on the same database to finish, from 1s to 1h. Default: 30s.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="advisoryLockWait must be between 1s and 1h"
+	AdvisoryLockWait *metav1.Duration `json:"advisoryLockWait,omitempty"`
+	// statementLockTimeout is how long a statement waits for a table before it gives way to the traffic behind it and is tried
+	// again, from 50ms to 1m. Default: 2s. Longer waits hold up every query that comes after.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('50ms') && duration(self) <= duration('1m')",message="statementLockTimeout must be between 50ms and 1m: every query that comes later waits as long"
+	StatementLockTimeout *metav1.Duration `json:"statementLockTimeout,omitempty"`
+	// retries is how often a migration that did not get its locks is tried again within one run. Default: 10.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Retries *int32 `json:"retries,omitempty"`
+}
+
+// SecretKeyReference names one key of a Secret in an environment's namespace. The Secret is mounted, never copied.
+type SecretKeyReference struct {
+	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// key within the Secret. The default depends on the field that holds this reference.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key,omitempty"`
+}
