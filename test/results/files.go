@@ -50,19 +50,19 @@ func isRoot(goMod string) bool {
 
 // Record writes a figure that a test or benchmark has measured into Dir and logs it. It ends the test when the figure
 // cannot be written; whether a missed bound fails the test is the test's decision, see Figure.Missed.
-func Record(t testing.TB, f Figure) {
-	t.Helper()
+func Record(tb testing.TB, f Figure) {
+	tb.Helper()
 	dir, err := Dir()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := Write(dir, f); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Logf("measured %s: %v %s (bound: %q)", f.Name, f.Value, f.Unit, string(f.Bound))
+	tb.Logf("measured %s: %v %s (bound: %q)", f.Name, f.Value, f.Unit, string(f.Bound))
 }
 
-// Write records a figure in dir, which it creates when it is missing. It is atomic: whoever reads the directory sees
+// Write records a figure in dir, which it creates when it is missing; only its user may read it. It is atomic: whoever reads the directory sees
 // the old figure or the new one. Different figures may be written at the same time, also by several processes. It
 // refuses a figure without name, command, finite value or readable bound, and one whose name differs from another's
 // only in case or punctuation, because both would need the same file.
@@ -84,7 +84,7 @@ func Write(dir string, f Figure) error {
 
 // replaceFile writes beside the target and renames, so that a killed test leaves no half figure.
 func replaceFile(path string, content []byte) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return fmt.Errorf("creating the directory for results: %w", err)
 	}
 	// The name has no .json at its end: Read must not take up a file that is being written.
@@ -98,7 +98,7 @@ func replaceFile(path string, content []byte) (err error) {
 		}
 	}()
 	_, err = file.Write(content)
-	if err = errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
+	if err = errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("writing a result: %w", err)
 	}
 	if err := os.Rename(file.Name(), path); err != nil {
