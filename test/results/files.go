@@ -62,10 +62,10 @@ func Record(tb testing.TB, f Figure) {
 	tb.Logf("measured %s: %v %s (bound: %q)", f.Name, f.Value, f.Unit, string(f.Bound))
 }
 
-// Write records a figure in dir, which it creates when it is missing; only its user may read it. It is atomic: whoever reads the directory sees
-// the old figure or the new one. Different figures may be written at the same time, also by several processes. It
-// refuses a figure without name, command, finite value or readable bound, and one whose name differs from another's
-// only in case or punctuation, because both would need the same file.
+// Write records a figure in dir, which it creates when it is missing; only its user may read it. It is atomic: whoever
+// reads the directory sees the old figure or the new one. Different figures may be written at the same time, also by
+// several processes. It refuses a figure without name, command, finite value or readable bound, and one whose name
+// differs from another's only in case or punctuation, because both would need the same file.
 func Write(dir string, f Figure) error {
 	if err := f.validate(); err != nil {
 		return err

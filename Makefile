@@ -1,0 +1,144 @@
+# Mirubato is built, tested and run by the targets below; `make help` lists them.
+#
+# Everything a target makes lies under .local/, is made once, and is made again only when it has to be. Targets print
+# what a person needs to know and nothing else.
+
+VERSION  := 0.1.0
+PROVIDER ?= auto
+
+LOCAL := $(CURDIR)/.local
+BIN   := $(LOCAL)/bin
+
+# Modules in which people write code; the others pin programs that are built from elsewhere.
+MODULES := . hack
+PINNED  := $(patsubst %/go.mod,%,$(wildcard hack/*/*/go.mod))
+
+# What the tests need from Debian: a PostgreSQL server and etcd, both started privately and only for the tests.
+TEST_PACKAGES := postgresql etcd-server
+
+export KUBEBUILDER_ASSETS      := $(BIN)
+export GOLANGCI_LINT_CACHE     := $(LOCAL)/cache/golangci-lint
+export VERSION
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory --no-builtin-rules
+.DELETE_ON_ERROR:
+# The recipes keep every core busy by themselves; side by side they would only fight over the cluster and the tree.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+##@ Use it
+
+.PHONY: run
+run: $(BIN)/localcluster $(BIN)/run ## A real Kubernetes, the operator, and the sample service in three environments
+	@exec $(BIN)/run
+
+.PHONY: down
+down: cluster-down ## Stop what `make run` started
+
+.PHONY: dev
+dev: $(BIN)/dev ## The service alone, in seconds, for client developers [PORT=8080 OPS_PORT=9090 PODS=1]
+	@exec $(BIN)/dev
+
+##@ Check it
+
+.PHONY: test
+test: test-binaries ## Unit tests, tests on a real PostgreSQL, tests on a real API server
+	@hack/tools/go-test $(MODULES)
+
+.PHONY: e2e
+e2e: cluster-up images ## Scenarios on the real cluster; their figures go to `make results`
+	@$(BIN)/localcluster load $(LOCAL)/images/*.tar
+	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -timeout 30m -v ./test/e2e/...
+
+.PHONY: bench
+bench: test-binaries $(BIN)/results ## Benchmarks; their figures go to `make results`
+	@go test -run '^$$' -bench . -benchmem ./... | $(BIN)/results bench
+
+.PHONY: results
+results: $(BIN)/results ## Every measured figure, its bound, and the command that measures it
+	@$(BIN)/results table
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint ## Hold the code to .golangci.yml
+	@status=0; for module in $(MODULES); do \
+		(cd $$module && $(BIN)/golangci-lint run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...) || status=1; \
+	done; exit $$status
+
+.PHONY: verify
+verify: ## Regenerate everything; fail if that changes a file, or if a module or a file is not in order
+	@hack/tools/verify
+
+##@ Change it
+
+.PHONY: generate
+generate: $(BIN)/controller-gen ## Deep copies, CRDs and the operator's role, from the types and markers
+	@$(BIN)/controller-gen object paths=./api/...
+	@$(BIN)/controller-gen crd paths=./api/... output:crd:dir=$(LOCAL)/generate/crd
+	@$(BIN)/controller-gen rbac:roleName=mirubato-operator paths=./controllers/... output:rbac:dir=$(LOCAL)/generate/rbac
+	@hack/tools/replace-files $(LOCAL)/generate/crd config/crd/bases
+	@hack/tools/replace-files $(LOCAL)/generate/rbac config/rbac role.yaml
+
+.PHONY: format
+format: $(BIN)/golangci-lint ## Format the code as `make lint` wants it
+	@for module in $(MODULES); do \
+		(cd $$module && $(BIN)/golangci-lint fmt --config $(CURDIR)/.golangci.yml ./...); \
+	done
+
+.PHONY: images
+images: $(BIN)/images ## The container images, as OCI archives in .local/images; no container engine needed
+	@cd hack && $(BIN)/images build --out $(LOCAL)/images --version $(VERSION) operator scores migrate
+
+##@ The local cluster
+
+.PHONY: cluster-up
+cluster-up: $(BIN)/localcluster ## Start it, or do nothing if it runs [PROVIDER=auto|native|kind]
+	@$(BIN)/localcluster up --provider $(PROVIDER)
+
+.PHONY: cluster-down
+cluster-down: $(BIN)/localcluster ## Stop it and remove what it made on this machine
+	@$(BIN)/localcluster down
+
+.PHONY: cluster-status
+cluster-status: $(BIN)/localcluster ## Say what runs
+	@$(BIN)/localcluster status
+
+##@ Rest
+
+.PHONY: tools
+tools: $(BIN)/controller-gen $(BIN)/golangci-lint $(BIN)/localcluster ## Build the tools that the other targets use
+
+.PHONY: clean
+clean: cluster-down ## Stop everything and remove .local, the Kubernetes that was built included
+	@rm -rf $(LOCAL)
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
+
+# Programs of ours: go knows better than make whether they are up to date, and is quick to say so.
+$(BIN)/localcluster $(BIN)/images $(BIN)/dev $(BIN)/run $(BIN)/results: $(BIN)/%: FORCE
+	@go build -C hack -o $@ ./$*
+
+# Pinned tools: built once, and again when their pin moves.
+$(BIN)/controller-gen: hack/tools/controller-gen/go.mod
+	@echo "Building controller-gen (about a minute, once)"
+	@go build -C hack/tools/controller-gen -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+	@touch $@
+
+$(BIN)/golangci-lint: hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/main.go
+	@echo "Building golangci-lint (a minute or two, once)"
+	@go build -C hack/tools/golangci-lint -o $@ .
+	@touch $@
+
+# What tests run against: a PostgreSQL server, etcd, and the API server of the local cluster's build.
+.PHONY: test-binaries
+test-binaries: $(BIN)/localcluster
+	@hack/tools/debian-packages $(TEST_PACKAGES)
+	@$(BIN)/localcluster binaries
+
+.PHONY: FORCE
+FORCE:
