@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// Config is everything that the operator can be told. Each flag falls back to the environment variable named with it.
+type Config struct {
+	// MigrateImage holds mirubato-migrate (MIGRATE_IMAGE). Required.
+	MigrateImage string
+	// MetricsAddress serves the operator's own metrics (METRICS_ADDRESS); "0" serves none.
+	MetricsAddress string
+	// ProbeAddress serves /livez and /readyz (PROBE_ADDRESS).
+	ProbeAddress string
+	// LeaderElection lets only one of several replicas work (LEADER_ELECTION).
+	LeaderElection bool
+	// Concurrency is how many Microservices are reconciled at a time, from 1 to 64 (CONCURRENCY).
+	Concurrency int
+	// LogLevel is debug, info, warn or error (LOG_LEVEL).
+	LogLevel string
+	// Patience is how long queued work may go without any being finished before the liveness probe fails (PATIENCE). It
+	// must be longer than the slowest call to the API server.
+	Patience time.Duration
+}
+
+// Bind declares the flags, with defaults from the environment. A variable that cannot be read is reported by Validate.
+func (c *Config) Bind(flags *pflag.FlagSet, getenv func(string) string) {
+	text := func(variable, fallback string) string {
+		if value := getenv(variable); value != "" {
+			return value
+		}
+		return fallback
+	}
+	flags.StringVar(&c.MigrateImage, "migrate-image", text("MIGRATE_IMAGE", ""), "image that holds mirubato-migrate (MIGRATE_IMAGE)")
+	flags.StringVar(&c.MetricsAddress, "metrics-address", text("METRICS_ADDRESS", ":8080"), "address that serves the metrics, 0 for none (METRICS_ADDRESS)")
+	flags.StringVar(&c.ProbeAddress, "probe-address", text("PROBE_ADDRESS", ":8081"), "address that serves /livez and /readyz (PROBE_ADDRESS)")
+	flags.StringVar(&c.LogLevel, "log-level", text("LOG_LEVEL", "info"), "debug, info, warn or error (LOG_LEVEL)")
+	elect, err := strconv.ParseBool(text("LEADER_ELECTION", "true"))
+	flags.BoolVar(&c.LeaderElection, "leader-election", elect || err != nil, "let only one of several replicas work (LEADER_ELECTION)")
+	concurrency, err := strconv.Atoi(text("CONCURRENCY", "4"))
+	if err != nil {
+		concurrency = 0 // out of range, so Validate names it
+	}
+	flags.IntVar(&c.Concurrency, "concurrency", concurrency, "how many Microservices are worked on at a time, 1 to 64 (CONCURRENCY)")
+	patience, err := time.ParseDuration(text("PATIENCE", "2m"))
+	if err != nil {
+		patience = 0
+	}
+	flags.DurationVar(&c.Patience, "patience", patience, "how long queued work may rest before the liveness probe fails, at least 10s (PATIENCE)")
+}
+
+// Validate names every setting that cannot be used, and the fix.
+func (c *Config) Validate() error {
+	const maxConcurrency, minPatience = 64, 10 * time.Second
+	var errs []error
+	if c.MigrateImage == "" {
+		errs = append(errs, errors.New("--migrate-image (MIGRATE_IMAGE) is required: name the image that holds mirubato-migrate"))
+	}
+	if c.Concurrency < 1 || c.Concurrency > maxConcurrency {
+		errs = append(errs, fmt.Errorf("--concurrency (CONCURRENCY) must be a number from 1 to %d", maxConcurrency))
+	}
+	if c.Patience < minPatience {
+		errs = append(errs, fmt.Errorf("--patience (PATIENCE) must be a duration of at least %s", minPatience))
+	}
+	if _, err := c.level(); err != nil {
+		errs = append(errs, errors.New("--log-level (LOG_LEVEL) must be debug, info, warn or error"))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) level() (slog.Level, error) {
+	var level slog.Level
+	return level, level.UnmarshalText([]byte(c.LogLevel))
+}

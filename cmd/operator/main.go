@@ -1,0 +1,49 @@
+// Command operator runs the controllers of Mirubato. It owns their wiring: flags, caches, leader election and health.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	if err := command().ExecuteContext(ctrl.SetupSignalHandler()); err != nil {
+		fmt.Fprintln(os.Stderr, "operator:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	var config Config
+	cmd := &cobra.Command{
+		Use:           "operator",
+		Short:         "Carry Microservices through their environments",
+		Version:       version,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := config.Validate(); err != nil {
+				return err
+			}
+			return serve(cmd.Context(), config)
+		},
+	}
+	config.Bind(cmd.Flags(), os.Getenv)
+	return cmd
+}
+
+func serve(ctx context.Context, config Config) error {
+	restConfig, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the API server: %w", err)
+	}
+	return run(ctx, restConfig, config)
+}

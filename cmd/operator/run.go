@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/microservice"
+	"github.com/mirubato/mirubato/controllers/ownership"
+	"github.com/mirubato/mirubato/controllers/watchdog"
+)
+
+// leaderElectionID names the Lease, in the operator's own namespace.
+const leaderElectionID = "mirubato-operator"
+
+// run builds the operator in the order of its dependencies and serves until ctx ends.
+func run(ctx context.Context, restConfig *rest.Config, config Config) error {
+	var logger logr.Logger
+	{
+		level, err := config.level()
+		if err != nil {
+			return err
+		}
+		logger = logr.FromSlogHandler(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: level}))
+		ctrl.SetLogger(logger)
+	}
+	var mgr ctrl.Manager
+	{
+		// The API server's own fairness decides; a limit here would only hide a queue.
+		restConfig.QPS = -1
+		var err error
+		if mgr, err = ctrl.NewManager(restConfig, managerOptions(config, logger)); err != nil {
+			return fmt.Errorf("building the manager: %w", err)
+		}
+		if err := microservice.RegisterIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+			return err
+		}
+	}
+	var watch *watchdog.Watchdog
+	{
+		reconciler := &microservice.Reconciler{
+			Client:       mgr.GetClient(),
+			Live:         mgr.GetAPIReader(),
+			OwnedBy:      microservice.OwnedByIndex,
+			Events:       mgr.GetEventRecorder("mirubato-operator"),
+			MigrateImage: config.MigrateImage,
+			Now:          time.Now,
+		}
+		watch = watchdog.New(reconciler, watchdog.QueueDepth(metrics.Registry, microservice.ControllerName), config.Patience, time.Now)
+		if err := reconciler.SetupWithManager(mgr, watch, controller.Options{MaxConcurrentReconciles: config.Concurrency}); err != nil {
+			return fmt.Errorf("building the controller: %w", err)
+		}
+	}
+	if err := mgr.AddHealthzCheck("queue", watch.Check); err != nil {
+		return fmt.Errorf("adding the liveness check: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("process", healthz.Ping); err != nil {
+		return fmt.Errorf("adding the readiness check: %w", err)
+	}
+	logger.Info("starting", "version", version, "migrateImage", config.MigrateImage)
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("running the controllers: %w", err)
+	}
+	return nil
+}
+
+func managerOptions(config Config, logger logr.Logger) ctrl.Options {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{ownership.LabelManagedBy: ownership.ManagedBy})}
+	byObject := map[client.Object]cache.ByObject{}
+	for _, child := range microservice.ChildTypes() {
+		byObject[child] = ours
+	}
+	return ctrl.Options{
+		Scheme:                        scheme,
+		Logger:                        logger,
+		Metrics:                       metricsserver.Options{BindAddress: config.MetricsAddress},
+		HealthProbeBindAddress:        config.ProbeAddress,
+		LivenessEndpointName:          "/livez",
+		LeaderElection:                config.LeaderElection,
+		LeaderElectionID:              leaderElectionID,
+		LeaderElectionReleaseOnCancel: true, // the process ends when the manager does, so the successor need not wait
+		Cache: cache.Options{
+			ByObject:         byObject,
+			DefaultTransform: microservice.StripManagedFields,
+			// A type that was forgotten above fails at once instead of filling the memory with the whole cluster's objects.
+			ReaderFailOnMissingInformer: true,
+		},
+	}
+}

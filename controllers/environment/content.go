@@ -1,0 +1,201 @@
+// Package environment decides what one environment of a Microservice shall hold and what to do next to get there.
+//
+// Content merges spec and overrides; Children renders it into objects; Decide compares those with what was observed.
+// Everything here is pure: the caller reads, writes and tells the time.
+package environment
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/manifest"
+)
+
+// Defaults of the fields of v1alpha1.WorkloadSpec and v1alpha1.DatabaseSpec. They are filled in here and not by the API
+// server, because a default in an override would hide the value that it overrides.
+const (
+	defaultReplicas             = 2
+	defaultURLKey               = "url"
+	defaultSecretKey            = "secret"
+	defaultAdvisoryLockWait     = 30 * time.Second
+	defaultStatementLockTimeout = 2 * time.Second
+	defaultRetries              = 10
+)
+
+// Content is what one environment shall run, with overrides merged and defaults filled in.
+type Content struct {
+	Release          string
+	Image            string
+	Replicas         int32
+	Requests, Limits corev1.ResourceList
+	Env              []v1alpha1.EnvironmentVariable
+	ImagePullSecrets []string
+	// Auth is nil for a service without tokens.
+	Auth *Auth
+	// Database is nil for a service without a database.
+	Database *Database
+}
+
+// Auth is how tokens are verified. Secret and Previous may be nil.
+type Auth struct {
+	Secret, Previous *v1alpha1.SecretKeyReference
+	Issuer, Audience string
+}
+
+// Database is where the data is and how its schema changes.
+type Database struct {
+	Secret, MigrationSecret v1alpha1.SecretKeyReference
+	Migrations              v1alpha1.MigrationSpec
+}
+
+// ContentOf merges an environment's overrides over the spec.
+func ContentOf(spec *v1alpha1.MicroserviceSpec, environment *v1alpha1.EnvironmentSpec) Content {
+	overrides := environment.Overrides
+	if overrides == nil {
+		overrides = &v1alpha1.EnvironmentOverrides{}
+	}
+	workload := mergeWorkload(spec.Workload, overrides.Workload)
+	requests, limits := resources(workload.Resources)
+	return Content{
+		Release:          ReleaseName(spec.Image),
+		Image:            spec.Image,
+		Replicas:         or(workload.Replicas, defaultReplicas),
+		Requests:         requests,
+		Limits:           limits,
+		Env:              workload.Env,
+		ImagePullSecrets: workload.ImagePullSecrets,
+		Auth:             mergeAuth(spec.Auth, overrides.Auth),
+		Database:         mergeDatabase(spec.Database, overrides.Database),
+	}
+}
+
+// ReleaseName names what an image reference stands for: its tag, for people, and a hash of the whole reference, so that the
+// same tag of another repository is another release. A digest is its own name.
+func ReleaseName(image string) string {
+	const digits = 12
+	if _, digest, ok := strings.Cut(image, "@sha256:"); ok {
+		return "sha256-" + digest[:min(digits, len(digest))]
+	}
+	tag := image[strings.LastIndexByte(image, ':')+1:]
+	hash, err := manifest.Hash(image)
+	if err != nil {
+		return tag // unreachable: a string always has a JSON form
+	}
+	return tag + "-" + hash
+}
+
+func or[T any](value *T, fallback T) T {
+	if value == nil {
+		return fallback
+	}
+	return *value
+}
+
+func mergeWorkload(base v1alpha1.WorkloadSpec, over *v1alpha1.WorkloadSpec) v1alpha1.WorkloadSpec {
+	if over == nil {
+		return base
+	}
+	out := base
+	out.Replicas = cmp.Or(over.Replicas, base.Replicas)
+	if over.Env != nil {
+		out.Env = over.Env
+	}
+	if over.ImagePullSecrets != nil {
+		out.ImagePullSecrets = over.ImagePullSecrets
+	}
+	if over.Resources != nil {
+		merged := or(base.Resources, v1alpha1.ResourceSpec{})
+		merged.Requests = mergeAmounts(merged.Requests, over.Resources.Requests)
+		merged.Limits = mergeAmounts(merged.Limits, over.Resources.Limits)
+		out.Resources = &merged
+	}
+	return out
+}
+
+func mergeAmounts(base, over *v1alpha1.ResourceAmounts) *v1alpha1.ResourceAmounts {
+	if base == nil || over == nil {
+		return cmp.Or(over, base)
+	}
+	return &v1alpha1.ResourceAmounts{CPU: cmp.Or(over.CPU, base.CPU), Memory: cmp.Or(over.Memory, base.Memory)}
+}
+
+// resources fills in the defaults. A memory limit is never below the request, which the API server would refuse.
+func resources(spec *v1alpha1.ResourceSpec) (requests, limits corev1.ResourceList) {
+	given := or(spec, v1alpha1.ResourceSpec{})
+	wanted, bounds := or(given.Requests, v1alpha1.ResourceAmounts{}), or(given.Limits, v1alpha1.ResourceAmounts{})
+	requests = corev1.ResourceList{
+		corev1.ResourceCPU:    or(wanted.CPU, resource.MustParse("50m")),
+		corev1.ResourceMemory: or(wanted.Memory, resource.MustParse("64Mi")),
+	}
+	limits = corev1.ResourceList{corev1.ResourceMemory: or(bounds.Memory, resource.MustParse("256Mi"))}
+	if bounds.CPU != nil {
+		limits[corev1.ResourceCPU] = *bounds.CPU
+	}
+	for name, limit := range limits {
+		request := requests[name]
+		switch {
+		case request.Cmp(limit) <= 0:
+		case name == corev1.ResourceMemory && bounds.Memory == nil:
+			limits[name] = request
+		default:
+			requests[name] = limit
+		}
+	}
+	return requests, limits
+}
+
+func mergeAuth(base, over *v1alpha1.AuthSpec) *Auth {
+	if base == nil {
+		return nil
+	}
+	over = cmp.Or(over, &v1alpha1.AuthSpec{})
+	return &Auth{
+		Secret:   withKey(cmp.Or(over.SecretRef, base.SecretRef), defaultSecretKey),
+		Previous: withKey(cmp.Or(over.PreviousSecretRef, base.PreviousSecretRef), defaultSecretKey),
+		Issuer:   or(cmp.Or(over.Issuer, base.Issuer), ""),
+		Audience: or(cmp.Or(over.Audience, base.Audience), ""),
+	}
+}
+
+func mergeDatabase(base, over *v1alpha1.DatabaseSpec) *Database {
+	if base == nil {
+		return nil
+	}
+	over = cmp.Or(over, &v1alpha1.DatabaseSpec{})
+	secret := withKey(cmp.Or(over.SecretRef, base.SecretRef), defaultURLKey)
+	migration := withKey(cmp.Or(over.MigrationSecretRef, base.MigrationSecretRef), defaultURLKey)
+	return &Database{
+		Secret:          *secret,
+		MigrationSecret: *cmp.Or(migration, secret),
+		Migrations: mergeMigrations(
+			or(base.Migrations, v1alpha1.MigrationSpec{}),
+			or(over.Migrations, v1alpha1.MigrationSpec{})),
+	}
+}
+
+func mergeMigrations(base, over v1alpha1.MigrationSpec) v1alpha1.MigrationSpec {
+	retries := int32(defaultRetries)
+	out := v1alpha1.MigrationSpec{
+		ExportCommand:        over.ExportCommand,
+		AdvisoryLockWait:     cmp.Or(over.AdvisoryLockWait, base.AdvisoryLockWait, &metav1.Duration{Duration: defaultAdvisoryLockWait}),
+		StatementLockTimeout: cmp.Or(over.StatementLockTimeout, base.StatementLockTimeout, &metav1.Duration{Duration: defaultStatementLockTimeout}),
+		Retries:              cmp.Or(over.Retries, base.Retries, &retries),
+	}
+	if out.ExportCommand == nil {
+		out.ExportCommand = base.ExportCommand
+	}
+	return out
+}
+
+func withKey(reference *v1alpha1.SecretKeyReference, key string) *v1alpha1.SecretKeyReference {
+	if reference == nil {
+		return nil
+	}
+	return &v1alpha1.SecretKeyReference{Name: reference.Name, Key: cmp.Or(reference.Key, key)}
+}

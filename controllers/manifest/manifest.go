@@ -1,0 +1,151 @@
+// Package manifest compares what the operator wants an object to be with what it is, and writes the difference by
+// server-side apply under one field owner.
+//
+// It owns the question "is a write needed" and the write itself. It does not know what the objects are for.
+package manifest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+)
+
+// FieldOwner is the name under which the operator owns fields.
+const FieldOwner = client.FieldOwner("mirubato-operator")
+
+// hashLength is how many hexadecimal digits of a SHA-256 stand for a content: 40 bits, few enough for a name, enough for
+// the handful of contents that one environment ever sees.
+const hashLength = 10
+
+// Hash returns a short, stable name for a value's JSON form. It fails only for values that have none.
+func Hash(value any) (string, error) {
+	encoded, err := json.Marshal(value) // map keys are sorted
+	if err != nil {
+		return "", fmt.Errorf("encoding %T: %w", value, err)
+	}
+	sum := sha256.Sum256(encoded)
+	return hex.EncodeToString(sum[:])[:hashLength], nil
+}
+
+// Manifest is an object as the operator wants it: only the fields that the operator decides.
+type Manifest struct {
+	fields *unstructured.Unstructured
+}
+
+// New makes a manifest of an apply configuration and marks it with a hash of its fields.
+func New(configuration any) (Manifest, error) {
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(configuration)
+	if err != nil {
+		return Manifest{}, fmt.Errorf("converting %T: %w", configuration, err)
+	}
+	hash, err := Hash(fields)
+	if err != nil {
+		return Manifest{}, err
+	}
+	object := &unstructured.Unstructured{Object: fields}
+	annotations := object.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[v1alpha1.AnnotationApplied] = hash
+	object.SetAnnotations(annotations)
+	return Manifest{fields: object}, nil
+}
+
+// Kind of the object.
+func (m Manifest) Kind() string { return m.fields.GetKind() }
+
+// Name of the object.
+func (m Manifest) Name() string { return m.fields.GetName() }
+
+// Namespace of the object.
+func (m Manifest) Namespace() string { return m.fields.GetNamespace() }
+
+// Object returns a copy of the fields, for reading.
+func (m Manifest) Object() *unstructured.Unstructured { return m.fields.DeepCopy() }
+
+// Holds reports whether live already is what the manifest wants, so that no write is needed. live may be nil.
+//
+// Two things make a write necessary: a field that the manifest sets has another value, because somebody edited it or the
+// manifest changed; or the manifest stopped setting a field, which only the hash of the last write can tell. Fields that
+// the manifest does not set belong to defaults or to others and are not looked at.
+func (m Manifest) Holds(live client.Object) (bool, error) {
+	if live == nil || reflect.ValueOf(live).IsNil() {
+		return false, nil
+	}
+	actual, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
+	if err != nil {
+		return false, fmt.Errorf("converting %T: %w", live, err)
+	}
+	wanted, err := plain(m.fields.Object)
+	if err != nil {
+		return false, err
+	}
+	// Objects read by type carry no type of their own.
+	delete(wanted, "apiVersion")
+	delete(wanted, "kind")
+	found, err := plain(actual)
+	if err != nil {
+		return false, err
+	}
+	return contains(found, wanted), nil
+}
+
+// plain brings numbers of all Go types to the one that JSON has, so that they can be compared.
+func plain(fields map[string]any) (map[string]any, error) {
+	encoded, err := json.Marshal(fields)
+	if err != nil {
+		return nil, fmt.Errorf("encoding fields: %w", err)
+	}
+	var out map[string]any
+	if err := json.Unmarshal(encoded, &out); err != nil {
+		return nil, fmt.Errorf("decoding fields: %w", err)
+	}
+	return out, nil
+}
+
+// contains reports whether every field of wanted has the same value in found. Lists must have the same length: an element
+// too many is a difference.
+func contains(found, wanted any) bool {
+	switch wanted := wanted.(type) {
+	case map[string]any:
+		fields, _ := found.(map[string]any) // an empty struct may be left out by the encoder: nil holds nothing
+		for key, value := range wanted {
+			if !contains(fields[key], value) {
+				return false
+			}
+		}
+		return found == nil || fields != nil
+	case []any:
+		elements, _ := found.([]any)
+		if len(elements) != len(wanted) {
+			return false
+		}
+		for i := range wanted {
+			if !contains(elements[i], wanted[i]) {
+				return false
+			}
+		}
+		return true
+	default:
+		return reflect.DeepEqual(found, wanted)
+	}
+}
+
+// Apply writes the manifest. Fields that others hold are taken over: what the operator sets is not up for negotiation.
+func Apply(ctx context.Context, writer client.Writer, m Manifest) error {
+	err := writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(m.Object()), FieldOwner, client.ForceOwnership)
+	if err != nil {
+		return fmt.Errorf("applying %s %s/%s: %w", m.Kind(), m.Namespace(), m.Name(), err)
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+// Package microservice reconciles Microservice objects: it observes each environment, lets package environment decide,
+// writes what was decided, and reports the whole in one status.
+//
+// It owns all reads and writes of the API server, the status and the events. Decisions are not made here.
+package microservice
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/ownership"
+)
+
+// +kubebuilder:rbac:groups=platform.mirubato.com,resources=microservices,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=platform.mirubato.com,resources=microservices/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=configmaps;services;serviceaccounts,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// secretPoll is how often a missing Secret is looked for. Secrets are not watched: a watch needs the right to list every
+// Secret of the cluster.
+const secretPoll = 5 * time.Second
+
+// Reconciler moves Microservices through their environments. It is safe for concurrent use.
+type Reconciler struct {
+	// Client reads from caches that hold only what the operator made, and writes.
+	Client client.Client
+	// Live reads from the API server: Secrets, which are never cached, and names that others may have taken.
+	Live client.Reader
+	// OwnedBy selects the objects of a Microservice: by the index of RegisterIndexes in production.
+	OwnedBy func(types.NamespacedName) client.ListOption
+	Events  events.EventRecorder
+	// MigrateImage holds mirubato-migrate.
+	MigrateImage string
+	// Now tells the time.
+	Now func() time.Time
+}
+
+// Reconcile brings one Microservice a step further.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.Result, err error) {
+	ms := &v1alpha1.Microservice{}
+	if err := r.Client.Get(ctx, req.NamespacedName, ms); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	before := ms.DeepCopy()
+	var seen observed
+	defer func() {
+		if !controllerutil.ContainsFinalizer(ms, v1alpha1.Finalizer) {
+			return // it is gone, or nothing was done yet
+		}
+		setStatus(ms, seen, r.Now())
+		if perr := r.patchStatus(ctx, before, ms); perr != nil {
+			res, err = ctrl.Result{}, perr // joined to a TerminalError it would never be retried
+		}
+	}()
+	if !ms.DeletionTimestamp.IsZero() {
+		return r.finalize(ctx, ms, &seen)
+	}
+	if controllerutil.AddFinalizer(ms, v1alpha1.Finalizer) {
+		// Before the first side effect in another namespace, which no owner reference reaches.
+		if err := r.Client.Patch(ctx, ms, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			controllerutil.RemoveFinalizer(ms, v1alpha1.Finalizer) // not stored, so the status is not either
+			return ctrl.Result{}, fmt.Errorf("adding the finalizer: %w", err)
+		}
+		before = ms.DeepCopy()
+	}
+	if seen, err = r.observe(ctx, ms); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := seen.decide(ms); err != nil {
+		return ctrl.Result{}, reconcile.TerminalError(err)
+	}
+	if err := r.apply(ctx, seen); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: seen.wakeUp(r.Now())}, nil
+}
+
+// ControllerName names the controller in logs and metrics.
+const ControllerName = "microservice"
+
+// SetupWithManager registers the watches. reconciler is r itself, or what wraps it.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, reconciler reconcile.Reconciler, options controller.Options) error {
+	children := handler.EnqueueRequestsFromMapFunc(ownerRequest)
+	bldr := ctrl.NewControllerManagedBy(mgr).
+		Named(ControllerName).
+		WithOptions(options).
+		For(&v1alpha1.Microservice{}, builder.WithPredicates(predicate.Or(
+			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.requestsForNamespace),
+			builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, appearance())))
+	for _, child := range ChildTypes() {
+		bldr = bldr.Watches(child, children)
+	}
+	return bldr.Complete(reconciler)
+}
+
+// appearance lets objects through that come or go: a namespace being deleted is an update that sets a timestamp.
+func appearance() predicate.Predicate {
+	return predicate.NewPredicateFuncs(func(object client.Object) bool {
+		return object.GetDeletionTimestamp() != nil
+	})
+}
+
+// ChildTypes are the types of objects that the operator makes, and their pods.
+func ChildTypes() []client.Object {
+	return []client.Object{
+		&appsv1.Deployment{}, &batchv1.Job{}, &corev1.Pod{}, &corev1.ConfigMap{}, &corev1.Service{},
+		&corev1.ServiceAccount{}, &policyv1.PodDisruptionBudget{},
+	}
+}
+
+func ownerRequest(_ context.Context, object client.Object) []reconcile.Request {
+	owner, ok := ownership.Of(object)
+	if !ok {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: owner.Microservice}}
+}
+
+func (r *Reconciler) requestsForNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
+	list := &v1alpha1.MicroserviceList{}
+	if err := r.Client.List(ctx, list, client.MatchingFields{IndexNamespace: namespace.GetName()}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing the Microservices of a namespace", "namespace", namespace.GetName())
+		return nil
+	}
+	var out []reconcile.Request
+	for i := range list.Items {
+		out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+	}
+	return out
+}
+
+// Indexes of the cache: without them every reconcile would walk through the objects of all Microservices.
+const (
+	// IndexNamespace finds Microservices by the namespaces of their environments.
+	IndexNamespace = "spec.environments.namespace"
+	// indexOwner finds children by their Microservice.
+	indexOwner = "mirubato.owner"
+)
+
+// RegisterIndexes adds the indexes that the Reconciler reads by.
+func RegisterIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+	err := indexer.IndexField(ctx, &v1alpha1.Microservice{}, IndexNamespace, func(object client.Object) []string {
+		var out []string
+		if ms, ok := object.(*v1alpha1.Microservice); ok {
+			for _, environment := range ms.Spec.Environments {
+				out = append(out, environment.Namespace)
+			}
+		}
+		return out
+	})
+	if err != nil {
+		return fmt.Errorf("indexing Microservices by namespace: %w", err)
+	}
+	for _, child := range ChildTypes() {
+		if err := indexer.IndexField(ctx, child, indexOwner, ownerKey); err != nil {
+			return fmt.Errorf("indexing %T by owner: %w", child, err)
+		}
+	}
+	return nil
+}
+
+func ownerKey(object client.Object) []string {
+	owner, ok := ownership.Of(object)
+	if !ok {
+		return nil
+	}
+	return []string{owner.Microservice.String()}
+}
+
+// OwnedByIndex selects children by the index that RegisterIndexes adds.
+func OwnedByIndex(key types.NamespacedName) client.ListOption {
+	return client.MatchingFields{indexOwner: key.String()}
+}
+
+// StripManagedFields keeps out of the caches what the operator never reads and what is often half of an object.
+func StripManagedFields(object any) (any, error) {
+	if accessor, ok := object.(metav1.ObjectMetaAccessor); ok {
+		accessor.GetObjectMeta().SetManagedFields(nil)
+	}
+	return object, nil
+}

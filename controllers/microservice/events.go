@@ -1,0 +1,48 @@
+package microservice
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+)
+
+// transition is one change worth an event.
+type transition struct {
+	kind, reason, message string
+}
+
+// action is what the operator does when it reports; events.k8s.io asks for one.
+const action = "Reconcile"
+
+// report sends an event for each change between two statuses, after the newer one was written.
+func (r *Reconciler) report(before, after *v1alpha1.Microservice) {
+	for _, t := range transitions(&before.Status, &after.Status) {
+		r.Events.Eventf(after, nil, t.kind, t.reason, action, "%s", t.message)
+	}
+}
+
+// transitions lists what changed: a new step of an environment, or a new thing that somebody has to mend.
+func transitions(before, after *v1alpha1.MicroserviceStatus) []transition {
+	var out []transition
+	for _, e := range after.Environments {
+		var last v1alpha1.EnvironmentStatus
+		if i := slices.IndexFunc(before.Environments, func(s v1alpha1.EnvironmentStatus) bool { return s.Name == e.Name }); i >= 0 {
+			last = before.Environments[i]
+		}
+		if last.Step != e.Step && e.Step != v1alpha1.StepAdmit {
+			out = append(out, transition{corev1.EventTypeNormal, string(e.Step), e.Name + " is " + words[e.Step] + " (" + after.Release + ")"})
+		}
+		if blocked(e.WaitingFor) && !(blocked(last.WaitingFor) && last.WaitingFor.Message == e.WaitingFor.Message) {
+			out = append(out, transition{corev1.EventTypeWarning, "WaitingFor" + string(e.WaitingFor.Type), e.Name + ": " + e.WaitingFor.Message})
+		}
+	}
+	return out
+}
+
+// blocked reports whether a wait will not pass by itself. A failed migration counts although a running one does not: it
+// says what to do.
+func blocked(waiting *v1alpha1.WaitingFor) bool {
+	return waiting != nil && (!isOrdinary(waiting.Type) || waiting.Unblock != "")
+}

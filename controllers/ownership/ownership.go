@@ -1,0 +1,93 @@
+// Package ownership says which objects belong to which Microservice, and which namespaces agreed to hold them.
+//
+// Children live in other namespaces than their Microservice, where owner references do not reach, so labels name the
+// owner. The package owns those labels and the label of consent; it reads and writes nothing.
+package ownership
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+)
+
+// Labels that Kubernetes recommends and other tools understand.
+const (
+	labelName      = "app.kubernetes.io/name"
+	labelComponent = "app.kubernetes.io/component"
+	// LabelManagedBy marks every object that the operator makes; its caches hold only those.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	// ManagedBy is the value of LabelManagedBy.
+	ManagedBy = "mirubato"
+)
+
+// Component is the part that an object plays within an environment.
+type Component string
+
+// The components of an environment.
+const (
+	ComponentAPI       Component = "api"
+	ComponentMigration Component = "migration"
+)
+
+// Owner is the environment of a Microservice that an object belongs to.
+type Owner struct {
+	Microservice types.NamespacedName
+	Environment  string
+}
+
+// Selector returns the labels that only objects of one component of this environment carry. They never change, as the
+// selector of a Deployment must not.
+func (o Owner) Selector(component Component) map[string]string {
+	return map[string]string{
+		v1alpha1.LabelMicroservice:          o.Microservice.Name,
+		v1alpha1.LabelMicroserviceNamespace: o.Microservice.Namespace,
+		v1alpha1.LabelEnvironment:           o.Environment,
+		labelComponent:                      string(component),
+	}
+}
+
+// Labels returns all labels of an object of this environment.
+func (o Owner) Labels(component Component) map[string]string {
+	labels := o.Selector(component)
+	labels[labelName] = o.Microservice.Name
+	labels[LabelManagedBy] = ManagedBy
+	return labels
+}
+
+// Of returns the owner that an object's labels name. It is false for objects that the operator did not make.
+func Of(object client.Object) (Owner, bool) {
+	labels := object.GetLabels()
+	owner := Owner{
+		Microservice: types.NamespacedName{
+			Namespace: labels[v1alpha1.LabelMicroserviceNamespace],
+			Name:      labels[v1alpha1.LabelMicroservice],
+		},
+		Environment: labels[v1alpha1.LabelEnvironment],
+	}
+	managed := labels[LabelManagedBy] == ManagedBy
+	return owner, managed && owner.Microservice.Name != "" && owner.Microservice.Namespace != "" && owner.Environment != ""
+}
+
+// ByMicroservice selects every object of a Microservice, whatever its namespace.
+func ByMicroservice(key types.NamespacedName) client.MatchingLabels {
+	return client.MatchingLabels{
+		LabelManagedBy:                      ManagedBy,
+		v1alpha1.LabelMicroservice:          key.Name,
+		v1alpha1.LabelMicroserviceNamespace: key.Namespace,
+	}
+}
+
+// ConsentLabel returns the key of the label by which a namespace consents to hold an environment of the Microservice.
+// It fails if namespace and name together do not fit into a label's key.
+func ConsentLabel(key types.NamespacedName) (string, error) {
+	label := v1alpha1.ConsentPrefix + key.Namespace + "." + key.Name
+	if problems := validation.IsQualifiedName(label); len(problems) > 0 {
+		return "", fmt.Errorf("the label %s is not possible: %s; choose a shorter name or namespace", label, strings.Join(problems, "; "))
+	}
+	return label, nil
+}
