@@ -1,0 +1,16 @@
+// Package pgserver runs a private PostgreSQL server, from the programs of an installed PostgreSQL, for tests and for
+// development: its own data directory, its own free port on the loopback interface, its own password.
+//
+// It owns that server's whole life: finding the programs, making the data directory, starting, taking over what a
+// killed run left behind, stopping. It does not install PostgreSQL, does not touch servers that run on the machine
+// already, and is no way to run a database in production.
+//
+// In tests, TestMain hands over to Run and each test asks for its own Database:
+//
+//	func TestMain(m *testing.M) { os.Exit(pgserver.Run(m)) }
+//
+//	func TestScores(t *testing.T) {
+//		db, err := sql.Open("postgres", pgserver.Database(t))
+//		...
+//	}
+package pgserver

@@ -1,0 +1,90 @@
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+const cleanupPatience = 30 * time.Second
+
+// shared is the one server of a test binary. It is a package variable because TestMain and the tests have no other
+// way to hand something to each other.
+var shared sharedServer
+
+type sharedServer struct {
+	mu      sync.Mutex
+	running bool // Run is waiting and will clean up
+	server  *Server
+	count   int
+}
+
+// Run runs the tests of a binary, and afterwards removes the server that Database has started, if one was needed. It
+// returns the exit code; call it from TestMain.
+func Run(m *testing.M) int {
+	shared.mu.Lock()
+	shared.running = true
+	shared.mu.Unlock()
+	code := m.Run()
+	if err := shared.close(); err != nil {
+		fmt.Fprintln(os.Stderr, "stopping the test database:", err)
+		return max(code, 1)
+	}
+	return code
+}
+
+// Database returns the URL of a fresh, empty database that is dropped when the test ends. The first call starts the
+// server. It may be called from parallel tests.
+func Database(t testing.TB) string {
+	t.Helper()
+	server, name, err := shared.next(t.Context())
+	if err != nil {
+		t.Fatalf("starting the test database: %v", err)
+	}
+	if err := server.EnsureDatabase(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), cleanupPatience) // the test's own has ended
+		defer cancel()
+		if err := server.DropDatabase(ctx, name); err != nil {
+			t.Error(err)
+		}
+	})
+	return server.URL(name)
+}
+
+// next returns the server, started if need be, and the name of a database that no other test has.
+func (s *sharedServer) next(ctx context.Context) (*Server, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.running {
+		return nil, "", errors.New("TestMain must call pgserver.Run, which removes the server at the end")
+	}
+	if s.server == nil {
+		server, err := Start(ctx, Config{})
+		if err != nil {
+			return nil, "", err
+		}
+		s.server = server
+	}
+	s.count++
+	return s.server, "test_" + strconv.Itoa(s.count), nil
+}
+
+func (s *sharedServer) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = false
+	if s.server == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupPatience)
+	defer cancel()
+	return s.server.Stop(ctx)
+}
