@@ -19,6 +19,8 @@ TEST_PACKAGES := postgresql etcd-server
 export KUBEBUILDER_ASSETS      := $(BIN)
 export GOLANGCI_LINT_CACHE     := $(LOCAL)/cache/golangci-lint
 export VERSION
+# Versions come from VERSION. Stamping would ask git, which refuses in a checkout that belongs to somebody else.
+export GOFLAGS := $(strip $(shell go env GOFLAGS) -buildvcs=false)
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -123,6 +125,9 @@ help: ## This list
 $(BIN)/localcluster $(BIN)/images $(BIN)/dev $(BIN)/run $(BIN)/results: $(BIN)/%: FORCE
 	@go build -C hack -o $@ ./$*
 
+$(BIN)/packages: FORCE
+	@go build -C hack -o $@ ./tools/packages
+
 # Pinned tools: built once, and again when their pin moves.
 $(BIN)/controller-gen: hack/tools/controller-gen/go.mod
 	@echo "Building controller-gen (about a minute, once)"
@@ -136,8 +141,8 @@ $(BIN)/golangci-lint: hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/m
 
 # What tests run against: a PostgreSQL server, etcd, and the API server of the local cluster's build.
 .PHONY: test-binaries
-test-binaries: $(BIN)/localcluster
-	@hack/tools/debian-packages $(TEST_PACKAGES)
+test-binaries: $(BIN)/localcluster $(BIN)/packages
+	@$(BIN)/packages $(TEST_PACKAGES)
 	@$(BIN)/localcluster binaries
 
 .PHONY: FORCE
