@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/mirubato/mirubato/api/contract"
+	"github.com/mirubato/mirubato/service/chassis/auth"
+	"github.com/mirubato/mirubato/service/chassis/health"
+	"github.com/mirubato/mirubato/service/chassis/httpapi"
+	"github.com/mirubato/mirubato/service/chassis/postgres"
+	"github.com/mirubato/mirubato/service/chassis/server"
+	"github.com/mirubato/mirubato/service/chassis/telemetry"
+	"github.com/mirubato/mirubato/service/scores"
+	"github.com/mirubato/mirubato/service/scores/migrations"
+	"github.com/mirubato/mirubato/service/scores/store"
+)
+
+const (
+	serviceName = "scores"
+	// maxBody is the largest body that is read, in bytes.
+	maxBody = 1 << 20
+	// Probes ask the database at most twice a second, and wait for it no longer than a kubelet waits for them by default, twice
+	// over.
+	checkFreshFor = 500 * time.Millisecond
+	checkTimeout  = 2 * time.Second
+)
+
+func newServeCommand(getenv func(string) string) *cobra.Command {
+	const areas = process | serving | database | tokens
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the API until SIGTERM",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(cmd.Flags(), getenv, areas)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), cfg, cmd.OutOrStdout(), func(*server.Server) {})
+		},
+	}
+	addFlags(cmd.Flags(), areas)
+	return cmd
+}
+
+// serve runs the service until ctx ends. It calls listening once the addresses are bound.
+func serve(ctx context.Context, cfg Config, log io.Writer, listening func(*server.Server)) error {
+	// What the process shows of itself.
+	info := telemetry.Info{
+		Service: serviceName, Version: buildVersion(), Environment: cfg.Environment, Release: cfg.Release,
+	}
+	logger := telemetry.NewLogger(log, cfg.LogLevel, info)
+	metrics := telemetry.NewMetrics(info)
+
+	// The database. It may be away: the service then starts, is not ready, and recovers by itself.
+	db, err := postgres.Open(postgres.Config{
+		URL: cfg.DatabaseURL, ApplicationName: serviceName, MaxConns: cfg.DatabaseConns, Observer: metrics,
+		StatementTimeout: cfg.RequestTimeout * 9 / 10,
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", contract.EnvDatabaseURLFile, err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			logger.Warn("Closing", "error", err.Error())
+		}
+	}()
+	metrics.WatchPool("main", db.Pool())
+
+	// Who calls.
+	keys, err := auth.NewKeys(cfg.JWTSecret, cfg.JWTPrevious, logger, time.Now)
+	if err != nil {
+		return fmt.Errorf("%s: %w", contract.EnvJWTSecretFile, err)
+	}
+	verifier := auth.NewVerifier(keys, cfg.Tokens)
+
+	// What is served.
+	reporter := newReporter(info, db, logger)
+	library := scores.New(store.New(db), uuid.NewString)
+	options := httpapi.Options{
+		Logger: logger, Observer: metrics, Release: cfg.Release, RequestTimeout: cfg.RequestTimeout, MaxBody: maxBody,
+		Draining: reporter.Draining,
+	}
+	srv, err := server.Listen(ctx, server.Config{
+		APIAddr: cfg.APIAddr, OpsAddr: cfg.OpsAddr,
+		API:            httpapi.Middleware(options, apiRoutes(reporter, library, verifier)),
+		Ops:            httpapi.Middleware(options, opsRoutes(reporter, metrics)),
+		RequestTimeout: cfg.RequestTimeout, DrainDelay: cfg.DrainDelay, ShutdownTimeout: cfg.ShutdownTimeout,
+		Drain: reporter.Drain, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	listening(srv)
+	return srv.Run(ctx)
+}
+
+func newReporter(info telemetry.Info, db *postgres.DB, logger *slog.Logger) *health.Reporter {
+	return health.New(health.Config{
+		Service: info.Service, Version: info.Version, Environment: info.Environment, Release: info.Release,
+		Checks:   []health.Check{{Name: "database", Run: checkDatabase(db, migrations.MinimumVersion)}},
+		FreshFor: checkFreshFor, Timeout: checkTimeout, Logger: logger, Now: time.Now,
+	})
+}
+
+// checkDatabase says whether the database answers and its schema is new enough.
+func checkDatabase(db *postgres.DB, minimum int64) func(context.Context) error {
+	return func(ctx context.Context) error {
+		version, err := db.SchemaVersion(ctx)
+		if err != nil {
+			return health.Problem("the database does not answer", err)
+		}
+		if version < minimum {
+			return health.Problem("the database schema is older than this release needs",
+				fmt.Errorf("version %d, need %d", version, minimum))
+		}
+		return nil
+	}
+}
+
+func apiRoutes(reporter *health.Reporter, service scores.Service, guard scores.Guard) http.Handler {
+	router := httpapi.NewRouter()
+	reporter.Register(router)
+	scores.Register(router, service, guard)
+	return router
+}
+
+func opsRoutes(reporter *health.Reporter, metrics *telemetry.Metrics) http.Handler {
+	router := httpapi.NewRouter()
+	reporter.Register(router)
+	router.Handle("GET "+contract.MetricsPath, metrics.Handler())
+	return router
+}

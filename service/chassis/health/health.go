@@ -1,0 +1,200 @@
+// Package health answers the probes: whether the process lives, whether requests may be sent to it, and how its
+// dependencies are. It owns the answers and how often a dependency is asked; what is asked is given to it. What it tells
+// are fixed texts; the causes go to the log, when they change.
+package health
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mirubato/mirubato/api/contract"
+	"github.com/mirubato/mirubato/service/chassis/httpapi"
+)
+
+// Check asks one dependency without which the service cannot serve.
+type Check struct {
+	// Name is the key under which the dependency is reported.
+	Name string
+	// Run returns nil if the dependency is well, and else an error, best made by Problem.
+	Run func(context.Context) error
+}
+
+// Problem is an error whose reason may be shown to whoever can reach the probes.
+func Problem(reason string, cause error) error { return &problem{reason: reason, cause: cause} }
+
+type problem struct {
+	reason string
+	cause  error
+}
+
+func (p *problem) Error() string {
+	if p.cause == nil {
+		return p.reason
+	}
+	return p.reason + ": " + p.cause.Error()
+}
+
+func (p *problem) Unwrap() error { return p.cause }
+
+// Config says what a Reporter reports. All fields are required, except that Release may be empty.
+type Config struct {
+	Service     string
+	Version     string
+	Environment string
+	Release     string
+	Checks      []Check
+	// FreshFor is how long the result of a check answers further probes, so that probes cannot overload a dependency.
+	FreshFor time.Duration
+	// Timeout bounds one run of a check.
+	Timeout time.Duration
+	Logger  *slog.Logger
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Reporter answers the probes. It may be used by many goroutines.
+type Reporter struct {
+	cfg      Config
+	started  time.Time
+	checks   []*cachedCheck
+	draining atomic.Bool
+}
+
+// New returns a reporter. It runs no check before it is asked.
+func New(cfg Config) *Reporter {
+	r := &Reporter{cfg: cfg, started: cfg.Now()}
+	for _, c := range cfg.Checks {
+		r.checks = append(r.checks, &cachedCheck{Check: c})
+	}
+	return r
+}
+
+// Drain makes the service not ready for good; it goes on serving what still arrives.
+func (r *Reporter) Drain() { r.draining.Store(true) }
+
+// Draining reports whether Drain was called.
+func (r *Reporter) Draining() bool { return r.draining.Load() }
+
+// Ready returns nil if requests may be sent here.
+func (r *Reporter) Ready(ctx context.Context) error {
+	if r.Draining() {
+		return Problem("shutting down", nil)
+	}
+	for _, c := range r.checks {
+		if err := r.result(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Register adds the three probes to a router.
+func (r *Reporter) Register(router *httpapi.Router) {
+	for path, answer := range map[string]func(context.Context) httpapi.Response{
+		contract.LivezPath:  func(context.Context) httpapi.Response { return httpapi.JSON(http.StatusOK, status{Status: "ok"}) },
+		contract.ReadyzPath: r.readyz,
+		contract.HealthPath: r.health,
+	} {
+		router.Handle("GET "+path, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			answer(req.Context()).Write(req.Context(), w)
+		}))
+	}
+}
+
+type status struct {
+	Status string `json:"status"`
+	Error  string `json:"error,omitempty"`
+}
+
+func (r *Reporter) readyz(ctx context.Context) httpapi.Response {
+	if err := r.Ready(ctx); err != nil {
+		return httpapi.JSON(http.StatusServiceUnavailable, status{Status: "not ready", Error: reasonOf(err)})
+	}
+	return httpapi.JSON(http.StatusOK, status{Status: "ready"})
+}
+
+// Report is the answer of the health path.
+type Report struct {
+	// Status is "healthy" or "unhealthy".
+	Status string `json:"status"`
+	// Timestamp is in UTC with milliseconds.
+	Timestamp   string `json:"timestamp"`
+	Service     string `json:"service"`
+	Version     string `json:"version"`
+	Environment string `json:"environment"`
+	Release     string `json:"release"`
+	// Uptime is in seconds.
+	Uptime int64 `json:"uptime"`
+	// Checks says of each dependency whether it is well.
+	Checks map[string]bool `json:"checks"`
+	// Problems says of each dependency that is not well what is the matter.
+	Problems map[string]string `json:"problems,omitempty"`
+}
+
+func (r *Reporter) health(ctx context.Context) httpapi.Response {
+	now := r.cfg.Now()
+	report := Report{
+		Status: "healthy", Timestamp: now.UTC().Format("2006-01-02T15:04:05.000Z"),
+		Service: r.cfg.Service, Version: r.cfg.Version, Environment: r.cfg.Environment, Release: r.cfg.Release,
+		Uptime: int64(now.Sub(r.started).Seconds()), Checks: map[string]bool{},
+	}
+	code := http.StatusOK
+	for _, c := range r.checks {
+		err := r.result(ctx, c)
+		report.Checks[c.Name] = err == nil
+		if err == nil {
+			continue
+		}
+		if report.Problems == nil {
+			report.Problems = map[string]string{}
+		}
+		report.Status, report.Problems[c.Name], code = "unhealthy", reasonOf(err), http.StatusServiceUnavailable
+	}
+	return httpapi.JSON(code, report)
+}
+
+func reasonOf(err error) string {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p.reason
+	}
+	return "not available"
+}
+
+// cachedCheck keeps the last result of a check.
+type cachedCheck struct {
+	Check
+	mu    sync.Mutex
+	asked time.Time
+	known bool
+	err   error
+}
+
+// result runs the check unless its last result is fresh. Callers that come while it runs wait for its result.
+func (r *Reporter) result(ctx context.Context, c *cachedCheck) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known && r.cfg.Now().Sub(c.asked) < r.cfg.FreshFor {
+		return c.err
+	}
+	// One caller's going away must not become everybody's result.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Timeout)
+	defer cancel()
+	err := c.Run(ctx)
+	r.logChange(ctx, c, err)
+	c.asked, c.known, c.err = r.cfg.Now(), true, err
+	return err
+}
+
+func (r *Reporter) logChange(ctx context.Context, c *cachedCheck, err error) {
+	switch {
+	case err != nil && (!c.known || c.err == nil || reasonOf(c.err) != reasonOf(err)):
+		r.cfg.Logger.WarnContext(ctx, "Losing dependency", "check", c.Name, "reason", reasonOf(err), "error", err.Error())
+	case err == nil && c.known && c.err != nil:
+		r.cfg.Logger.InfoContext(ctx, "Regaining dependency", "check", c.Name)
+	}
+}

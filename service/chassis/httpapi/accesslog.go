@@ -1,0 +1,86 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/mirubato/mirubato/api/contract"
+)
+
+func logRequest(logger *slog.Logger, r *http.Request, rec *Record, w *statusWriter, took time.Duration) {
+	level := slog.LevelInfo
+	switch {
+	case w.result() >= http.StatusInternalServerError:
+		level = slog.LevelError
+	case isProbe(r.URL.Path):
+		level = slog.LevelDebug
+	}
+	// The client's going away ends the context of its request, but the line is written all the same.
+	ctx := context.WithoutCancel(r.Context())
+	if !logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("requestId", rec.RequestID),
+		slog.String("method", shorten(r.Method, 32)),
+		slog.String("path", shorten(r.URL.Path, 512)),
+		slog.String("route", rec.Route),
+		slog.Int("status", w.result()),
+		slog.Int64("bytes", w.bytes),
+		slog.Float64("durationMs", float64(took.Microseconds())/1000),
+		slog.String("ip", clientIP(r)),
+		slog.String("userAgent", shorten(r.UserAgent(), 256)),
+	}
+	if r.URL.RawQuery != "" {
+		attrs = append(attrs, slog.String("query", loggableQuery(r.URL.RawQuery)))
+	}
+	if rec.UserID != "" {
+		attrs = append(attrs, slog.String("userId", rec.UserID))
+	}
+	if rec.Fault != nil {
+		attrs = append(attrs, slog.Group("error",
+			slog.String("code", string(rec.Fault.Code)), slog.String("message", rec.Fault.Error())))
+	}
+	logger.LogAttrs(ctx, level, "Serving request", attrs...)
+}
+
+func isProbe(path string) bool {
+	switch path {
+	case contract.LivezPath, contract.ReadyzPath, contract.HealthPath, contract.MetricsPath:
+		return true
+	}
+	return false
+}
+
+// clientIP is the address of the peer. Headers that claim another one are not believed, since anybody can send them.
+func clientIP(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// loggableQuery hides the values of parameters that a client may have put a secret into by mistake.
+func loggableQuery(raw string) string {
+	parts := strings.Split(shorten(raw, 512), "&")
+	for i, part := range parts {
+		name, _, _ := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
+		name = strings.ToLower(name)
+		for _, word := range []string{"token", "secret", "password", "key", "auth"} {
+			if strings.Contains(name, word) {
+				parts[i] = word + "=(hidden)"
+				break
+			}
+		}
+	}
+	return strings.Join(parts, "&")
+}

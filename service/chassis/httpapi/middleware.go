@@ -1,0 +1,144 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/mirubato/mirubato/api/contract"
+	"github.com/mirubato/mirubato/service/chassis/fault"
+)
+
+// Observer measures requests. Its methods are called by many goroutines.
+type Observer interface {
+	// RequestStarted is called before a request is routed.
+	RequestStarted()
+	// RequestFinished is called once for each RequestStarted. Route is the pattern that matched, "" if none did.
+	RequestFinished(route, method string, status int, took time.Duration)
+}
+
+// Options say how Middleware treats requests. All fields but Draining are required.
+type Options struct {
+	Logger   *slog.Logger
+	Observer Observer
+	// Release is sent with every answer.
+	Release string
+	// RequestTimeout ends the context of a request.
+	RequestTimeout time.Duration
+	// MaxBody is how many bytes of a body are read.
+	MaxBody int64
+	// Draining asks clients to open their next connection elsewhere while it returns true; nil means never.
+	Draining func() bool
+}
+
+// Middleware puts around next what every request needs: an identity, one log line, metrics, recovery from panics, the
+// standard headers, a deadline and a limit for the body.
+func Middleware(o Options, next http.Handler) http.Handler {
+	inner := recoverPanics(limits(o, next))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		started := time.Now()
+		rec := newRecord(r)
+		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
+		sw := &statusWriter{ResponseWriter: w}
+		standardHeaders(o, rec, w.Header())
+		o.Observer.RequestStarted()
+		defer func() {
+			took := time.Since(started)
+			o.Observer.RequestFinished(rec.Route, r.Method, sw.result(), took)
+			logRequest(o.Logger, r, rec, sw, took)
+		}()
+		inner.ServeHTTP(sw, r)
+	})
+}
+
+func standardHeaders(o Options, rec *Record, h http.Header) {
+	h.Set(contract.ReleaseHeader, o.Release)
+	h.Set(RequestIDHeader, rec.RequestID)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	if o.Draining != nil && o.Draining() {
+		h.Set("Connection", "close")
+	}
+}
+
+func limits(o Options, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > o.MaxBody {
+			// The body is left unread, so the connection cannot serve another request.
+			w.Header().Set("Connection", "close")
+			WriteError(r.Context(), w, bodyFault(&http.MaxBytesError{Limit: o.MaxBody}))
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), o.RequestTimeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+		r.Body = http.MaxBytesReader(w, r.Body, o.MaxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recoverPanics answers a panic with 500, or ends the connection when the answer had already begun, since a half answer must not
+// look like a whole one.
+func recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			cause := recover()
+			if cause == nil {
+				return
+			}
+			if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(cause)
+			}
+			err := fault.Wrap(fault.Internal, "Internal server error", fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
+			if sw, ok := w.(*statusWriter); ok && sw.status != 0 {
+				RecordOf(r.Context()).Fault = err
+				panic(http.ErrAbortHandler)
+			}
+			WriteError(r.Context(), w, err)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// statusWriter remembers what was answered.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 && status >= http.StatusOK {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *statusWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// result is the status that the client sees; a handler that wrote nothing answers 200.
+func (w *statusWriter) result() int {
+	if w.status == 0 {
+		return http.StatusOK
+	}
+	return w.status
+}

@@ -1,0 +1,149 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/mirubato/mirubato/service/chassis/fault"
+)
+
+// Response is an answer before it is written. Make it with OK, Created, List or NoContent and refine it with the With
+// methods, which return a changed copy.
+type Response struct {
+	status int
+	header [][2]string
+	etag   string
+	body   any
+}
+
+// OK is a 200 that carries data.
+func OK[T any](data T) Response {
+	return Response{status: http.StatusOK, body: Envelope[T]{Success: true, Data: data}}
+}
+
+// OKMessage is a 200 that carries data and a sentence for a person.
+func OKMessage[T any](data T, message string) Response {
+	return Response{status: http.StatusOK, body: Envelope[T]{Success: true, Data: data, Message: message}}
+}
+
+// Created is a 201 that carries the new thing and the path at which it now lives.
+func Created[T any](location string, data T) Response {
+	return Response{
+		status: http.StatusCreated,
+		body:   Envelope[T]{Success: true, Data: data, Message: "Created successfully"},
+	}.WithHeader("Location", location)
+}
+
+// List is a 200 that carries one page of a list.
+func List[T any](items []T, page Pagination) Response {
+	if items == nil {
+		items = []T{}
+	}
+	return Response{status: http.StatusOK, body: ListEnvelope[T]{Success: true, Data: items, Pagination: page}}
+}
+
+// NoContent is a 204.
+func NoContent() Response { return Response{status: http.StatusNoContent} }
+
+// JSON is an answer with any status and a body that is no envelope; probes use it.
+func JSON(status int, body any) Response { return Response{status: status, body: body} }
+
+// WithHeader adds a header.
+func (r Response) WithHeader(name, value string) Response {
+	r.header = append(r.header[:len(r.header):len(r.header)], [2]string{name, value})
+	return r
+}
+
+// WithVersion sets a strong ETag made of the version of the thing, and lets a client that already has this version be
+// answered with 304. The answer may then be kept by the caller's own cache, which has to ask before each use.
+func (r Response) WithVersion(version int64) Response {
+	r.etag = ETag(version)
+	return r.WithHeader("Cache-Control", "private, no-cache").WithHeader("Vary", "Authorization")
+}
+
+// ETag is the entity tag of a version.
+func ETag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+// buffers are reused between answers; one that grew large is left to the garbage collector.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+const maxPooledBuffer = 64 << 10
+
+// Write sends the answer. The body is encoded before the status is sent, so that an answer that cannot be encoded
+// becomes a clean 500.
+func (r Response) Write(ctx context.Context, w http.ResponseWriter) {
+	rec := RecordOf(ctx)
+	if r.etag != "" {
+		w.Header().Set("ETag", r.etag)
+	}
+	for _, h := range r.header {
+		w.Header().Set(h[0], h[1])
+	}
+	if r.status == http.StatusOK && rec.isRead && r.etag != "" && matchesETag(rec.ifNoneMatch, r.etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if r.body == nil {
+		w.WriteHeader(r.status)
+		return
+	}
+	buf := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		if buf.Cap() <= maxPooledBuffer {
+			buf.Reset()
+			buffers.Put(buf)
+		}
+	}()
+	if err := json.NewEncoder(buf).Encode(r.body); err != nil {
+		for _, h := range r.header {
+			w.Header().Del(h[0])
+		}
+		w.Header().Del("ETag")
+		buf.Reset()
+		WriteError(ctx, w, fmt.Errorf("encoding the answer: %w", err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(buf.Len()))
+	w.WriteHeader(r.status)
+	// An error here means that the client is gone; nobody is left to tell.
+	_, _ = w.Write(buf.Bytes())
+}
+
+// matchesETag compares an If-None-Match header weakly, as RFC 9110 section 13.1.2 wants.
+func matchesETag(header, etag string) bool {
+	if header == "" {
+		return false
+	}
+	for candidate := range strings.SplitSeq(header, ",") {
+		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
+		if candidate == "*" || candidate == etag {
+			return true
+		}
+	}
+	return false
+}
+
+// IfMatch reads the If-Match header of a request: the version that the client wants to change. It returns 0 when any version
+// will do. A tag that this service never issues cannot match and is a PreconditionFailed fault.
+func IfMatch(r *http.Request) (int64, error) {
+	header := strings.TrimSpace(r.Header.Get("If-Match"))
+	if header == "" || header == "*" {
+		return 0, nil
+	}
+	unquoted, ok := strings.CutPrefix(header, `"`)
+	if ok {
+		unquoted, ok = strings.CutSuffix(unquoted, `"`)
+	}
+	version, err := strconv.ParseInt(unquoted, 10, 64)
+	if !ok || err != nil || version < 1 {
+		return 0, fault.New(fault.PreconditionFailed, "If-Match names no version of this resource; send the ETag of one answer")
+	}
+	return version, nil
+}

@@ -1,0 +1,98 @@
+// Package postgres is how a service talks to PostgreSQL: a connection pool that follows a rotated URL and never hangs
+// on a dead server, statements prepared once, and database errors turned into faults. It owns connections and their
+// limits; the SQL belongs to the domains, and schema changes to package migrate.
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/lib/pq/pqerror"
+
+	"github.com/mirubato/mirubato/service/chassis/secret"
+)
+
+// Config says how to reach the database. All fields are required unless they say otherwise.
+type Config struct {
+	// URL yields a connection URL; it is read again for each new connection.
+	URL secret.Source
+	// ApplicationName is shown in pg_stat_activity, unless the URL sets one.
+	ApplicationName string
+	// StatementTimeout is when the server gives a statement up, unless the URL sets one. Keep it below the deadline of a
+	// request: a statement that the server ends keeps its connection, one that the client cancels costs two.
+	StatementTimeout time.Duration
+	// MaxConns is the size of the pool, busy and idle.
+	MaxConns int
+	// Observer measures queries.
+	Observer Observer
+}
+
+// Observer measures queries. It is called by many goroutines.
+type Observer interface {
+	// ObserveQuery is told the name of a statement, how long it took with waiting for a connection, and how it failed.
+	ObserveQuery(name string, took time.Duration, err error)
+}
+
+const (
+	connectTimeout = 3 * time.Second
+	// idleInTransaction frees the locks of a transaction whose owner is gone or stuck.
+	idleInTransaction = 10 * time.Second
+	connMaxIdle       = 5 * time.Minute
+	connMaxLife       = 30 * time.Minute
+	// lifeJitter spreads the reconnects of pods that started together.
+	lifeJitter = 5 * time.Minute
+)
+
+// DB is a pool of connections. It may be used by many goroutines.
+type DB struct {
+	pool     *sql.DB
+	observer Observer
+}
+
+// Open returns a pool without connecting, so a database that is away is no error here. A URL that cannot be read or
+// understood is one.
+func Open(cfg Config) (*DB, error) {
+	c := &connector{cfg: cfg}
+	if _, err := c.current(); err != nil {
+		return nil, err
+	}
+	pool := sql.OpenDB(c)
+	pool.SetMaxOpenConns(cfg.MaxConns)
+	pool.SetMaxIdleConns(cfg.MaxConns)
+	pool.SetConnMaxIdleTime(connMaxIdle)
+	pool.SetConnMaxLifetime(connMaxLife + rand.N(lifeJitter)) //nolint:gosec // spreads load, guards nothing
+	return &DB{pool: pool, observer: cfg.Observer}, nil
+}
+
+// Pool returns the underlying pool, for statistics and tools.
+func (db *DB) Pool() *sql.DB { return db.pool }
+
+// Close closes all connections, waiting for statements that run.
+func (db *DB) Close() error {
+	if err := db.pool.Close(); err != nil {
+		return fmt.Errorf("closing database pool: %w", err)
+	}
+	return nil
+}
+
+// SchemaVersion returns the highest migration applied, 0 if the database has never been migrated. It is also the proof that the
+// database answers.
+func (db *DB) SchemaVersion(ctx context.Context) (int64, error) {
+	var version int64
+	err := db.pool.QueryRowContext(ctx,
+		`select coalesce(max(version_id), 0) from public.goose_db_version where is_applied`).Scan(&version)
+	if isCode(err, pqerror.UndefinedTable) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, translate(ctx, "schema version", err)
+	}
+	return version, nil
+}
+
+// ErrNoRows is what a statement that should find one row returns if it finds none.
+var ErrNoRows = errors.New("no rows")

@@ -1,0 +1,152 @@
+// Package telemetry owns how a service is seen from outside: its metrics and the set-up of its log. What is measured
+// is told to it through the small interfaces of the packages that do the work; it never asks them.
+package telemetry
+
+import (
+	"database/sql"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/mirubato/mirubato/service/chassis/fault"
+)
+
+// Info is what identifies a process in metrics and log.
+type Info struct {
+	Service     string
+	Version     string
+	Environment string
+	Release     string
+}
+
+// Metrics are the metrics of one process. It may be used by many goroutines.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	inFlight prometheus.Gauge
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	queries  *prometheus.HistogramVec
+	failures *prometheus.CounterVec
+
+	mu    sync.RWMutex
+	bound map[requestKey]boundRequest
+}
+
+// requestKey is one combination of labels. Their number is bounded: routes and methods are those that are registered.
+type requestKey struct {
+	route, method string
+	status        int
+}
+
+// boundRequest spares each request the look-up of its labels, which costs more than the counting itself.
+type boundRequest struct {
+	total   prometheus.Counter
+	seconds prometheus.Observer
+}
+
+// NewMetrics returns the metrics of a process, with those of the Go runtime and of the process itself.
+func NewMetrics(info Info) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		bound:    map[requestKey]boundRequest{},
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "http_requests_in_flight", Help: "Requests being served now.",
+		}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "http_requests_total", Help: "Requests served, by route, method and status.",
+		}, []string{"route", "method", "status"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "http_request_duration_seconds", Help: "Time from the arrival of a request to its answer.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}, []string{"route", "method", "status"}),
+		queries: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "database_query_duration_seconds", Help: "Time of a database query, waiting for a connection included.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}, []string{"query"}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "database_errors_total", Help: "Database queries that failed, by query and error code.",
+		}, []string{"query", "code"}),
+	}
+	service := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "service_info", Help: "Always 1; the labels say what runs here.",
+		ConstLabels: prometheus.Labels{
+			"service": info.Service, "version": info.Version, "environment": info.Environment, "release": info.Release,
+		},
+	})
+	service.Set(1)
+	m.registry.MustRegister(service, m.inFlight, m.requests, m.duration, m.queries, m.failures,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// WatchPool adds the statistics of a connection pool. It panics if called twice with the same name.
+func (m *Metrics) WatchPool(name string, pool *sql.DB) {
+	m.registry.MustRegister(collectors.NewDBStatsCollector(pool, name))
+}
+
+// Handler serves the metrics in the Prometheus text format.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// RequestStarted counts a request as in flight.
+func (m *Metrics) RequestStarted() { m.inFlight.Inc() }
+
+// RequestFinished counts a request as served.
+func (m *Metrics) RequestFinished(route, method string, status int, took time.Duration) {
+	m.inFlight.Dec()
+	b := m.bind(requestKey{route: route, method: method, status: status})
+	b.total.Inc()
+	b.seconds.Observe(took.Seconds())
+}
+
+func (m *Metrics) bind(key requestKey) boundRequest {
+	key.method = knownMethod(key.method)
+	m.mu.RLock()
+	b, ok := m.bound[key]
+	m.mu.RUnlock()
+	if ok {
+		return b
+	}
+	labels := []string{pathOf(key.route), key.method, strconv.Itoa(key.status)}
+	b = boundRequest{total: m.requests.WithLabelValues(labels...), seconds: m.duration.WithLabelValues(labels...)}
+	m.mu.Lock()
+	m.bound[key] = b
+	m.mu.Unlock()
+	return b
+}
+
+// knownMethod keeps clients from inventing label values.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
+func pathOf(route string) string {
+	if route == "" {
+		return "unmatched"
+	}
+	if _, path, ok := strings.Cut(route, " "); ok {
+		return path
+	}
+	return route
+}
+
+// ObserveQuery measures a database query. Finding no row is no failure.
+func (m *Metrics) ObserveQuery(query string, took time.Duration, err error) {
+	m.queries.WithLabelValues(query).Observe(took.Seconds())
+	if err != nil {
+		m.failures.WithLabelValues(query, string(fault.CodeOf(err))).Inc()
+	}
+}

@@ -1,0 +1,91 @@
+package scores
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mirubato/mirubato/service/chassis/auth"
+	"github.com/mirubato/mirubato/service/chassis/fault"
+	"github.com/mirubato/mirubato/service/chassis/validation"
+)
+
+// Service is what can be done with scores. Every error is a fault; besides the codes named below, any operation may
+// end in Unavailable, Timeout or Internal. The caller is who asks, anonymous if that is nobody.
+type Service interface {
+	// Create adds a score that belongs to the caller, who is not anonymous. It is not idempotent. Faults: Unauthenticated,
+	// Invalid.
+	Create(ctx context.Context, caller auth.Identity, c Change) (Score, error)
+	// Get returns one score. Faults: NotFound, also for a score that the caller may not see.
+	Get(ctx context.Context, caller auth.Identity, id string) (Score, error)
+	// List returns one page of the scores that the caller may list: the caller's own and everybody's public ones, for an admin
+	// all.
+	List(ctx context.Context, caller auth.Identity, q ListQuery) (Page, error)
+	// Update changes one score, which must be at ifVersion unless that is 0. It is idempotent with ifVersion 0. Faults:
+	// NotFound, Denied, PreconditionFailed, Invalid, and Conflict if others keep changing the score.
+	Update(ctx context.Context, caller auth.Identity, id string, ifVersion int64, c Change) (Score, error)
+	// Delete removes one score, which must be at ifVersion unless that is 0. A second call finds nothing. Faults: NotFound,
+	// Denied, PreconditionFailed, Conflict.
+	Delete(ctx context.Context, caller auth.Identity, id string, ifVersion int64) error
+}
+
+// ErrAbsent is what a Repository returns for a score that is not there, or not at the version asked for.
+var ErrAbsent = errors.New("score absent")
+
+// Repository keeps scores. Errors other than ErrAbsent are faults.
+type Repository interface {
+	// Insert adds a score and returns it with what the database decides: version and times. Inserting the same score again
+	// returns the one that is there.
+	Insert(ctx context.Context, s Score) (Score, error)
+	// Find returns a score or ErrAbsent.
+	Find(ctx context.Context, id string) (Score, error)
+	// List returns one page of the scores that match and the number of all that match.
+	List(ctx context.Context, f Filter) ([]Score, int64, error)
+	// Replace writes the fields of a score that is at s.Version and returns it at the next one, or ErrAbsent.
+	Replace(ctx context.Context, s Score) (Score, error)
+	// Remove deletes a score that is at the version, or returns ErrAbsent.
+	Remove(ctx context.Context, id string, version int64) error
+}
+
+// Library implements Service. It may be used by many goroutines.
+type Library struct {
+	repo  Repository
+	newID func() string
+	rules *validation.Validator
+}
+
+var _ Service = (*Library)(nil)
+
+// New returns a library. newID returns a random UUID in lower case; it must not be guessable, since whoever knows the ID of an
+// unlisted score may see it.
+func New(repo Repository, newID func() string) *Library {
+	return &Library{repo: repo, newID: newID, rules: validation.New()}
+}
+
+// maxAttempts bounds how often an operation starts over because somebody else changed the score meanwhile.
+const maxAttempts = 3
+
+// onVersion reads a score, has act decide and write on the ground of the version read, and starts over when that version was
+// gone by the time of the write. act returns ErrAbsent for that.
+func (l *Library) onVersion(
+	ctx context.Context, caller auth.Identity, id string, ifVersion int64, act func(Score) error,
+) error {
+	for range maxAttempts {
+		s, err := l.repo.Find(ctx, id)
+		if errors.Is(err, ErrAbsent) {
+			return notFound()
+		}
+		if err != nil {
+			return err
+		}
+		if err := requireChange(caller, s); err != nil {
+			return err
+		}
+		if ifVersion != 0 && ifVersion != s.Version {
+			return fault.New(fault.PreconditionFailed, "The score has been changed since; read it again")
+		}
+		if err := act(s); !errors.Is(err, ErrAbsent) {
+			return err
+		}
+	}
+	return fault.New(fault.Conflict, "The score is being changed by others; try again")
+}

@@ -1,0 +1,193 @@
+// Package store keeps scores in PostgreSQL. It owns the SQL on the table scores, whose schema is in
+// service/scores/migrations; it owns no rule of the domain.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"sync"
+
+	"github.com/lib/pq"
+
+	"github.com/mirubato/mirubato/service/chassis/postgres"
+	"github.com/mirubato/mirubato/service/scores"
+)
+
+// columns are all columns, in the order of scanned. They are listed one by one so that a column added by a newer
+// release does not disturb the statements of this one.
+const columns = `id, owner_id, title, composer, opus, instrument, difficulty, difficulty_level, style_period,
+	key_signature, time_signature, tempo_marking, duration_seconds, description, tags, metadata, status, visibility,
+	version, created_at, updated_at`
+
+const (
+	// The conflict can only be the same statement sent again by the driver after it lost the connection, since the ID is random;
+	// the update that changes nothing makes it return the row.
+	insertScore = `insert into scores (id, owner_id, title, composer, opus, instrument, difficulty, difficulty_level,
+	style_period, key_signature, time_signature, tempo_marking, duration_seconds, description, tags, metadata, status,
+	visibility)
+	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+	on conflict (id) do update set id = excluded.id
+	returning ` + columns
+
+	findScore = `select ` + columns + ` from scores where id = $1`
+
+	replaceScore = `update scores set title = $3, composer = $4, opus = $5, instrument = $6, difficulty = $7,
+	difficulty_level = $8, style_period = $9, key_signature = $10, time_signature = $11, tempo_marking = $12,
+	duration_seconds = $13, description = $14, tags = $15, metadata = $16, status = $17, visibility = $18,
+	version = version + 1, updated_at = now()
+	where id = $1 and version = $2
+	returning ` + columns
+
+	removeScore = `delete from scores where id = $1 and version = $2`
+)
+
+// maxShapes is how many texts of list statements are kept prepared. Filters and sorts combine to about a thousand;
+// each costs memory on every connection, and the common ones come first.
+const maxShapes = 64
+
+// Store implements scores.Repository. It may be used by many goroutines.
+type Store struct {
+	db                            *postgres.DB
+	insert, find, replace, remove *postgres.Statement
+
+	mu     sync.Mutex
+	shapes map[string]*postgres.Statement
+}
+
+var _ scores.Repository = (*Store)(nil)
+
+// New returns a store. It does not touch the database before it is used.
+func New(db *postgres.DB) *Store {
+	return &Store{
+		db:      db,
+		insert:  db.Prepared("scores.insert", insertScore),
+		find:    db.Prepared("scores.find", findScore),
+		replace: db.Prepared("scores.replace", replaceScore),
+		remove:  db.Prepared("scores.remove", removeScore),
+		shapes:  map[string]*postgres.Statement{},
+	}
+}
+
+// Insert implements scores.Repository.
+func (s *Store) Insert(ctx context.Context, score scores.Score) (scores.Score, error) {
+	var row scanned
+	args := append([]any{score.ID, score.OwnerID}, values(score.Fields)...)
+	if err := s.insert.QueryRow(ctx, row.dest(), args...); err != nil {
+		return scores.Score{}, err
+	}
+	return row.score(), nil
+}
+
+// Find implements scores.Repository.
+func (s *Store) Find(ctx context.Context, id string) (scores.Score, error) {
+	var row scanned
+	if err := s.find.QueryRow(ctx, row.dest(), id); err != nil {
+		return scores.Score{}, absent(err)
+	}
+	return row.score(), nil
+}
+
+// Replace implements scores.Repository.
+func (s *Store) Replace(ctx context.Context, score scores.Score) (scores.Score, error) {
+	var row scanned
+	args := append([]any{score.ID, score.Version}, values(score.Fields)...)
+	if err := s.replace.QueryRow(ctx, row.dest(), args...); err != nil {
+		return scores.Score{}, absent(err)
+	}
+	return row.score(), nil
+}
+
+// Remove implements scores.Repository.
+func (s *Store) Remove(ctx context.Context, id string, version int64) error {
+	removed, err := s.remove.Exec(ctx, id, version)
+	if err == nil && removed == 0 {
+		return scores.ErrAbsent
+	}
+	return err
+}
+
+// List implements scores.Repository. The number of all matches is counted by a second statement, unless the page shows
+// it; the two may differ by what is written in between.
+func (s *Store) List(ctx context.Context, f scores.Filter) ([]scores.Score, int64, error) {
+	q := newListing(f)
+	var found []scores.Score
+	text, args := q.page()
+	err := s.shape("scores.list", text).Query(ctx, func(rows *sql.Rows) error {
+		var row scanned
+		if err := rows.Scan(row.dest()...); err != nil {
+			return err
+		}
+		found = append(found, row.score())
+		return nil
+	}, args...)
+	if err != nil {
+		return nil, 0, err
+	}
+	before := (f.Page - 1) * f.Limit
+	if len(found) < f.Limit && (len(found) > 0 || before == 0) {
+		return found, int64(before + len(found)), nil
+	}
+	var total int64
+	text, args = q.count()
+	if err := s.shape("scores.count", text).QueryRow(ctx, []any{&total}, args...); err != nil {
+		return nil, 0, err
+	}
+	return found, total, nil
+}
+
+// shape returns the statement for a text, prepared if it is among the first that were asked for.
+func (s *Store) shape(name, text string) *postgres.Statement {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st, ok := s.shapes[text]
+	switch {
+	case ok:
+		return st
+	case len(s.shapes) >= maxShapes:
+		return s.db.Direct(name, text)
+	}
+	st = s.db.Prepared(name, text)
+	s.shapes[text] = st
+	return st
+}
+
+func absent(err error) error {
+	if errors.Is(err, postgres.ErrNoRows) {
+		return scores.ErrAbsent
+	}
+	return err
+}
+
+// values are the fields in the order of insertScore and replaceScore. JSON goes as string, since the driver would send bytes in a
+// binary form that jsonb does not take.
+func values(f scores.Fields) []any {
+	return []any{
+		f.Title, f.Composer, f.Opus, f.Instrument, f.Difficulty, f.DifficultyLevel, f.StylePeriod, f.KeySignature,
+		f.TimeSignature, f.TempoMarking, f.DurationSeconds, f.Description, pq.Array(f.Tags), string(f.Metadata),
+		f.Status, f.Visibility,
+	}
+}
+
+// scanned is one row on its way to a score.
+type scanned struct {
+	s        scores.Score
+	metadata []byte
+}
+
+// dest are the places of columns.
+func (r *scanned) dest() []any {
+	f := &r.s.Fields
+	return []any{
+		&r.s.ID, &r.s.OwnerID, &f.Title, &f.Composer, &f.Opus, &f.Instrument, &f.Difficulty, &f.DifficultyLevel,
+		&f.StylePeriod, &f.KeySignature, &f.TimeSignature, &f.TempoMarking, &f.DurationSeconds, &f.Description,
+		pq.Array(&f.Tags), &r.metadata, &f.Status, &f.Visibility, &r.s.Version, &r.s.CreatedAt, &r.s.UpdatedAt,
+	}
+}
+
+func (r *scanned) score() scores.Score {
+	r.s.Metadata = json.RawMessage(r.metadata)
+	r.s.CreatedAt, r.s.UpdatedAt = r.s.CreatedAt.UTC(), r.s.UpdatedAt.UTC()
+	return r.s
+}
