@@ -72,7 +72,7 @@ type MicroserviceSpec struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=10
-	// +kubebuilder:validation:XValidation:rule="self.all(e, self.exists_one(f, f.namespace == e.namespace))",message="spec.environments[].namespace must be different in every environment: two in one namespace would fight over the same Deployment"
+	// +kubebuilder:validation:XValidation:rule="self.map(e, e.namespace).all(n, self.filter(f, f.namespace == n).size() == 1)",message="spec.environments[].namespace must be different in every environment: two in one namespace would fight over the same Deployment"
 	Environments []EnvironmentSpec `json:"environments"`
 }
 

@@ -1,0 +1,345 @@
+package microservice_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/mirubato/mirubato/api/contract"
+	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/microservice"
+	"github.com/mirubato/mirubato/controllers/ownership"
+)
+
+// world is a Microservice with its environments on the real API server, and what no API server does by itself: Jobs that
+// run and pods that become ready.
+type world struct {
+	t          *testing.T
+	ms         *v1alpha1.Microservice
+	reconciler *microservice.Reconciler
+	writes     *writes
+}
+
+// writes counts the writes of a reconciler and fails the one at which the operator is to be killed.
+type writes struct {
+	mu      sync.Mutex
+	count   int
+	killAt  int // 0: never
+	afterIt bool
+}
+
+var errKilled = errors.New("the operator was killed")
+
+// do carries out one write, or stands for a kill before or after it.
+func (w *writes) do(write func() error) error {
+	w.mu.Lock()
+	w.count++
+	kill := w.count == w.killAt
+	w.mu.Unlock()
+	if kill && !w.afterIt {
+		return errKilled
+	}
+	if err := write(); err != nil {
+		return err
+	}
+	if kill {
+		return errKilled
+	}
+	return nil
+}
+
+// newWorld makes a Microservice called scores with three environments that lack nothing.
+func newWorld(ctx context.Context, t *testing.T) *world {
+	t.Helper()
+	home := newNamespace(ctx, t, nil)
+	ms := &v1alpha1.Microservice{
+		ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "scores"},
+		Spec: v1alpha1.MicroserviceSpec{
+			Image: "example.com/scores:1.0.0",
+			Auth:  &v1alpha1.AuthSpec{SecretRef: &v1alpha1.SecretKeyReference{Name: "auth"}},
+			Database: &v1alpha1.DatabaseSpec{
+				SecretRef:          &v1alpha1.SecretKeyReference{Name: "database"},
+				MigrationSecretRef: &v1alpha1.SecretKeyReference{Name: "database-owner"},
+			},
+		},
+	}
+	w := &world{t: t, ms: ms, writes: &writes{}}
+	for _, name := range []string{"development", "staging", "production"} {
+		namespace := newNamespace(ctx, t, map[string]string{w.consentLabel(): "true"})
+		for secret, key := range map[string]string{"auth": "secret", "database": "url", "database-owner": "url"} {
+			w.createSecret(ctx, namespace, secret, key)
+		}
+		ms.Spec.Environments = append(ms.Spec.Environments, v1alpha1.EnvironmentSpec{Name: name, Namespace: namespace})
+	}
+	w.reconciler = &microservice.Reconciler{
+		Client:       w.counting(),
+		Live:         direct,
+		OwnedBy:      func(key client.ObjectKey) client.ListOption { return ownership.ByMicroservice(key) },
+		Events:       events.NewFakeRecorder(1000),
+		MigrateImage: "example.com/migrate:1.0.0",
+		Now:          time.Now,
+	}
+	return w
+}
+
+func (w *world) consentLabel() string {
+	return "consent.platform.mirubato.com/" + w.ms.Namespace + ".scores"
+}
+
+func (w *world) createSecret(ctx context.Context, namespace, name, key string) {
+	w.t.Helper()
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		StringData: map[string]string{key: "a value of at least thirty-two bytes"},
+	}
+	if err := direct.Create(ctx, secret); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// counting is the direct client with every write passing through w.writes.
+func (w *world) counting() client.Client {
+	base, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return interceptor.NewClient(base, interceptor.Funcs{
+		Apply: func(ctx context.Context, c client.WithWatch, object runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
+			return w.writes.do(func() error { return c.Apply(ctx, object, opts...) })
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, opts ...client.PatchOption) error {
+			return w.writes.do(func() error { return c.Patch(ctx, object, patch, opts...) })
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, opts ...client.DeleteOption) error {
+			return w.writes.do(func() error { return c.Delete(ctx, object, opts...) })
+		},
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
+			return w.writes.do(func() error { return c.SubResource(sub).Patch(ctx, object, patch, opts...) })
+		},
+	})
+}
+
+func (w *world) create(ctx context.Context) {
+	w.t.Helper()
+	if err := direct.Create(ctx, w.ms); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) key() client.ObjectKey { return client.ObjectKeyFromObject(w.ms) }
+
+func (w *world) namespace(i int) string { return w.ms.Spec.Environments[i].Namespace }
+
+// reconcile runs one pass and reads the Microservice back.
+func (w *world) reconcile(ctx context.Context) ctrl.Result {
+	w.t.Helper()
+	result, err := w.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: w.key()})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.read(ctx)
+	return result
+}
+
+func (w *world) read(ctx context.Context) {
+	w.t.Helper()
+	fresh := &v1alpha1.Microservice{}
+	if err := direct.Get(ctx, w.key(), fresh); client.IgnoreNotFound(err) != nil {
+		w.t.Fatal(err)
+	} else if err == nil {
+		w.ms = fresh
+	}
+}
+
+// verify reconciles, lets Jobs succeed and pods become ready, until every environment has verified the release.
+func (w *world) verify(ctx context.Context) {
+	w.t.Helper()
+	const passes = 30
+	for range passes {
+		w.reconcile(ctx)
+		if meta.IsStatusConditionTrue(w.ms.Status.Conditions, v1alpha1.ConditionReady) &&
+			w.ms.Status.ObservedGeneration == w.ms.Generation {
+			return
+		}
+		w.runJobs(ctx, succeeded)
+		w.readyPods(ctx)
+	}
+	w.t.Fatalf("not verified after %d passes: %s", passes, w.ms.Status.Summary)
+}
+
+// edit changes the spec as a user would.
+func (w *world) edit(ctx context.Context, change func(*v1alpha1.MicroserviceSpec)) {
+	w.t.Helper()
+	w.read(ctx)
+	change(&w.ms.Spec)
+	if err := direct.Update(ctx, w.ms); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func list[L client.ObjectList](ctx context.Context, w *world, into L) L {
+	w.t.Helper()
+	if err := direct.List(ctx, into, ownership.ByMicroservice(w.key())); err != nil {
+		w.t.Fatal(err)
+	}
+	return into
+}
+
+func (w *world) jobs(ctx context.Context) []batchv1.Job {
+	w.t.Helper()
+	return list(ctx, w, &batchv1.JobList{}).Items
+}
+
+func (w *world) deployments(ctx context.Context) map[string]appsv1.Deployment {
+	w.t.Helper()
+	out := map[string]appsv1.Deployment{}
+	for _, d := range list(ctx, w, &appsv1.DeploymentList{}).Items {
+		out[d.Labels[v1alpha1.LabelEnvironment]] = d
+	}
+	return out
+}
+
+func (w *world) children(ctx context.Context) int {
+	w.t.Helper()
+	count := 0
+	for _, into := range []client.ObjectList{
+		&appsv1.DeploymentList{}, &batchv1.JobList{}, &corev1.PodList{}, &corev1.ConfigMapList{},
+		&corev1.ServiceList{}, &corev1.ServiceAccountList{}, &policyv1.PodDisruptionBudgetList{},
+	} {
+		count += meta.LenList(list(ctx, w, into))
+	}
+	return count
+}
+
+var (
+	succeeded = contract.MigrationReport{ReportVersion: contract.MigrationReportVersion, From: 0, To: 3, Target: 3}
+	refused   = contract.MigrationReport{ReportVersion: contract.MigrationReportVersion, To: 2, Target: 3, Error: &contract.MigrationError{
+		Code: contract.MigrationFailed, Migration: "00003_broken.sql", Message: "relation does not exist", SQLState: "42P01",
+	}}
+	unreachable = contract.MigrationReport{ReportVersion: contract.MigrationReportVersion, From: -1, To: -1, Target: 3, Error: &contract.MigrationError{
+		Code: contract.DatabaseUnreachable, Message: "the database does not answer", Retryable: true,
+	}}
+)
+
+// runJobs ends every Job that has not ended, as the Job controller and the kubelet would.
+func (w *world) runJobs(ctx context.Context, report contract.MigrationReport) {
+	w.t.Helper()
+	for _, job := range w.jobs(ctx) {
+		if len(job.Status.Conditions) > 0 {
+			continue
+		}
+		w.endPod(ctx, &job, report)
+		now := metav1.Now()
+		job.Status.StartTime = &now
+		if report.Error == nil {
+			job.Status.Succeeded, job.Status.CompletionTime = 1, &now
+			job.Status.Conditions = jobConditions(now, batchv1.JobSuccessCriteriaMet, batchv1.JobComplete)
+		} else {
+			job.Status.Failed = 1
+			job.Status.Conditions = jobConditions(now, batchv1.JobFailureTarget, batchv1.JobFailed)
+		}
+		if err := direct.Status().Update(ctx, &job); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func jobConditions(now metav1.Time, types ...batchv1.JobConditionType) []batchv1.JobCondition {
+	var out []batchv1.JobCondition
+	for _, kind := range types {
+		out = append(out, batchv1.JobCondition{Type: kind, Status: corev1.ConditionTrue, LastTransitionTime: now, LastProbeTime: now})
+	}
+	return out
+}
+
+func (w *world) endPod(ctx context.Context, job *batchv1.Job, report contract.MigrationReport) {
+	w.t.Helper()
+	message, err := json.Marshal(report)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Namespace: job.Namespace, Name: job.Name, Labels: job.Spec.Template.Labels,
+		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))},
+	}, Spec: job.Spec.Template.Spec}
+	if err := direct.Create(ctx, pod); err != nil {
+		w.t.Fatal(err)
+	}
+	exit := int32(contract.ExitOK)
+	if report.Error != nil {
+		exit = contract.ExitFailed
+	}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name:  "migrate",
+		State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: exit, Message: string(message)}},
+	}}
+	if err := direct.Status().Update(ctx, pod); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// readyPods completes the rollout of every Deployment.
+func (w *world) readyPods(ctx context.Context) {
+	w.t.Helper()
+	for _, d := range w.deployments(ctx) {
+		n := *d.Spec.Replicas
+		d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: n, UpdatedReplicas: n, ReadyReplicas: n, AvailableReplicas: n}
+		if err := direct.Status().Update(ctx, &d); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// collectGarbage finishes the foreground deletions that a garbage collector would finish.
+func (w *world) collectGarbage(ctx context.Context) {
+	w.t.Helper()
+	clear := func(object client.Object) {
+		if object.GetDeletionTimestamp() == nil {
+			return
+		}
+		object.SetFinalizers(nil)
+		if err := client.IgnoreNotFound(direct.Update(ctx, object)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	for _, d := range list(ctx, w, &appsv1.DeploymentList{}).Items {
+		clear(&d)
+	}
+	for _, job := range w.jobs(ctx) {
+		if job.DeletionTimestamp == nil {
+			continue
+		}
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: job.Namespace, Name: job.Name}}
+		if err := client.IgnoreNotFound(direct.Delete(ctx, pod, client.GracePeriodSeconds(0))); err != nil {
+			w.t.Fatal(err)
+		}
+		clear(&job)
+	}
+	for _, cm := range list(ctx, w, &corev1.ConfigMapList{}).Items {
+		clear(&cm)
+	}
+	for _, s := range list(ctx, w, &corev1.ServiceList{}).Items {
+		clear(&s)
+	}
+	for _, sa := range list(ctx, w, &corev1.ServiceAccountList{}).Items {
+		clear(&sa)
+	}
+	for _, pdb := range list(ctx, w, &policyv1.PodDisruptionBudgetList{}).Items {
+		clear(&pdb)
+	}
+}
