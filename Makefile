@@ -9,9 +9,8 @@ PROVIDER ?= auto
 LOCAL := $(CURDIR)/.local
 BIN   := $(LOCAL)/bin
 
-# Modules in which people write code; the others pin programs that are built from elsewhere.
+# Modules in which people write code; the others only pin programs that are written elsewhere.
 MODULES := . hack
-PINNED  := $(patsubst %/go.mod,%,$(wildcard hack/*/*/go.mod))
 
 # What the tests need from Debian: a PostgreSQL server and etcd, both started privately and only for the tests.
 TEST_PACKAGES := postgresql etcd-server
