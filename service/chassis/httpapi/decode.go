@@ -79,8 +79,8 @@ const unknownField = "json: unknown field "
 
 func decodeFault(err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		got, _, _ := strings.Cut(wrong.Value, " ")
-		return invalidBody(wrong.Field, "wrong_type", fmt.Sprintf("must be %s, not %s", jsonType(wrong.Type), article(got)))
+		return invalidBody(wrong.Field, "wrong_type",
+			fmt.Sprintf("holds %s where %s is needed", jsonValue(wrong.Value), jsonType(wrong.Type)))
 	}
 	if name, ok := strings.CutPrefix(err.Error(), unknownField); ok {
 		name = shorten(strings.Trim(name, `"`), 64)
@@ -122,12 +122,16 @@ func jsonType(t reflect.Type) string {
 	return "another type"
 }
 
-func article(jsonValue string) string {
-	switch jsonValue {
-	case "bool":
+// jsonValue words what encoding/json says it found, such as "array" or "number 1.5".
+func jsonValue(found string) string {
+	switch kind, literal, _ := strings.Cut(found, " "); {
+	case kind == "bool":
 		return "a boolean"
-	case "array", "object":
-		return "an " + jsonValue
+	case kind == "array" || kind == "object":
+		return "an " + kind
+	case literal != "":
+		return "the number " + shorten(literal, 32)
+	default:
+		return "a " + kind
 	}
-	return "a " + jsonValue
 }

@@ -88,6 +88,9 @@ func describe(b validator.FieldError) (code, message string) {
 func quantity(b validator.FieldError, bound string) string {
 	switch b.Kind() {
 	case reflect.String:
+		if b.Tag() == "min" && b.Param() == "1" {
+			return "not be empty"
+		}
 		return fmt.Sprintf("have %s %s characters", bound, b.Param())
 	case reflect.Slice, reflect.Map, reflect.Array:
 		return fmt.Sprintf("have %s %s entries", bound, b.Param())
