@@ -53,7 +53,7 @@ func newCommand(getenv func(string) string) *cobra.Command {
 		Version:       buildVersion(),
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newServeCommand(getenv), newMigrationsCommand(), newTokenCommand(getenv))
+	root.AddCommand(newServeCommand(getenv), newMigrateCommand(getenv), newMigrationsCommand(), newTokenCommand(getenv))
 	return root
 }
 
