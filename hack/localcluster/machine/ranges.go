@@ -8,11 +8,11 @@ import (
 	"net/netip"
 )
 
-// The ranges of addresses that pods and Services get. They are fixed because they are written into certificates and
+// Pods and Services are the ranges of addresses that those get. They are fixed because they are written into certificates and
 // manifests; a machine that uses them itself is refused.
 var (
-	podRange     = netip.MustParsePrefix("10.244.0.0/16")
-	serviceRange = netip.MustParsePrefix("10.96.0.0/16")
+	Pods     = netip.MustParsePrefix("10.244.0.0/16")
+	Services = netip.MustParsePrefix("10.96.0.0/16")
 )
 
 // Ranges are the addresses of one node.
@@ -33,8 +33,8 @@ func (r Ranges) NodeIP() netip.Addr { return r.MachineIP().Next() }
 // choose picks addresses that none of used overlaps. The link is a small piece of the range that is set aside for
 // carriers, so that it does not meet the private networks people build. A default route does not count as a use.
 func choose(used []netip.Prefix) (Ranges, error) {
-	ranges := Ranges{Pods: podRange, Services: serviceRange}
-	for _, wanted := range []netip.Prefix{podRange, serviceRange} {
+	ranges := Ranges{Pods: Pods, Services: Services}
+	for _, wanted := range []netip.Prefix{Pods, Services} {
 		if other, taken := overlapping(wanted, used); taken {
 			return Ranges{}, fmt.Errorf("this machine already has a route to %s, which the cluster needs for %s; "+
 				"remove that route, or start with PROVIDER=kind", other, wanted)

@@ -1,0 +1,160 @@
+package archive
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// nameAnnotation is where containerd looks for the full name of an image in an archive.
+const nameAnnotation = "io.containerd.image.name"
+
+const indexFile = "index.json"
+
+// writeLayout writes an OCI layout as a tar file, with the list that docker load wants beside it, so that containerd,
+// kind and Docker all take it.
+func writeLayout(w io.Writer, name string, image v1.Image) error {
+	manifest, err := image.RawManifest()
+	if err != nil {
+		return fmt.Errorf("encoding the manifest: %w", err)
+	}
+	config, err := image.RawConfigFile()
+	if err != nil {
+		return fmt.Errorf("encoding the configuration: %w", err)
+	}
+	layers, err := image.Layers()
+	if err != nil {
+		return fmt.Errorf("listing the layers: %w", err)
+	}
+	blobs := [][]byte{manifest, config}
+	for _, layer := range layers {
+		blob, err := readLayer(layer)
+		if err != nil {
+			return err
+		}
+		blobs = append(blobs, blob)
+	}
+	index, err := json.Marshal(v1.IndexManifest{
+		SchemaVersion: 2,
+		MediaType:     types.OCIImageIndex,
+		Manifests: []v1.Descriptor{{
+			MediaType: types.OCIManifestSchema1, Size: int64(len(manifest)), Digest: digest(manifest),
+			Annotations: map[string]string{nameAnnotation: name},
+		}},
+	})
+	if err != nil {
+		return fmt.Errorf("encoding the index: %w", err)
+	}
+	list, err := dockerList(name, blobs[1], blobs[2:])
+	if err != nil {
+		return err
+	}
+	return writeTar(w, index, list, blobs)
+}
+
+// dockerList is the manifest.json of docker save.
+func dockerList(name string, config []byte, layers [][]byte) ([]byte, error) {
+	paths := make([]string, 0, len(layers))
+	for _, layer := range layers {
+		paths = append(paths, blobPath(layer))
+	}
+	list, err := json.Marshal([]map[string]any{{"Config": blobPath(config), "RepoTags": []string{name}, "Layers": paths}})
+	if err != nil {
+		return nil, fmt.Errorf("encoding the list of images: %w", err)
+	}
+	return list, nil
+}
+
+// writeTar puts the index first, where it is found without reading the rest.
+func writeTar(w io.Writer, index, list []byte, blobs [][]byte) error {
+	writer := tar.NewWriter(w)
+	entries := []struct {
+		name string
+		data []byte
+	}{
+		{"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)},
+		{indexFile, index},
+		{"manifest.json", list},
+	}
+	for _, blob := range blobs {
+		entries = append(entries, struct {
+			name string
+			data []byte
+		}{blobPath(blob), blob})
+	}
+	for _, entry := range entries {
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: entry.name, Size: int64(len(entry.data)), Mode: 0o644, ModTime: epoch}
+		if err := writer.WriteHeader(header); err != nil {
+			return fmt.Errorf("writing %s: %w", entry.name, err)
+		}
+		if _, err := writer.Write(entry.data); err != nil {
+			return fmt.Errorf("writing %s: %w", entry.name, err)
+		}
+	}
+	return writer.Close()
+}
+
+func readLayer(layer v1.Layer) ([]byte, error) {
+	reader, err := layer.Compressed()
+	if err != nil {
+		return nil, fmt.Errorf("opening a layer: %w", err)
+	}
+	defer reader.Close()
+	blob, err := io.ReadAll(reader)
+	if err != nil {
+		return nil, fmt.Errorf("reading a layer: %w", err)
+	}
+	return blob, nil
+}
+
+func digest(blob []byte) v1.Hash {
+	hash, _, err := v1.SHA256(bytes.NewReader(blob))
+	if err != nil {
+		panic(err) // reading from memory does not end early
+	}
+	return hash
+}
+
+func blobPath(blob []byte) string { return "blobs/sha256/" + digest(blob).Hex }
+
+// Identity is what an archive holds: the full name of its image and the digest of its manifest.
+type Identity struct{ Name, Digest string }
+
+// Identify reads the identities of the images in the archive at name, without unpacking them. An archive that is no OCI
+// layout is an error.
+func Identify(name string) ([]Identity, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("opening an archive: %w", err)
+	}
+	defer file.Close()
+	reader := tar.NewReader(file)
+	for {
+		header, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("%s is no OCI archive: it has no %s", name, indexFile)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", name, err)
+		}
+		if header.Name == indexFile {
+			break
+		}
+	}
+	index, err := v1.ParseIndexManifest(reader)
+	if err != nil {
+		return nil, fmt.Errorf("decoding the index of %s: %w", name, err)
+	}
+	var identities []Identity
+	for _, manifest := range index.Manifests {
+		identities = append(identities, Identity{Name: manifest.Annotations[nameAnnotation], Digest: manifest.Digest.String()})
+	}
+	return identities, nil
+}

@@ -1,0 +1,74 @@
+package program
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestOverlayAddsAFileThatTheCompilerSees(t *testing.T) {
+	module, extra, work := t.TempDir(), t.TempDir(), t.TempDir()
+	write(t, filepath.Join(module, "go.mod"), "module example.com/service\n\ngo 1.26.0\n")
+	write(t, filepath.Join(module, "main.go"), `package main
+
+import (
+	"embed"
+	"fmt"
+)
+
+//go:embed migrations/*.sql
+var files embed.FS
+
+func main() {
+	entries, _ := files.ReadDir("migrations")
+	for _, entry := range entries {
+		fmt.Println(entry.Name())
+	}
+}
+`)
+	migrations := filepath.Join(module, "migrations")
+	if err := os.Mkdir(migrations, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(migrations, "00001_first.sql"), "-- one")
+	write(t, filepath.Join(extra, "00002_second.sql"), "-- two")
+	write(t, filepath.Join(extra, "notes.txt"), "not a migration")
+
+	overlay, output := filepath.Join(work, "overlay.json"), filepath.Join(work, "service")
+	if err := WriteOverlay(overlay, migrations, extra); err != nil {
+		t.Fatal(err)
+	}
+	if err := Build(t.Context(), module, ".", output, overlay); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), output).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff("00001_first.sql\n00002_second.sql\n", string(out)); diff != "" {
+		t.Errorf("embedded files (-want +got):\n%s", diff)
+	}
+}
+
+func TestOverlayNeedsMigrations(t *testing.T) {
+	if err := WriteOverlay(filepath.Join(t.TempDir(), "overlay.json"), "/service/migrations", t.TempDir()); err == nil {
+		t.Error("a directory without migrations was taken")
+	}
+}
+
+func TestArguments(t *testing.T) {
+	want := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", "out/scores", "./cmd/scores"}
+	if diff := cmp.Diff(want, arguments("./cmd/scores", "out/scores", "")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

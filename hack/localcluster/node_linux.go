@@ -1,0 +1,20 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mirubato/mirubato/hack/localcluster/node"
+)
+
+// nodeCommand is the first process of a native node, started by up in namespaces of its own.
+func nodeCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:    "node",
+		Short:  "Be the first process of a node; started by up",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE:   func(*cobra.Command, []string) error { return node.Run(string(a.dir), os.Stdin) },
+	}
+}
