@@ -8,14 +8,11 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -23,7 +20,6 @@ import (
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/microservice"
-	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/controllers/watchdog"
 )
 
@@ -85,11 +81,6 @@ func managerOptions(config Config, logger logr.Logger) ctrl.Options {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
-	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{ownership.LabelManagedBy: ownership.ManagedBy})}
-	byObject := map[client.Object]cache.ByObject{}
-	for _, child := range microservice.ChildTypes() {
-		byObject[child] = ours
-	}
 	return ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        logger,
@@ -99,11 +90,6 @@ func managerOptions(config Config, logger logr.Logger) ctrl.Options {
 		LeaderElection:                config.LeaderElection,
 		LeaderElectionID:              leaderElectionID,
 		LeaderElectionReleaseOnCancel: true, // the process ends when the manager does, so the successor need not wait
-		Cache: cache.Options{
-			ByObject:         byObject,
-			DefaultTransform: microservice.StripManagedFields,
-			// A type that was forgotten above fails at once instead of filling the memory with the whole cluster's objects.
-			ReaderFailOnMissingInformer: true,
-		},
+		Cache:                         microservice.CacheOptions(),
 	}
 }

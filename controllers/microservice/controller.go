@@ -13,7 +13,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -112,7 +111,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, reconciler reconcile.Rec
 			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.requestsForNamespace),
 			builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, appearance())))
-	for _, child := range ChildTypes() {
+	for _, child := range childTypes() {
 		bldr = bldr.Watches(child, children)
 	}
 	return bldr.Complete(reconciler)
@@ -125,8 +124,8 @@ func appearance() predicate.Predicate {
 	})
 }
 
-// ChildTypes are the types of objects that the operator makes, and their pods.
-func ChildTypes() []client.Object {
+// childTypes are the types of objects that the operator makes, and their pods.
+func childTypes() []client.Object {
 	return []client.Object{
 		&appsv1.Deployment{}, &batchv1.Job{}, &corev1.Pod{}, &corev1.ConfigMap{}, &corev1.Service{},
 		&corev1.ServiceAccount{}, &policyv1.PodDisruptionBudget{},
@@ -152,55 +151,4 @@ func (r *Reconciler) requestsForNamespace(ctx context.Context, namespace client.
 		out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 	}
 	return out
-}
-
-// Indexes of the cache: without them every reconcile would walk through the objects of all Microservices.
-const (
-	// IndexNamespace finds Microservices by the namespaces of their environments.
-	IndexNamespace = "spec.environments.namespace"
-	// indexOwner finds children by their Microservice.
-	indexOwner = "mirubato.owner"
-)
-
-// RegisterIndexes adds the indexes that the Reconciler reads by.
-func RegisterIndexes(ctx context.Context, indexer client.FieldIndexer) error {
-	err := indexer.IndexField(ctx, &v1alpha1.Microservice{}, IndexNamespace, func(object client.Object) []string {
-		var out []string
-		if ms, ok := object.(*v1alpha1.Microservice); ok {
-			for _, environment := range ms.Spec.Environments {
-				out = append(out, environment.Namespace)
-			}
-		}
-		return out
-	})
-	if err != nil {
-		return fmt.Errorf("indexing Microservices by namespace: %w", err)
-	}
-	for _, child := range ChildTypes() {
-		if err := indexer.IndexField(ctx, child, indexOwner, ownerKey); err != nil {
-			return fmt.Errorf("indexing %T by owner: %w", child, err)
-		}
-	}
-	return nil
-}
-
-func ownerKey(object client.Object) []string {
-	owner, ok := ownership.Of(object)
-	if !ok {
-		return nil
-	}
-	return []string{owner.Microservice.String()}
-}
-
-// OwnedByIndex selects children by the index that RegisterIndexes adds.
-func OwnedByIndex(key types.NamespacedName) client.ListOption {
-	return client.MatchingFields{indexOwner: key.String()}
-}
-
-// StripManagedFields keeps out of the caches what the operator never reads and what is often half of an object.
-func StripManagedFields(object any) (any, error) {
-	if accessor, ok := object.(metav1.ObjectMetaAccessor); ok {
-		accessor.GetObjectMeta().SetManagedFields(nil)
-	}
-	return object, nil
 }

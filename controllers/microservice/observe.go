@@ -108,7 +108,7 @@ func (r *Reconciler) observeEnvironment(ctx context.Context, place environment.P
 // children lists what carries the labels of a Microservice, in every namespace.
 func (r *Reconciler) children(ctx context.Context, key client.ObjectKey) ([]client.Object, error) {
 	var out []client.Object
-	for _, child := range ChildTypes() {
+	for _, child := range childTypes() {
 		gvk, err := apiutil.GVKForObject(child, r.Client.Scheme())
 		if err != nil {
 			return nil, err
@@ -142,7 +142,7 @@ func (r *Reconciler) children(ctx context.Context, key client.ObjectKey) ([]clie
 func (r *Reconciler) kindOf(object client.Object) string {
 	gvk, err := apiutil.GVKForObject(object, r.Client.Scheme())
 	if err != nil {
-		return "" // not one of ChildTypes, so nothing looks for it
+		return "" // not one of childTypes, so nothing looks for it
 	}
 	return gvk.Kind
 }

@@ -66,6 +66,11 @@ func (w *writes) do(write func() error) error {
 // newWorld makes a Microservice called scores with three environments that lack nothing.
 func newWorld(ctx context.Context, t *testing.T) *world {
 	t.Helper()
+	return newWorldOf(ctx, t, "development", "staging", "production")
+}
+
+func newWorldOf(ctx context.Context, t *testing.T, environments ...string) *world {
+	t.Helper()
 	home := newNamespace(ctx, t, nil)
 	ms := &v1alpha1.Microservice{
 		ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "scores"},
@@ -79,7 +84,7 @@ func newWorld(ctx context.Context, t *testing.T) *world {
 		},
 	}
 	w := &world{t: t, ms: ms, writes: &writes{}}
-	for _, name := range []string{"development", "staging", "production"} {
+	for _, name := range environments {
 		namespace := newNamespace(ctx, t, map[string]string{w.consentLabel(): "true"})
 		for secret, key := range map[string]string{"auth": "secret", "database": "url", "database-owner": "url"} {
 			w.createSecret(ctx, namespace, secret, key)

@@ -1,0 +1,81 @@
+package microservice
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/ownership"
+)
+
+// CacheOptions keep the caches small: of other people's objects they hold the metadata of namespaces and nothing else.
+func CacheOptions() cache.Options {
+	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{ownership.LabelManagedBy: ownership.ManagedBy})}
+	byObject := map[client.Object]cache.ByObject{}
+	for _, child := range childTypes() {
+		byObject[child] = ours
+	}
+	return cache.Options{
+		ByObject:         byObject,
+		DefaultTransform: stripManagedFields,
+		// A type that was forgotten fails at once instead of filling the memory with the whole cluster's objects.
+		ReaderFailOnMissingInformer: true,
+	}
+}
+
+// Indexes of the cache: without them every reconcile would walk through the objects of all Microservices.
+const (
+	// IndexNamespace finds Microservices by the namespaces of their environments.
+	IndexNamespace = "spec.environments.namespace"
+	// indexOwner finds children by their Microservice.
+	indexOwner = "mirubato.owner"
+)
+
+// RegisterIndexes adds the indexes that the Reconciler reads by.
+func RegisterIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+	err := indexer.IndexField(ctx, &v1alpha1.Microservice{}, IndexNamespace, func(object client.Object) []string {
+		var out []string
+		if ms, ok := object.(*v1alpha1.Microservice); ok {
+			for _, environment := range ms.Spec.Environments {
+				out = append(out, environment.Namespace)
+			}
+		}
+		return out
+	})
+	if err != nil {
+		return fmt.Errorf("indexing Microservices by namespace: %w", err)
+	}
+	for _, child := range childTypes() {
+		if err := indexer.IndexField(ctx, child, indexOwner, ownerKey); err != nil {
+			return fmt.Errorf("indexing %T by owner: %w", child, err)
+		}
+	}
+	return nil
+}
+
+func ownerKey(object client.Object) []string {
+	owner, ok := ownership.Of(object)
+	if !ok {
+		return nil
+	}
+	return []string{owner.Microservice.String()}
+}
+
+// OwnedByIndex selects children by the index that RegisterIndexes adds.
+func OwnedByIndex(key types.NamespacedName) client.ListOption {
+	return client.MatchingFields{indexOwner: key.String()}
+}
+
+// stripManagedFields keeps out of the caches what the operator never reads and what is often half of an object.
+func stripManagedFields(object any) (any, error) {
+	if accessor, ok := object.(metav1.ObjectMetaAccessor); ok {
+		accessor.GetObjectMeta().SetManagedFields(nil)
+	}
+	return object, nil
+}
