@@ -1,0 +1,92 @@
+package migrate
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/lib/pq"
+	"github.com/pressly/goose/v3"
+)
+
+// attempt applies one file once, over a connection that nothing else uses: whatever the file does to its session is
+// gone before the next one.
+func (r *runner) attempt(ctx context.Context, f file) error {
+	lockTimeout := r.StatementLockTimeout
+	if !f.transactional {
+		// A concurrent build waits for every older transaction of the database. A timeout would cancel it there, and
+		// leave an invalid index behind.
+		lockTimeout = 0
+	}
+	db, err := r.target.open(lockTimeout)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	if f.index != nil {
+		if err := r.dropInvalidIndex(ctx, db, f); err != nil {
+			return err
+		}
+	}
+	err = applyFile(ctx, db, r.Config, f)
+	if err == nil {
+		return nil
+	}
+	failure := &databaseError{act: "applying it", migration: f.name, cause: err}
+	if f.index != nil && ctx.Err() == nil {
+		if left, lookErr := findInvalidIndex(ctx, db, *f.index); lookErr == nil && left != "" {
+			failure.hint = "it left the invalid index " + left + " behind, which the next attempt drops first"
+		}
+	}
+	return failure
+}
+
+func applyFile(ctx context.Context, db *sql.DB, cfg Config, f file) error {
+	store, err := newStore()
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectCustom, db, cfg.Files,
+		goose.WithStore(&checksumStore{Store: store, file: f}),
+		goose.WithDisableGlobalRegistry(true),
+		goose.WithLogger(goose.NopLogger()),
+	)
+	if err != nil {
+		return invalid(f.name, err)
+	}
+	_, err = provider.ApplyVersion(ctx, f.version, true)
+	if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+		return partial.Err
+	}
+	return err
+}
+
+// dropInvalidIndex removes what an earlier attempt at this very file has left. Without it, the file would fail because
+// the name is taken, or, with IF NOT EXISTS, would take the invalid index for its work.
+func (r *runner) dropInvalidIndex(ctx context.Context, db *sql.DB, f file) error {
+	name, err := findInvalidIndex(ctx, db, *f.index)
+	if err == nil && name != "" {
+		r.Log.WarnContext(ctx, "dropping the invalid index of an earlier attempt", "migration", f.name, "index", name)
+		_, err = db.ExecContext(ctx, "DROP INDEX CONCURRENTLY IF EXISTS "+name)
+	}
+	if err != nil {
+		return &databaseError{act: "removing the invalid index of an earlier attempt", migration: f.name, cause: err}
+	}
+	return nil
+}
+
+// findInvalidIndex returns the quoted name, with its schema, of the index if it is there and not valid, or "".
+func findInvalidIndex(ctx context.Context, db *sql.DB, index concurrentIndex) (string, error) {
+	const query = `SELECT n.nspname, c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+		JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE NOT i.indisvalid AND c.relname = $1 AND i.indrelid = to_regclass($2)`
+	var schema, name string
+	err := db.QueryRowContext(ctx, query, index.name, index.table).Scan(&schema, &name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return pq.QuoteIdentifier(schema) + "." + pq.QuoteIdentifier(name), nil
+}

@@ -1,0 +1,204 @@
+package migrate
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/mirubato/mirubato/api/contract"
+)
+
+// Defaults of Config.
+const (
+	DefaultLockID               = "mirubato"
+	DefaultAdvisoryLockWait     = 30 * time.Second
+	DefaultStatementLockTimeout = 2 * time.Second
+	DefaultRetries              = 10
+)
+
+// Config says what to apply where.
+type Config struct {
+	// DatabaseURL leads to the database, as a role that may change its schema. It is a secret.
+	DatabaseURL string
+	// Files holds the migrations at its top.
+	Files fs.FS
+	// LockID is hashed into the key of the advisory lock; runs that share a database must agree on it. Empty means
+	// DefaultLockID.
+	LockID string
+	// AdvisoryLockWait is how long to wait for another run. Zero means the default, a negative value one attempt.
+	AdvisoryLockWait time.Duration
+	// StatementLockTimeout is how long a statement of a transactional file may wait for a table while everybody else
+	// queues behind it. Zero means the default.
+	StatementLockTimeout time.Duration
+	// Retries is how often a file is tried again after it waited too long or was the victim of a deadlock. Zero means
+	// the default, a negative value none.
+	Retries int
+	// RetryPause is the pause before the first retry; it doubles up to twenty times itself. Zero means half a second.
+	RetryPause time.Duration
+	// Log gets one record for each thing that happens. Nil means none.
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.LockID == "" {
+		c.LockID = DefaultLockID
+	}
+	if c.AdvisoryLockWait == 0 {
+		c.AdvisoryLockWait = DefaultAdvisoryLockWait
+	}
+	if c.StatementLockTimeout <= 0 {
+		c.StatementLockTimeout = DefaultStatementLockTimeout
+	}
+	if c.Retries == 0 {
+		c.Retries = DefaultRetries
+	}
+	if c.RetryPause <= 0 {
+		c.RetryPause = 500 * time.Millisecond
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Latest returns the highest version among the files, or an Error if any of them cannot be used.
+func Latest(files fs.FS) (int64, error) {
+	all, err := load(files)
+	if err != nil {
+		return 0, err
+	}
+	return all[len(all)-1].version, nil
+}
+
+// Up applies every expand file that has not been applied, and stops before the first contract file. It may be called
+// by any number of processes at once: one works, the others wait and then find nothing to do. It is safe to call again
+// after any failure.
+//
+// The report is complete also when the error, always an *Error, is not nil. When ctx ends, the running statement is
+// cancelled and rolled back.
+func Up(ctx context.Context, cfg Config) (contract.MigrationReport, error) {
+	r := runner{Config: cfg.withDefaults(), report: NewReport(nil)}
+	if err := r.run(ctx); err != nil {
+		failure := classify(ctx, err)
+		failure.Message = r.target.redact(failure.Message)
+		r.report.Error = &failure.MigrationError
+		return r.report, failure
+	}
+	return r.report, nil
+}
+
+// NewReport is the report of a run that has come to know nothing about the database; failure may be nil.
+func NewReport(failure *Error) contract.MigrationReport {
+	report := contract.MigrationReport{ReportVersion: contract.MigrationReportVersion, From: -1, To: -1}
+	if failure != nil {
+		report.Error = &failure.MigrationError
+	}
+	return report
+}
+
+// runner is one call of Up.
+type runner struct {
+	Config
+	target target
+	lock   *lock
+	report contract.MigrationReport
+}
+
+func (r *runner) run(ctx context.Context) error {
+	files, err := load(r.Files)
+	if err != nil {
+		return err
+	}
+	r.report.Target = files[len(files)-1].version
+	if r.target, err = parseTarget(r.DatabaseURL); err != nil {
+		return err
+	}
+	if r.lock, err = acquire(ctx, r.target, r.LockID, r.AdvisoryLockWait, r.StatementLockTimeout); err != nil {
+		return err
+	}
+	defer r.lock.release(ctx)
+	h, err := readHistory(ctx, r.lock.conn)
+	if err != nil {
+		return err
+	}
+	r.report.From, r.report.To = h.current(), h.current()
+	p, err := newPlan(files, h)
+	if err != nil {
+		return err
+	}
+	return r.execute(ctx, p)
+}
+
+func (r *runner) execute(ctx context.Context, p plan) error {
+	r.Log.InfoContext(ctx, "planning migrations", "from", r.report.From, "target", r.report.Target,
+		"pending", len(p.pending), "contract", len(p.held))
+	if len(p.pending)+len(p.adopted) > 0 {
+		if err := prepareTables(ctx, r.lock.conn); err != nil {
+			return err
+		}
+	}
+	for _, f := range p.adopted {
+		r.Log.WarnContext(ctx, "adopting a migration that was applied without a checksum", "migration", f.name)
+		if err := adopt(ctx, r.lock.conn, f); err != nil {
+			return err
+		}
+	}
+	for _, f := range p.pending {
+		if err := r.apply(ctx, f); err != nil {
+			r.report.To = r.recheck(ctx, r.report.To)
+			return err
+		}
+	}
+	for _, f := range p.held {
+		r.Log.InfoContext(ctx, "leaving a contract migration for when no older release is running", "migration", f.name)
+	}
+	return nil
+}
+
+// apply applies one file, again if it only waited too long for a lock, and adds it to the report.
+func (r *runner) apply(ctx context.Context, f file) error {
+	start := time.Now()
+	r.Log.InfoContext(ctx, "applying migration", "migration", f.name)
+	for attempt := 0; ; attempt++ {
+		// Before every attempt: the connection that holds the lock may have broken while the other one worked.
+		if err := r.lock.verify(ctx); err != nil {
+			return err
+		}
+		err := r.attempt(ctx, f)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil || !mayRetry(err) || attempt >= r.Retries {
+			return err
+		}
+		pause := jitter(min(r.RetryPause<<min(attempt, 10), 20*r.RetryPause))
+		r.Log.WarnContext(ctx, "retrying a migration that was kept from a lock", "migration", f.name, "attempt", attempt+1,
+			"pause", pause.String(), "error", r.target.redact(classify(ctx, err).Message))
+		if err := sleep(ctx, pause); err != nil {
+			return &databaseError{act: "waiting to try it again", migration: f.name, cause: err}
+		}
+	}
+	took := time.Since(start)
+	r.report.To = f.version
+	r.report.Applied = append(r.report.Applied, contract.AppliedMigration{Version: f.version, Name: f.name, Duration: took})
+	r.Log.InfoContext(ctx, "finishing migration", "migration", f.name, "duration", took.String())
+	return nil
+}
+
+// recheck returns the version that a failed run has left behind. Of a run that was cut off in a commit nobody knows
+// but the database, so it is asked by a new connection; -1 if it does not answer.
+func (r *runner) recheck(ctx context.Context, known int64) int64 {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releasePatience)
+	defer cancel()
+	db, err := r.target.open(r.StatementLockTimeout)
+	if err != nil {
+		return known
+	}
+	defer func() { _ = db.Close() }()
+	h, err := readHistory(ctx, db)
+	if err != nil {
+		return -1
+	}
+	return h.current()
+}

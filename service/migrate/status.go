@@ -1,0 +1,129 @@
+package migrate
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+// State says where one migration stands.
+type State string
+
+// The states of a MigrationStatus.
+const (
+	// Applied: the file is in the database as it is here.
+	Applied State = "applied"
+	// Pending: the next Up applies it.
+	Pending State = "pending"
+	// Held: a contract file that Up leaves alone.
+	Held State = "held"
+	// Edited: the file is not what was applied.
+	Edited State = "edited"
+	// OutOfOrder: not applied although a later one was.
+	OutOfOrder State = "outOfOrder"
+	// Newer: applied by a newer release; there is no such file here, and need not be.
+	Newer State = "newer"
+	// Missing: applied, below the highest file, and not among the files.
+	Missing State = "missing"
+)
+
+// Status compares files and database.
+type Status struct {
+	// Current is the highest version applied, 0 for none.
+	Current int64 `json:"current"`
+	// Target is the highest version among the files.
+	Target int64 `json:"target"`
+	// Migrations are all that the files or the database know, by version.
+	Migrations []MigrationStatus `json:"migrations"`
+}
+
+// MigrationStatus is one migration.
+type MigrationStatus struct {
+	Version int64 `json:"version"`
+	// Name is empty for one that was applied by something else and has no file here.
+	Name string `json:"name,omitempty"`
+	// Phase is empty where there is no file.
+	Phase Phase `json:"phase,omitempty"`
+	State State `json:"state"`
+	// AppliedAt is nil if it has not been applied, or by something else that kept no time.
+	AppliedAt *time.Time `json:"appliedAt,omitempty"`
+}
+
+// ReadStatus changes nothing and takes no lock. Of cfg it uses DatabaseURL and Files. Its error is an *Error.
+func ReadStatus(ctx context.Context, cfg Config) (Status, error) {
+	files, err := load(cfg.Files)
+	if err != nil {
+		return Status{}, classify(ctx, err)
+	}
+	t, err := parseTarget(cfg.DatabaseURL)
+	if err != nil {
+		return Status{}, classify(ctx, err)
+	}
+	h, err := t.history(ctx)
+	if err != nil {
+		failure := classify(ctx, err)
+		failure.Message = t.redact(failure.Message)
+		return Status{}, failure
+	}
+	return newStatus(files, h), nil
+}
+
+func (t target) history(ctx context.Context) (history, error) {
+	db, err := t.open(DefaultStatementLockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }()
+	if err := db.PingContext(ctx); err != nil {
+		return nil, &databaseError{act: t.act(), cause: err}
+	}
+	return readHistory(ctx, db)
+}
+
+func newStatus(files []file, h history) Status {
+	s := Status{Current: h.current(), Target: files[len(files)-1].version, Migrations: []MigrationStatus{}}
+	unknown := make(map[int64]bool, len(h))
+	for version := range h {
+		unknown[version] = true
+	}
+	for _, f := range files {
+		delete(unknown, f.version)
+		r, applied := h[f.version]
+		s.Migrations = append(s.Migrations, MigrationStatus{
+			Version: f.version, Name: f.name, Phase: f.phase, State: stateOf(f, r, applied, s.Current), AppliedAt: r.at(),
+		})
+	}
+	for version := range unknown {
+		state := Newer
+		if version < s.Target {
+			state = Missing
+		}
+		r := h[version]
+		s.Migrations = append(s.Migrations, MigrationStatus{Version: version, Name: r.name, State: state, AppliedAt: r.at()})
+	}
+	slices.SortFunc(s.Migrations, func(a, b MigrationStatus) int { return cmp.Compare(a.Version, b.Version) })
+	return s
+}
+
+func stateOf(f file, r record, applied bool, current int64) State {
+	switch {
+	case applied && r.checksum != "" && r.checksum != f.checksum:
+		return Edited
+	case applied:
+		return Applied
+	case f.version < current:
+		return OutOfOrder
+	case f.phase == Contract:
+		return Held
+	}
+	return Pending
+}
+
+func (r record) at() *time.Time {
+	if r.appliedAt.IsZero() {
+		return nil
+	}
+	at := r.appliedAt.UTC()
+	return &at
+}
