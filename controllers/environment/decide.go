@@ -27,6 +27,11 @@ type Input struct {
 	PreviousVerified bool
 }
 
+// migrations is the part of the facts that package migration looks at.
+func (in Input) migrations() migration.Observed {
+	return migration.Observed{Jobs: in.Facts.Jobs, Pods: in.Facts.Pods, Now: in.Facts.Now}
+}
+
 // Decision is what to do in one environment, and what to tell about it.
 type Decision struct {
 	Step v1alpha1.Step
@@ -147,7 +152,7 @@ func expand(in Input) (Decision, bool, error) {
 	if migrated(in.Facts.deployment(in.Place.name()), in.Children.MigrationHash) {
 		return Decision{}, true, nil
 	}
-	next := migration.Decide(in.Children.MigrationHash, migration.Observed{Jobs: in.Facts.Jobs, Pods: in.Facts.Pods, Now: in.Facts.Now})
+	next := migration.Decide(in.Children.MigrationHash, in.migrations())
 	if next.Done {
 		return Decision{}, true, nil
 	}
@@ -194,8 +199,7 @@ func schemaVersion(in Input) *int64 {
 	if in.Children.Migration == nil {
 		return nil
 	}
-	observed := migration.Observed{Jobs: in.Facts.Jobs, Pods: in.Facts.Pods, Now: in.Facts.Now}
-	return migration.Decide(in.Children.MigrationHash, observed).SchemaVersion
+	return migration.Decide(in.Children.MigrationHash, in.migrations()).SchemaVersion
 }
 
 // changed returns the manifests that differ from what is there.
@@ -215,7 +219,7 @@ func changed(in Input, wanted []manifest.Manifest) ([]manifest.Manifest, error) 
 
 // obsolete returns what earlier releases left behind: ConfigMaps that no pod reads any more, and Jobs.
 func obsolete(in Input) []client.Object {
-	out := objects(migration.Obsolete(in.Children.MigrationHash, in.Facts.Jobs))
+	out := objects(migration.Obsolete(in.Children.MigrationHash, in.migrations()))
 	var maps []client.Object
 	for key, live := range in.Facts.Live {
 		if configMap, ok := live.(*corev1.ConfigMap); ok && key.Name != in.Children.ConfigMap && configMap.DeletionTimestamp == nil {

@@ -63,7 +63,9 @@ func (r Run) Job(attempt int) (manifest.Manifest, error) {
 		v1alpha1.AnnotationRelease: r.Release,
 		annotationAttempt:          strconv.Itoa(attempt),
 	}
-	name := fmt.Sprintf("%s-migrate-%s-%d", r.Owner.Microservice.Name, hash, attempt)
+	// Short, because a Job's name must fit into 63 characters: the longest name of a Microservice leaves eight digits to the
+	// attempt, and with one a minute four would be used up within a week.
+	name := fmt.Sprintf("%s-db-%s-%d", r.Owner.Microservice.Name, hash, attempt)
 	job := batchv1ac.Job(name, r.Namespace).
 		WithLabels(labels).
 		WithAnnotations(annotations).

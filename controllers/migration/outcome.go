@@ -28,7 +28,7 @@ const (
 type Observed struct {
 	// Jobs of the environment, of this run and of others.
 	Jobs []batchv1.Job
-	// Pods of those Jobs.
+	// Pods of those Jobs, and perhaps others.
 	Pods []corev1.Pod
 	Now  time.Time
 }
@@ -41,7 +41,7 @@ type Decision struct {
 	SchemaVersion *int64
 	// Start is the number of the attempt to make now; 0 for none.
 	Start int
-	// Delete are Jobs that must go first.
+	// Delete are Jobs that stand in the way, or that a later attempt has made worthless.
 	Delete []batchv1.Job
 	// Waiting says what for, while not Done.
 	Waiting *v1alpha1.WaitingFor
@@ -66,24 +66,43 @@ func Decide(hash string, observed Observed) Decision {
 		return Decision{Start: 1, Waiting: running("")}
 	}
 	pods := podsOf(job, observed.Pods)
+	var decision Decision
 	switch {
 	case job.DeletionTimestamp != nil:
 		return Decision{Waiting: running("an earlier attempt is being removed")}
 	case finished(job, batchv1.JobComplete):
 		return Decision{Done: true, SchemaVersion: versionAfter(pods)}
 	case finished(job, batchv1.JobFailed):
-		return afterFailure(job, pods, observed.Now)
+		decision = afterFailure(job, pods, observed.Now)
+	default:
+		decision = Decision{Waiting: holdUp(pods)}
 	}
-	return Decision{Waiting: holdUp(pods)}
+	decision.Delete = superseded(hash, job, observed.Jobs)
+	return decision
 }
 
-// Obsolete returns the finished Jobs that are evidence of nothing any more: those of other runs, and earlier attempts.
-func Obsolete(hash string, jobs []batchv1.Job) []batchv1.Job {
-	keep := latest(hash, jobs)
+// superseded returns the earlier attempts of the run. A database that is away for a weekend is tried some thousand times; only
+// the last attempt has anything to tell.
+func superseded(hash string, last *batchv1.Job, jobs []batchv1.Job) []batchv1.Job {
 	var out []batchv1.Job
 	for _, job := range jobs {
-		ended := finished(&job, batchv1.JobComplete) || finished(&job, batchv1.JobFailed)
-		if ended && job.DeletionTimestamp == nil && (keep == nil || job.UID != keep.UID) {
+		if job.Labels[v1alpha1.LabelMigration] == hash && job.Name != last.Name && job.DeletionTimestamp == nil && ended(&job) {
+			out = append(out, job)
+		}
+	}
+	return out
+}
+
+// Obsolete returns the Jobs that nobody needs once the run is done and its pods are ready: earlier attempts, and Jobs of other
+// runs, whether they have ended or have not come to the database yet. One that is at work there is left to finish.
+func Obsolete(hash string, observed Observed) []batchv1.Job {
+	keep := latest(hash, observed.Jobs)
+	var out []batchv1.Job
+	for _, job := range observed.Jobs {
+		if job.DeletionTimestamp != nil || keep != nil && job.Name == keep.Name {
+			continue
+		}
+		if ended(&job) || !touchedDatabase(podsOf(&job, observed.Pods)) {
 			out = append(out, job)
 		}
 	}
@@ -95,7 +114,7 @@ func Obsolete(hash string, jobs []batchv1.Job) []batchv1.Job {
 func settleOthers(hash string, observed Observed) (Decision, bool) {
 	var untouched []batchv1.Job
 	for _, job := range observed.Jobs {
-		if job.Labels[v1alpha1.LabelMigration] == hash || finished(&job, batchv1.JobComplete) || finished(&job, batchv1.JobFailed) {
+		if job.Labels[v1alpha1.LabelMigration] == hash || ended(&job) {
 			continue
 		}
 		if job.DeletionTimestamp != nil || touchedDatabase(podsOf(&job, observed.Pods)) {
@@ -176,7 +195,7 @@ func running(message string) *v1alpha1.WaitingFor {
 
 func holdUp(pods []corev1.Pod) *v1alpha1.WaitingFor {
 	finding := diagnosis.Of(pods)
-	if finding == nil {
+	if finding == nil || failing(pods) {
 		return running("")
 	}
 	waiting := &v1alpha1.WaitingFor{Type: v1alpha1.WaitPods, Message: finding.Message, Unblock: finding.Unblock}
@@ -186,7 +205,20 @@ func holdUp(pods []corev1.Pod) *v1alpha1.WaitingFor {
 	return waiting
 }
 
-// reportOf returns what mirubato-migrate reported, or nil if it did not come that far or its pod is gone.
+// failing reports whether a container has ended in an error: the Job's verdict follows at once, and says more.
+func failing(pods []corev1.Pod) bool {
+	for i := range pods {
+		for _, status := range slices.Concat(pods[i].Status.InitContainerStatuses, pods[i].Status.ContainerStatuses) {
+			if status.State.Terminated != nil && status.State.Terminated.ExitCode != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// reportOf returns what mirubato-migrate reported, or nil if it did not come that far, its pod is gone, or the report is of a
+// version that is not known here.
 func reportOf(pods []corev1.Pod) *contract.MigrationReport {
 	for i := range pods {
 		for _, status := range pods[i].Status.ContainerStatuses {
@@ -194,7 +226,7 @@ func reportOf(pods []corev1.Pod) *contract.MigrationReport {
 				continue
 			}
 			report := &contract.MigrationReport{}
-			if err := json.Unmarshal([]byte(status.State.Terminated.Message), report); err == nil && report.ReportVersion > 0 {
+			if err := json.Unmarshal([]byte(status.State.Terminated.Message), report); err == nil && report.ReportVersion == contract.MigrationReportVersion {
 				return report
 			}
 		}
@@ -233,14 +265,20 @@ func attemptOf(job *batchv1.Job) int {
 	return attempt
 }
 
+// podsOf goes by the owner's identity, not by its name: a Job that was made anew under the same name must not inherit the
+// report of a pod that is still being removed.
 func podsOf(job *batchv1.Job, pods []corev1.Pod) []corev1.Pod {
 	var out []corev1.Pod
 	for _, pod := range pods {
-		if pod.Labels[batchv1.JobNameLabel] == job.Name {
+		if metav1.IsControlledBy(&pod, job) {
 			out = append(out, pod)
 		}
 	}
 	return out
+}
+
+func ended(job *batchv1.Job) bool {
+	return finished(job, batchv1.JobComplete) || finished(job, batchv1.JobFailed)
 }
 
 func finished(job *batchv1.Job, how batchv1.JobConditionType) bool {
