@@ -3,6 +3,7 @@
 package diagnosis
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -54,10 +55,10 @@ func ofPod(pod *corev1.Pod) *Finding {
 func ofContainer(status *corev1.ContainerStatus, pod string) *Finding {
 	waiting := status.State.Waiting
 	if waiting == nil {
-		return ofExit(status, status.State.Terminated, pod)
+		return ofExit(status, pod)
 	}
 	switch waiting.Reason {
-	case "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError":
+	case "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed":
 		return &Finding{
 			Image:   true,
 			Message: fmt.Sprintf("image %s cannot be pulled (%s)", status.Image, pullReason(waiting)),
@@ -69,50 +70,62 @@ func ofContainer(status *corev1.ContainerStatus, pod string) *Finding {
 			Message: fmt.Sprintf("image %s has no valid name", status.Image),
 			Unblock: "correct spec.image",
 		}
-	case "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError":
+	case "CreateContainerConfigError", "CreateContainerError", "PreCreateHookError":
 		return &Finding{
 			Image:   true,
 			Message: fmt.Sprintf("container %s cannot be created: %s", status.Name, oneLine(waiting.Message)),
 			Unblock: "see kubectl describe pod " + namespaced(pod),
 		}
-	case "CrashLoopBackOff":
-		if finding := ofExit(status, status.LastTerminationState.Terminated, pod); finding != nil {
-			return finding
-		}
-		return &Finding{
-			Image:   true,
-			Message: fmt.Sprintf("container %s ends soon after it starts", status.Name),
-			Unblock: "see kubectl logs " + namespaced(pod) + " --previous",
-		}
+	case "RunContainerError":
+		return cannotStart(status, waiting.Message, pod)
 	}
-	return ofExit(status, status.LastTerminationState.Terminated, pod)
+	return ofExit(status, pod)
 }
 
-// ofExit reports a container that ended in an error. One that was told to stop, or ended well, is no finding.
-func ofExit(status *corev1.ContainerStatus, end *corev1.ContainerStateTerminated, pod string) *Finding {
-	if end == nil || end.ExitCode == 0 || status.Ready {
-		return nil
-	}
-	how := fmt.Sprintf("ended with exit code %d", end.ExitCode)
-	if end.Reason == "OOMKilled" {
-		how = "was ended because it used more memory than its limit"
-	}
-	message := fmt.Sprintf("container %s %s", status.Name, how)
-	if last := lastLine(end.Message); last != "" {
-		message += ": " + last
-	}
+// cannotStart reports a program that the runtime could not start, such as one that is not in the image.
+func cannotStart(status *corev1.ContainerStatus, message, pod string) *Finding {
 	return &Finding{
 		Image:   true,
-		Message: message,
-		Unblock: "see kubectl logs " + namespaced(pod) + " --container " + status.Name + " --previous",
+		Message: fmt.Sprintf("container %s cannot be started: %s", status.Name, oneLine(message)),
+		Unblock: "see kubectl describe pod " + namespaced(pod),
 	}
+}
+
+// ofExit reports a container that ended. It looks past a restart until the container is ready: ending, waiting and running
+// take turns in a crash loop, and the finding shall not. One that ended well and is not restarted is no finding.
+func ofExit(status *corev1.ContainerStatus, pod string) *Finding {
+	end := status.State.Terminated
+	if end == nil {
+		end = status.LastTerminationState.Terminated
+	}
+	if end == nil || status.Ready || end.ExitCode == 0 && status.RestartCount == 0 {
+		return nil
+	}
+	logs := "see kubectl logs " + namespaced(pod) + " --container " + status.Name
+	if status.RestartCount > 0 {
+		logs += " --previous"
+	}
+	how := fmt.Sprintf("ended with exit code %d", end.ExitCode)
+	switch {
+	case end.Reason == "StartError", end.Reason == "ContainerCannotRun":
+		return cannotStart(status, end.Message, pod)
+	case end.Reason == "OOMKilled":
+		how = "was ended because it used more memory than its limit"
+	case end.ExitCode == 0:
+		how += " although it should keep running"
+	}
+	message := fmt.Sprintf("container %s %s", status.Name, how)
+	if last := lastWords(end.Message); last != "" {
+		message += ": " + last
+	}
+	return &Finding{Image: true, Message: message, Unblock: logs}
 }
 
 // pullReason tells a missing image from a registry that is away, as far as the runtime's text does.
 func pullReason(waiting *corev1.ContainerStateWaiting) string {
 	message := strings.ToLower(waiting.Message)
 	switch {
-	case strings.Contains(message, "not found"):
+	case strings.Contains(message, "not found"), strings.Contains(message, "not present"):
 		return "not found"
 	case strings.Contains(message, "unauthorized"), strings.Contains(message, "authorization failed"), strings.Contains(message, "denied"):
 		return "access denied"
@@ -133,12 +146,24 @@ func oneLine(text string) string {
 	return clip(strings.Join(strings.Fields(text), " "))
 }
 
-func lastLine(text string) string {
+// lastWords returns what the last line of a log says. Of a structured line that is the message and the error: the time in
+// it would make every restart look like another reason.
+func lastWords(text string) string {
 	text = strings.TrimSpace(text)
 	if i := strings.LastIndexByte(text, '\n'); i >= 0 {
 		text = text[i+1:]
 	}
-	return oneLine(text)
+	var line map[string]any
+	if json.Unmarshal([]byte(text), &line) != nil {
+		return oneLine(text)
+	}
+	var said []string
+	for _, key := range []string{"msg", "message", "error", "err"} {
+		if value, ok := line[key].(string); ok && value != "" {
+			said = append(said, value)
+		}
+	}
+	return oneLine(strings.Join(said, ": "))
 }
 
 func clip(text string) string {
