@@ -1,5 +1,5 @@
 // Package watchdog notices a controller that has stopped working although its process lives: work is queued or under way
-// and nothing has been finished for long. It owns that judgement and nothing else; the liveness probe asks it.
+// and none of it has been begun or finished for long. It owns that judgement and nothing else; the liveness probe asks it.
 //
 // An idle controller is healthy however long it has been idle, which is why the time of the last reconcile alone would
 // not do.
@@ -21,7 +21,7 @@ type Watchdog struct {
 	// depth returns how many requests wait in the queue.
 	depth func() int
 	now   func() time.Time
-	// patience is how long queued or running work may go without anything being finished.
+	// patience is how long queued or running work may go without any of it being begun or finished.
 	patience time.Duration
 
 	mu       sync.Mutex
@@ -45,9 +45,9 @@ func (w *Watchdog) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 func (w *Watchdog) started() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.running == 0 && w.idle {
-		w.progress, w.idle = w.now(), false // work that starts now has not been held up yet
-	}
+	// A request that was taken from the queue is progress as well; and work that starts after a long rest has not been held
+	// up yet, even if nobody asked in between.
+	w.progress, w.idle = w.now(), false
 	w.running++
 }
 
@@ -58,7 +58,7 @@ func (w *Watchdog) finished() {
 	w.progress = w.now()
 }
 
-// Check fails if there is work and none of it has been finished for longer than the patience. It is a
+// Check fails if there is work and none of it has been begun or finished for longer than the patience. It is a
 // healthz.Checker.
 func (w *Watchdog) Check(*http.Request) error {
 	w.mu.Lock()
@@ -72,7 +72,7 @@ func (w *Watchdog) Check(*http.Request) error {
 		w.progress, w.idle = w.now(), false
 	}
 	if stuck := w.now().Sub(w.progress); stuck > w.patience {
-		return fmt.Errorf("no reconcile has finished for %s, with %d under way and %d queued", stuck.Round(time.Second), w.running, queued)
+		return fmt.Errorf("no reconcile has begun or finished for %s, with %d under way and %d queued", stuck.Round(time.Second), w.running, queued)
 	}
 	return nil
 }
