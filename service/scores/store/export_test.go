@@ -1,0 +1,6 @@
+package store
+
+import "github.com/mirubato/mirubato/service/scores"
+
+// PageStatement shows tests the statement behind a list.
+func PageStatement(f scores.Filter) (text string, args []any) { return newListing(f).page() }
