@@ -1,0 +1,177 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/mirubato/mirubato/test/results"
+)
+
+// setUp gives each scenario its programs and a prefix for the names of its namespaces.
+func setUp(env *testscript.Env) error {
+	env.Setenv("KUBECONFIG", suite.local+"/kubeconfig")
+	env.Setenv("PATH", suite.local+"/bin:"+os.Getenv("PATH"))
+	env.Setenv("FIRST", "localhost/mirubato/scores:"+versionFirst)
+	env.Setenv("NEXT", "localhost/mirubato/scores:"+versionNext)
+	env.Setenv("BROKEN", "localhost/mirubato/scores:"+versionBroken)
+	env.Values[worldKey{}] = &world{}
+	return nil
+}
+
+type worldKey struct{}
+
+func worldOf(ts *testscript.TestScript) *world {
+	w, ok := ts.Value(worldKey{}).(*world)
+	if !ok {
+		ts.Fatalf("the scenario has no world")
+	}
+	return w
+}
+
+// command adapts a function to testscript: an error fails the scenario, or makes it pass after '!'.
+func command(do func(ts *testscript.TestScript, args []string) error) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, negated bool, args []string) {
+		err := do(ts, args)
+		switch {
+		case err != nil && !negated:
+			ts.Fatalf("%v", err)
+		case err == nil && negated:
+			ts.Fatalf("it succeeded, but should not have")
+		case err != nil:
+			ts.Logf("as expected: %v", err)
+		}
+	}
+}
+
+// commands are the words of the scenarios, besides those of testscript:
+//
+//	environments NAME...         namespaces, databases and Secrets for a Microservice called scores; sets $NS
+//	substitute FILE              replaces $VARIABLES in a file
+//	await DURATION REGEXP        waits until the summary of the Microservice matches
+//	await-ready DURATION FIGURE  waits until it is ready, and records how long that took
+//	rest ENV METHOD PATH STATUS [FILE]   calls the API of an environment; the answer is the standard output
+//	load ENV... / unload         sends a steady 200 requests a second; ends it and fails if one of them failed
+//	rest-at-peace DURATION       fails if the operator writes anything within that time
+//	resident FIGURE BOUND NAMESPACE SELECTOR PORT   records the largest resident memory of pods, in MB
+//	secret-from FILE NAMESPACE NAME   puts back the url of a Secret
+func commands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"environments":  command(makeEnvironments),
+		"substitute":    command(substitute),
+		"await":         command(await),
+		"await-ready":   command(awaitReady),
+		"rest":          command(callREST),
+		"load":          command(startLoad),
+		"unload":        command(stopLoad),
+		"rest-at-peace": command(expectNoWrites),
+		"resident":      command(measureResident),
+		"secret-from":   command(restoreSecret),
+	}
+}
+
+func substitute(ts *testscript.TestScript, args []string) error {
+	for _, name := range args {
+		path := ts.MkAbs(name)
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		expanded := os.Expand(string(content), ts.Getenv)
+		if err := os.WriteFile(path, []byte(expanded), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func await(ts *testscript.TestScript, args []string) error {
+	limit, err := time.ParseDuration(args[0])
+	if err != nil {
+		return err
+	}
+	pattern, err := regexp.Compile(args[1])
+	if err != nil {
+		return err
+	}
+	return worldOf(ts).await(limit, func(summary string, _ bool) bool { return pattern.MatchString(summary) })
+}
+
+func awaitReady(ts *testscript.TestScript, args []string) error {
+	limit, err := time.ParseDuration(args[0])
+	if err != nil {
+		return err
+	}
+	w := worldOf(ts)
+	started := time.Now()
+	if err := w.await(limit, func(_ string, ready bool) bool { return ready }); err != nil {
+		return err
+	}
+	if len(args) < 2 {
+		return nil
+	}
+	return record(args[1], time.Since(started).Seconds(), "s", results.Bound(fmt.Sprintf("< %.0f", limit.Seconds())))
+}
+
+// record keeps a figure and fails if its bound is missed.
+func record(name string, value float64, unit string, bound results.Bound) error {
+	figure := results.Figure{Name: name, Value: value, Unit: unit, Bound: bound, Command: "make e2e"}
+	if err := results.Write(suite.local+"/results", figure); err != nil {
+		return err
+	}
+	if figure.Missed() {
+		return fmt.Errorf("%s is %.3g %s, must be %s", name, value, unit, bound)
+	}
+	return nil
+}
+
+// expectNoWrites compares the resource versions of all that belongs to the Microservice before and after a while. It
+// sleeps because what it shows is that nothing happens.
+func expectNoWrites(ts *testscript.TestScript, args []string) error {
+	while, err := time.ParseDuration(args[0])
+	if err != nil {
+		return err
+	}
+	w := worldOf(ts)
+	before, err := w.versions()
+	if err != nil {
+		return err
+	}
+	time.Sleep(while)
+	after, err := w.versions()
+	if err != nil {
+		return err
+	}
+	if before != after {
+		return fmt.Errorf("something was written at rest:\nbefore:\n%s\nafter:\n%s", before, after)
+	}
+	return nil
+}
+
+func measureResident(ts *testscript.TestScript, args []string) error {
+	name, bound, namespace, selector, port := args[0], args[1], args[2], args[3], args[4]
+	bytes, err := largestResident(context.Background(), namespace, selector, port)
+	if err != nil {
+		return err
+	}
+	const megabyte = 1e6
+	return record(name, float64(bytes)/megabyte, "MB", results.Bound(bound))
+}
+
+// restoreSecret is the command secret-from FILE NAMESPACE NAME: it puts back the url that FILE holds in base64.
+func restoreSecret(ts *testscript.TestScript, args []string) error {
+	file, namespace, name := args[0], args[1], args[2]
+	encoded, err := os.ReadFile(ts.MkAbs(file))
+	if err != nil {
+		return err
+	}
+	_, err = suite.tools.run(context.Background(), "kubectl", "--namespace", namespace, "patch", "secret", name,
+		"--type", "merge", "--patch", fmt.Sprintf(`{"data": {"url": %q}}`, encoded))
+	return err
+}

@@ -1,0 +1,140 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+const (
+	// loadRate is how many requests a second are sent to each environment.
+	loadRate = 200
+	// loadLimit ends the load even if the scenario hangs.
+	loadLimit = 5 * time.Minute
+	// loadConnections bounds the connections that are kept open between requests.
+	loadConnections = 16
+)
+
+// load sends requests at a steady rate, whatever becomes of those before: a slow answer does not slow the next request.
+type load struct {
+	cancel  context.CancelFunc
+	sending sync.WaitGroup
+
+	mu       sync.Mutex
+	sent     int
+	failures map[string]int
+}
+
+// startLoad is the command load. It mixes reading and writing, because only reads may be repeated by a client.
+func startLoad(ts *testscript.TestScript, environments []string) error {
+	w := worldOf(ts)
+	ctx, cancel := context.WithTimeout(context.Background(), loadLimit)
+	l := &load{cancel: cancel, failures: map[string]int{}}
+	token, err := w.token(ctx, "load", "user")
+	if err != nil {
+		cancel()
+		return err
+	}
+	for _, environment := range environments {
+		address, err := w.address(ctx, environment)
+		if err != nil {
+			cancel()
+			return err
+		}
+		client := &http.Client{Timeout: callTimeout, Transport: &http.Transport{
+			MaxIdleConnsPerHost: loadConnections, MaxConnsPerHost: loadConnections,
+		}}
+		l.sending.Go(func() { l.send(ctx, client, address, token) })
+	}
+	w.load = l
+	return nil
+}
+
+func (l *load) send(ctx context.Context, client *http.Client, address, token string) {
+	tick := time.NewTicker(time.Second / loadRate)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		method, body := http.MethodGet, ""
+		if n%10 == 0 {
+			method, body = http.MethodPost, `{"title":"Under load"}`
+		}
+		l.sending.Go(func() { l.note(request(client, method, address+"/api/scores?limit=5", body, token)) })
+	}
+}
+
+// request returns nil only for an answer that a client would be content with.
+func request(client *http.Client, method, url, body, token string) error {
+	// Not the context of the load: what was sent is to be answered.
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/json")
+	response, err := client.Do(r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", method, err)
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return fmt.Errorf("%s: reading the answer: %w", method, err)
+	}
+	if response.StatusCode >= http.StatusBadRequest {
+		return fmt.Errorf("%s: %s", method, response.Status)
+	}
+	return nil
+}
+
+func (l *load) note(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent++
+	if err != nil {
+		l.failures[err.Error()]++
+	}
+}
+
+// stop ends the load and waits for the last answer.
+func (l *load) stop() {
+	l.cancel()
+	l.sending.Wait()
+}
+
+// stopLoad is the command unload FIGURE.
+func stopLoad(ts *testscript.TestScript, args []string) error {
+	w := worldOf(ts)
+	if w.load == nil {
+		return fmt.Errorf("no load was started")
+	}
+	l := w.load
+	w.load = nil
+	l.stop()
+	failed := 0
+	for message, count := range l.failures {
+		failed += count
+		ts.Logf("%d x %s", count, message)
+	}
+	ts.Logf("%d requests, %d failed", l.sent, failed)
+	if l.sent < loadRate {
+		return fmt.Errorf("only %d requests were sent: that shows nothing", l.sent)
+	}
+	if err := record("requests sent, "+args[0], float64(l.sent), "requests", ""); err != nil {
+		return err
+	}
+	return record("failed requests, "+args[0], float64(failed), "requests", "= 0")
+}

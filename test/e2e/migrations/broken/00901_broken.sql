@@ -1,0 +1,3 @@
+-- mirubato:phase expand
+-- +goose Up
+ALTER TABLE no_such_table ADD COLUMN broken text;
