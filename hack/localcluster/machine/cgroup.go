@@ -17,8 +17,8 @@ const Cgroup = "mirubato"
 
 const cgroupRoot = "/sys/fs/cgroup"
 
-// checkCgroups makes sure that pods can be given limits here.
-func checkCgroups() error {
+// MakeCgroup makes Cgroup in every hierarchy. It also finds out whether pods can be given limits on this machine.
+func MakeCgroup() error {
 	const advice = "; in a container, start it privileged with the machine's cgroups, or start with PROVIDER=kind"
 	hierarchies := hierarchiesBelow(cgroupRoot)
 	if len(hierarchies) == 0 {

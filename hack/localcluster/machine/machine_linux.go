@@ -25,7 +25,7 @@ func Check() error {
 		return errors.New("starting Kubernetes without Docker needs root, for namespaces and containerd; run this as root, " +
 			"or start a Docker engine, which is then used instead (PROVIDER=kind)")
 	}
-	return checkCgroups()
+	return MakeCgroup()
 }
 
 // OwnedError is returned by Reclaim when a cluster of another state directory is running.

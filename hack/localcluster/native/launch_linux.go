@@ -31,6 +31,9 @@ func (c Cluster) launch(ctx context.Context) (state.Record, error) {
 		NodeIP: ranges.NodeIP(), MachineIP: ranges.MachineIP(), Link: ranges.Link,
 		Pods: ranges.Pods, Services: ranges.Services, Cgroup: machine.Cgroup,
 	}
+	if err := machine.MakeCgroup(); err != nil {
+		return state.Record{}, err
+	}
 	if err := node.Write(c.Dir, settings); err != nil {
 		return state.Record{}, err
 	}
