@@ -136,14 +136,14 @@ func serviceAccount(place Place) *corev1ac.ServiceAccountApplyConfiguration {
 // configMap holds the environment variables. It is immutable and named after its content, so that a pod of an older
 // release that is restarted during a rollout reads what it ran with before.
 func configMap(place Place, content Content) (*corev1ac.ConfigMapApplyConfiguration, error) {
-	data := map[string]string{
-		contract.EnvEnvironment: place.Owner.Environment,
-		contract.EnvRelease:     content.Release,
-		"GOMEMLIMIT":            strconv.FormatInt(memoryTarget(content), 10),
-	}
+	data := map[string]string{}
 	for _, variable := range content.Env {
 		data[variable.Name] = variable.Value
 	}
+	// After the user's, so that what the contract gives a meaning to means it.
+	data[contract.EnvEnvironment] = place.Owner.Environment
+	data[contract.EnvRelease] = content.Release
+	data["GOMEMLIMIT"] = strconv.FormatInt(memoryTarget(content), 10)
 	if content.Database != nil {
 		data[contract.EnvDatabaseURLFile] = contract.DatabaseURLFile
 	}

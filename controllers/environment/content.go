@@ -6,6 +6,7 @@ package environment
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,13 +64,14 @@ func ContentOf(spec *v1alpha1.MicroserviceSpec, environment *v1alpha1.Environmen
 	workload := mergeWorkload(spec.Workload, overrides.Workload)
 	requests, limits := resources(workload.Resources)
 	return Content{
-		Release:          ReleaseName(spec.Image),
-		Image:            spec.Image,
-		Replicas:         or(workload.Replicas, defaultReplicas),
-		Requests:         requests,
-		Limits:           limits,
-		Env:              workload.Env,
-		ImagePullSecrets: workload.ImagePullSecrets,
+		Release:  ReleaseName(spec.Image),
+		Image:    spec.Image,
+		Replicas: or(workload.Replicas, defaultReplicas),
+		Requests: requests,
+		Limits:   limits,
+		Env:      workload.Env,
+		// A set: another order is no reason to replace pods.
+		ImagePullSecrets: slices.Sorted(slices.Values(workload.ImagePullSecrets)),
 		Auth:             mergeAuth(spec.Auth, overrides.Auth),
 		Database:         mergeDatabase(spec.Database, overrides.Database),
 	}
