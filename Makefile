@@ -12,12 +12,15 @@ BIN   := $(LOCAL)/bin
 # Modules in which people write code; the others only pin programs that are written elsewhere.
 MODULES := . hack
 
+# The images of the product. Those that only the local cluster needs are its own affair.
+IMAGES := operator scores migrate
+
 # What the tests need from Debian: a PostgreSQL server and etcd, both started privately and only for the tests.
 TEST_PACKAGES := postgresql etcd-server
 
 export KUBEBUILDER_ASSETS      := $(BIN)
 export GOLANGCI_LINT_CACHE     := $(LOCAL)/cache/golangci-lint
-export VERSION
+export VERSION PROVIDER
 # Versions come from VERSION. Stamping would ask git, which refuses in a checkout that belongs to somebody else.
 export GOFLAGS := $(strip $(shell go env GOFLAGS) -buildvcs=false)
 
@@ -32,7 +35,7 @@ MAKEFLAGS   += --no-print-directory --no-builtin-rules
 ##@ Use it
 
 .PHONY: run
-run: $(BIN)/localcluster $(BIN)/run ## A real Kubernetes, the operator, and the sample service in three environments
+run: $(BIN)/localcluster $(BIN)/images $(BIN)/scores $(BIN)/run ## A real Kubernetes, the operator, and the sample service in three environments
 	@exec $(BIN)/run
 
 .PHONY: down
@@ -49,8 +52,9 @@ test: test-binaries ## Unit tests, tests on a real PostgreSQL, tests on a real A
 	@hack/tools/go-test $(MODULES)
 
 .PHONY: e2e
-e2e: cluster-up images ## Scenarios on the real cluster; their figures go to `make results`
-	@$(BIN)/localcluster load $(LOCAL)/images/*.tar
+e2e: cluster-up images $(BIN)/scores ## Scenarios on the real cluster; their figures go to `make results`
+	@$(BIN)/localcluster load $(foreach name,$(IMAGES),$(LOCAL)/images/$(name)-$(VERSION).tar)
+	@$(BIN)/localcluster databases
 	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -timeout 30m -v ./test/e2e/...
 
 .PHONY: bench
@@ -89,7 +93,7 @@ format: $(BIN)/golangci-lint ## Format the code as `make lint` wants it
 
 .PHONY: images
 images: $(BIN)/images ## The container images, as OCI archives in .local/images; no container engine needed
-	@cd hack && $(BIN)/images build --out $(LOCAL)/images --version $(VERSION) operator scores migrate
+	@cd hack && $(BIN)/images build --out $(LOCAL)/images --version $(VERSION) $(IMAGES)
 
 ##@ The local cluster
 
@@ -123,6 +127,9 @@ help: ## This list
 # Programs of ours: go knows better than make whether they are up to date, and is quick to say so.
 $(BIN)/localcluster $(BIN)/images $(BIN)/dev $(BIN)/run $(BIN)/results: $(BIN)/%: FORCE
 	@go build -C hack -o $@ ./$*
+
+$(BIN)/scores: FORCE
+	@go build -o $@ ./cmd/scores
 
 $(BIN)/packages: FORCE
 	@go build -C hack -o $@ ./tools/packages
