@@ -16,7 +16,8 @@ import (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 40",message="metadata.name must be at most 40 characters of a-z, 0-9 and '-', starting with a letter: the names of its Deployments, Services and Jobs are made from it"
 type Microservice struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec is what the user wants. The operator never writes it.
@@ -48,7 +49,8 @@ type MicroserviceSpec struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=500
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9][a-zA-Z0-9._:/-]*(:[a-zA-Z0-9_][a-zA-Z0-9._-]*|@sha256:[a-f0-9]{64})$')",message="spec.image must end in a tag or a digest, such as registry.example.com/scores:1.4.0 or scores@sha256:<64 hex digits>; without one it could change under a running release"
+	// +kubebuilder:validation:XValidation:rule="self.matches('(:[^/]*|@sha256:[a-f0-9]{64})$')",message="spec.image must end in a tag or a digest, such as registry.example.com/scores:1.4.0 or scores@sha256:<64 hex digits>; without one it could change under a running release"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?(@sha256:[a-f0-9]{64})?$')",message="spec.image must be the name of an image: an optional registry with '/', a path of lower-case letters, digits, '.', '_', '-' and '/', and a tag or a sha256 digest"
 	Image string `json:"image"`
 
 	// workload is how the pods run. Changing it replaces the pods.
@@ -140,12 +142,13 @@ type WorkloadSpec struct {
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.all(n, n.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'))",message="imagePullSecrets must be names of Secrets: a-z, 0-9, '-' and '.'"
 	ImagePullSecrets []string `json:"imagePullSecrets,omitempty"`
 }
 
 // ResourceSpec is what a pod asks for and what it may use.
 type ResourceSpec struct {
-	// requests are reserved for the pod.
+	// requests are reserved for the pod. One that is above its limit is lowered to it.
 	// +optional
 	Requests *ResourceAmounts `json:"requests,omitempty"`
 	// limits are what the pod may not exceed: CPU is throttled, memory ends the container.
@@ -236,10 +239,12 @@ type SecretKeyReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="must be the name of a Secret: a-z, 0-9, '-' and '.'"
 	Name string `json:"name"`
 	// key within the Secret. The default depends on the field that holds this reference.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$')",message="must be a key of a Secret: letters, digits, '-', '_' and '.'"
 	Key string `json:"key,omitempty"`
 }

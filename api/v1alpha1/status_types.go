@@ -46,10 +46,13 @@ const (
 // EnvironmentStatus is how far one environment has come.
 type EnvironmentStatus struct {
 	// name of the environment.
+	// +required
 	Name string `json:"name"`
 	// namespace of the environment.
+	// +required
 	Namespace string `json:"namespace"`
 	// step of the release that the spec asks for.
+	// +required
 	Step Step `json:"step"`
 	// release that all pods of the environment run; empty until the first one is complete.
 	// +optional
@@ -100,10 +103,13 @@ const (
 // WaitingFor says what has to happen next, since when, until when, and who can make it happen.
 type WaitingFor struct {
 	// type of what is waited for.
+	// +required
 	Type WaitType `json:"type"`
 	// message names the thing.
+	// +required
 	Message string `json:"message"`
 	// since when it has been waited for.
+	// +required
 	Since metav1.Time `json:"since"`
 	// deadline is when the operator acts again by itself, if time is what it waits for.
 	// +optional

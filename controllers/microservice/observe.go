@@ -43,9 +43,9 @@ type observedEnvironment struct {
 // observe reads everything that decisions are made from.
 func (r *Reconciler) observe(ctx context.Context, ms *v1alpha1.Microservice) (observed, error) {
 	key := client.ObjectKeyFromObject(ms)
-	consent, err := ownership.ConsentLabel(key)
-	if err != nil {
-		return observed{nameTooLong: err.Error()}, nil
+	consent, problem := ownership.ConsentLabel(key)
+	if problem != "" {
+		return observed{nameTooLong: problem}, nil
 	}
 	children, err := r.children(ctx, key)
 	if err != nil {

@@ -313,7 +313,7 @@ func (w *world) readyPods(ctx context.Context) {
 // collectGarbage finishes the foreground deletions that a garbage collector would finish.
 func (w *world) collectGarbage(ctx context.Context) {
 	w.t.Helper()
-	clear := func(object client.Object) {
+	release := func(object client.Object) {
 		if object.GetDeletionTimestamp() == nil {
 			return
 		}
@@ -323,7 +323,7 @@ func (w *world) collectGarbage(ctx context.Context) {
 		}
 	}
 	for _, d := range list(ctx, w, &appsv1.DeploymentList{}).Items {
-		clear(&d)
+		release(&d)
 	}
 	for _, job := range w.jobs(ctx) {
 		if job.DeletionTimestamp == nil {
@@ -333,18 +333,18 @@ func (w *world) collectGarbage(ctx context.Context) {
 		if err := client.IgnoreNotFound(direct.Delete(ctx, pod, client.GracePeriodSeconds(0))); err != nil {
 			w.t.Fatal(err)
 		}
-		clear(&job)
+		release(&job)
 	}
 	for _, cm := range list(ctx, w, &corev1.ConfigMapList{}).Items {
-		clear(&cm)
+		release(&cm)
 	}
 	for _, s := range list(ctx, w, &corev1.ServiceList{}).Items {
-		clear(&s)
+		release(&s)
 	}
 	for _, sa := range list(ctx, w, &corev1.ServiceAccountList{}).Items {
-		clear(&sa)
+		release(&sa)
 	}
 	for _, pdb := range list(ctx, w, &policyv1.PodDisruptionBudgetList{}).Items {
-		clear(&pdb)
+		release(&pdb)
 	}
 }

@@ -83,11 +83,11 @@ func ByMicroservice(key types.NamespacedName) client.MatchingLabels {
 }
 
 // ConsentLabel returns the key of the label by which a namespace consents to hold an environment of the Microservice.
-// It fails if namespace and name together do not fit into a label's key.
-func ConsentLabel(key types.NamespacedName) (string, error) {
-	label := v1alpha1.ConsentPrefix + key.Namespace + "." + key.Name
+// If namespace and name together do not fit into a label's key, problem says so and what to do.
+func ConsentLabel(key types.NamespacedName) (label, problem string) {
+	label = v1alpha1.ConsentPrefix + key.Namespace + "." + key.Name
 	if problems := validation.IsQualifiedName(label); len(problems) > 0 {
-		return "", fmt.Errorf("the label %s is not possible: %s; choose a shorter name or namespace", label, strings.Join(problems, "; "))
+		return "", fmt.Sprintf("the label %s is not possible: %s; choose a shorter name or namespace", label, strings.Join(problems, "; "))
 	}
-	return label, nil
+	return label, ""
 }

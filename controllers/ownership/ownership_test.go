@@ -101,17 +101,17 @@ func TestLabelsAreValidForTheLongestNames(t *testing.T) {
 }
 
 func TestConsentLabel(t *testing.T) {
-	got, err := ConsentLabel(staging.Microservice)
-	if diff := cmp.Diff("consent.platform.mirubato.com/mirubato.scores", got); diff != "" || err != nil {
-		t.Errorf("label (-want +got), err = %v:\n%s", err, diff)
+	got, problem := ConsentLabel(staging.Microservice)
+	if diff := cmp.Diff("consent.platform.mirubato.com/mirubato.scores", got); diff != "" || problem != "" {
+		t.Errorf("label (-want +got), problem %q:\n%s", problem, diff)
 	}
 	fits := types.NamespacedName{Namespace: strings.Repeat("n", 22), Name: strings.Repeat("a", 40)}
-	if got, err := ConsentLabel(fits); err != nil {
-		t.Errorf("%s has 63 characters after the prefix: %v", got, err)
+	if got, problem := ConsentLabel(fits); problem != "" {
+		t.Errorf("%s has 63 characters after the prefix: %s", got, problem)
 	}
 	tooLong := types.NamespacedName{Namespace: strings.Repeat("n", 23), Name: strings.Repeat("a", 40)}
-	_, err = ConsentLabel(tooLong)
-	if err == nil || !strings.Contains(err.Error(), "choose a shorter name or namespace") {
-		t.Errorf("err = %v, want one that says what to do", err)
+	_, problem = ConsentLabel(tooLong)
+	if !strings.Contains(problem, "choose a shorter name or namespace") {
+		t.Errorf("problem is %q, want one that says what to do", problem)
 	}
 }
