@@ -38,7 +38,7 @@ func runSQL(t *testing.T, url, text string) {
 // command is the service as a process of its own.
 func command(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...) //nolint:gosec // this test binary
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 	cmd.Env = append([]string{"SCORES_TEST_PROCESS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
 	return cmd
 }
@@ -208,7 +208,7 @@ func TestExportMigrations(t *testing.T) {
 	}
 	for _, entry := range written {
 		got = append(got, entry.Name())
-		exported, err := os.ReadFile(filepath.Join(dir, entry.Name())) //nolint:gosec // a file of this test
+		exported, err := os.ReadFile(filepath.Join(dir, entry.Name()))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -138,12 +137,22 @@ func migrated(t *testing.T, url string) string {
 	return url
 }
 
+// created adds a score and returns the headers of the answer.
+func (i *instance) created(t *testing.T) http.Header {
+	t.Helper()
+	status, body, header := i.call(t, "POST", i.api+"/api/scores", `{"title":"Nocturne"}`)
+	if status != http.StatusCreated {
+		t.Errorf("creating: %d %s", status, body)
+	}
+	return header
+}
+
 func TestServe(t *testing.T) {
 	i := startService(t, testConfig(migrated(t, pgserver.Database(t))))
 	i.await(t, http.StatusOK, `"ready"`)
-	status, body, header := i.call(t, "POST", i.api+"/api/scores", `{"title":"Nocturne"}`)
-	if status != 201 || header.Get("X-Release") != "r7" {
-		t.Fatalf("creating: %d %s", status, body)
+	header := i.created(t)
+	if got := header.Get("X-Release"); got != "r7" {
+		t.Errorf("X-Release: %q", got)
 	}
 	if status, body, _ := i.call(t, "GET", i.api+header.Get("Location"), ""); status != 200 {
 		t.Errorf("reading: %d %s", status, body)
@@ -157,6 +166,14 @@ func TestServe(t *testing.T) {
 			}
 		}
 	}
+	if err := i.stop(); err != nil {
+		t.Errorf("stopping: %v", err)
+	}
+}
+
+func TestMetricsAreOnTheOperationsPortOnly(t *testing.T) {
+	i := startService(t, testConfig(migrated(t, pgserver.Database(t))))
+	i.created(t)
 	if status, body, _ := i.call(t, "GET", i.api+"/metrics", ""); status != 404 {
 		t.Errorf("metrics on the API port: %d %s, want 404", status, body)
 	}
@@ -171,10 +188,20 @@ func TestServe(t *testing.T) {
 			t.Errorf("the metrics lack %s", want)
 		}
 	}
+}
+
+func TestLogIsJSONAndShowsNoSecret(t *testing.T) {
+	i := startService(t, testConfig(migrated(t, pgserver.Database(t))))
+	i.created(t)
+	valid := i.token
+	i.token += "x"
+	if status, body, _ := i.call(t, "POST", i.api+"/api/scores", `{"title":"x"}`); status != 401 {
+		t.Errorf("with a spoilt token: %d %s", status, body)
+	}
 	if err := i.stop(); err != nil {
 		t.Errorf("stopping: %v", err)
 	}
-	for _, hidden := range []string{i.token, testSecret} {
+	for _, hidden := range []string{valid, testSecret} {
 		if strings.Contains(i.log.String(), hidden) {
 			t.Error("the log shows a secret")
 		}
@@ -188,7 +215,7 @@ func TestServe(t *testing.T) {
 
 func TestServiceOutlivesItsDatabase(t *testing.T) {
 	dir, port := t.TempDir(), freePort(t)
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the database server runs as another user
+	if err := os.Chmod(dir, 0o755); err != nil { // the database server runs as another user
 		t.Fatal(err)
 	}
 	start := func() *pgserver.Server {
@@ -210,6 +237,30 @@ func TestServiceOutlivesItsDatabase(t *testing.T) {
 	// The service starts without a database, lives, and says that it is not ready.
 	i := startService(t, testConfig(url))
 	i.await(t, http.StatusServiceUnavailable, "the database does not answer")
+	i.checkWithoutDatabase(t)
+
+	// It recovers by itself, first from the absence, then from a schema that is too old.
+	second := start()
+	i.await(t, http.StatusServiceUnavailable, "the database schema is older than this release needs")
+	migrated(t, url)
+	i.await(t, http.StatusOK, `"ready"`)
+	i.created(t)
+
+	// It survives a restart of the database with connections open and statements prepared.
+	stopDatabase(t, second)
+	i.await(t, http.StatusServiceUnavailable, "the database does not answer")
+	start()
+	i.await(t, http.StatusOK, `"ready"`)
+	for range 10 {
+		i.created(t)
+	}
+	if got := strings.Count(i.log.String(), "Regaining dependency"); got != 2 {
+		t.Errorf("recoveries are logged %d times, want 2", got)
+	}
+}
+
+func (i *instance) checkWithoutDatabase(t *testing.T) {
+	t.Helper()
 	if status, body, _ := i.call(t, "GET", i.api+"/livez", ""); status != 200 {
 		t.Errorf("not alive without a database: %d %s", status, body)
 	}
@@ -219,29 +270,6 @@ func TestServiceOutlivesItsDatabase(t *testing.T) {
 	}
 	if strings.Contains(body, "127.0.0.1") || strings.Contains(body, "refused") {
 		t.Errorf("the client sees the driver's error: %s", body)
-	}
-
-	// It recovers by itself, first from the absence, then from a schema that is too old.
-	second := start()
-	i.await(t, http.StatusServiceUnavailable, "the database schema is older than this release needs")
-	migrated(t, url)
-	i.await(t, http.StatusOK, `"ready"`)
-	if status, body, _ := i.call(t, "POST", i.api+"/api/scores", `{"title":"x"}`); status != 201 {
-		t.Errorf("after the recovery: %d %s", status, body)
-	}
-
-	// It survives a restart of the database with connections open and statements prepared.
-	stopDatabase(t, second)
-	i.await(t, http.StatusServiceUnavailable, "the database does not answer")
-	start()
-	i.await(t, http.StatusOK, `"ready"`)
-	for n := range 10 {
-		if status, body, _ := i.call(t, "POST", i.api+"/api/scores", `{"title":"y"}`); status != 201 {
-			t.Errorf("request %d after the restart: %d %s", n, status, body)
-		}
-	}
-	if got := strings.Count(i.log.String(), "Regaining dependency"); got != 2 {
-		t.Errorf("recoveries are logged %d times, want 2", got)
 	}
 }
 
@@ -277,12 +305,10 @@ func TestSchemaAheadIsNoObstacle(t *testing.T) {
 	url := migrated(t, pgserver.Database(t))
 	i := startService(t, testConfig(url))
 	i.await(t, http.StatusOK, `"ready"`)
-	runSQL(t, url, fmt.Sprintf("insert into goose_db_version (version_id, is_applied) values (%d, true)", 9999))
+	runSQL(t, url, "insert into goose_db_version (version_id, is_applied) values (9999, true)")
 	runSQL(t, url, "alter table scores add column conductor text")
 	for range 3 {
-		if status, body, _ := i.call(t, "POST", i.api+"/api/scores", `{"title":"x"}`); status != 201 {
-			t.Errorf("on a newer schema: %d %s", status, body)
-		}
+		i.created(t)
 	}
 	i.await(t, http.StatusOK, `"ready"`)
 }

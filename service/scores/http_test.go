@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
 	"github.com/mirubato/mirubato/service/chassis/auth"
@@ -126,47 +127,60 @@ func (a *api) create(caller auth.Identity, body string) string {
 	return created.header.Get("Location")
 }
 
+// expect wants a status and an entity tag; "" wants none.
+func (a answer) expect(t *testing.T, status int, etag string) answer {
+	t.Helper()
+	if a.status != status || a.header.Get("ETag") != etag {
+		t.Errorf("status %d, ETag %q; want %d, %q: %s", a.status, a.header.Get("ETag"), status, etag, a.body)
+	}
+	return a
+}
+
 func TestLifeOfAScore(t *testing.T) {
 	a := newAPI(t)
-	created := a.as(alice, "POST", "/api/scores", `{"title":"Nocturne","composer":"Chopin","tags":["romantic"],"metadata":{"plates":[1,2]}}`)
+	created := a.as(alice, "POST", "/api/scores", `{"title":"Nocturne","composer":"Chopin","tags":["romantic"],"metadata":{"plates":[1,2]}}`).expect(t, 201, `"1"`)
 	made := decode[httpapi.Envelope[scores.Score]](t, created)
 	path := "/api/scores/" + made.Data.ID
-	if created.status != 201 || created.header.Get("Location") != path || created.header.Get("ETag") != `"1"` || made.Message != "Created successfully" {
-		t.Errorf("created: %d %v %s", created.status, created.header, created.body)
-	}
-	if made.Data.OwnerID != "alice" || made.Data.Visibility != scores.Private || made.Data.Status != scores.Active {
-		t.Errorf("created: %s", created.body)
+	if made.Data.OwnerID != "alice" || created.header.Get("Location") != path || made.Message != "Created successfully" {
+		t.Errorf("created: %v %s", created.header, created.body)
 	}
 
-	got := a.as(alice, "GET", path, "")
-	read := decode[httpapi.Envelope[scores.Score]](t, got)
-	if diff := cmp.Diff(made.Data, read.Data); diff != "" || got.status != 200 || !read.Success {
-		t.Errorf("read: %d, data (-created +read):\n%s", got.status, diff)
-	}
-	if again := a.as(alice, "GET", path, "", "If-None-Match", got.header.Get("ETag")); again.status != 304 || len(again.body) != 0 {
-		t.Errorf("read again: %d %s, want 304", again.status, again.body)
-	}
-	if cc := got.header.Get("Cache-Control"); !strings.Contains(cc, "private") {
-		t.Errorf("others may keep the answer: %q", cc)
+	read := decode[httpapi.Envelope[scores.Score]](t, a.as(alice, "GET", path, "").expect(t, 200, `"1"`))
+	if diff := cmp.Diff(made.Data, read.Data); diff != "" || !read.Success {
+		t.Errorf("read (-created +read):\n%s", diff)
 	}
 
-	put := a.as(alice, "PUT", path, `{"title":"Nocturne in E♭","composer":null,"visibility":"public"}`, "If-Match", `"1"`)
+	put := a.as(alice, "PUT", path, `{"title":"Nocturne in E♭","composer":null,"visibility":"public"}`).expect(t, 200, `"2"`)
 	changed := decode[httpapi.Envelope[scores.Score]](t, put)
 	want := made.Data
 	want.Title, want.Composer, want.Visibility, want.Version, want.UpdatedAt = "Nocturne in E♭", nil, scores.Public, 2, changed.Data.UpdatedAt
-	if diff := cmp.Diff(want, changed.Data); diff != "" || put.status != 200 || put.header.Get("ETag") != `"2"` || changed.Message != "Score updated successfully" {
-		t.Errorf("changed: %d %q, data (-want +got):\n%s", put.status, put.header.Get("ETag"), diff)
-	}
-	if stale := a.as(alice, "PUT", path, `{"title":"x"}`, "If-Match", `"1"`); stale.status != 412 || stale.code(t) != fault.PreconditionFailed {
-		t.Errorf("changing the old version: %d %s, want 412", stale.status, stale.body)
+	if diff := cmp.Diff(want, changed.Data); diff != "" || changed.Message != "Score updated successfully" {
+		t.Errorf("changed (-want +got):\n%s", diff)
 	}
 
-	if deleted := a.as(alice, "DELETE", path, ""); deleted.status != 204 || len(deleted.body) != 0 {
-		t.Errorf("deleted: %d %s", deleted.status, deleted.body)
+	if deleted := a.as(alice, "DELETE", path, "").expect(t, 204, ""); len(deleted.body) != 0 {
+		t.Errorf("deleting answers with %s", deleted.body)
 	}
-	if gone := a.as(alice, "DELETE", path, ""); gone.status != 404 || gone.code(t) != fault.NotFound {
-		t.Errorf("deleted again: %d %s, want 404", gone.status, gone.body)
+	if gone := a.as(alice, "DELETE", path, "").expect(t, 404, ""); gone.code(t) != fault.NotFound {
+		t.Errorf("deleting again answers with %s", gone.body)
 	}
+}
+
+func TestVersionsGuardReadsAndChanges(t *testing.T) {
+	a := newAPI(t)
+	path := a.create(alice, `{"title":"Nocturne"}`)
+	if same := a.as(alice, "GET", path, "", "If-None-Match", `"1"`).expect(t, 304, `"1"`); len(same.body) != 0 {
+		t.Errorf("what the client has is sent again: %s", same.body)
+	}
+	got := a.as(alice, "GET", path, "", "If-None-Match", `"7"`).expect(t, 200, `"1"`)
+	if cc := got.header.Get("Cache-Control"); !strings.Contains(cc, "private") || got.header.Get("Vary") != "Authorization" {
+		t.Errorf("others may keep the answer: %q", cc)
+	}
+	a.as(alice, "PUT", path, `{"title":"a"}`, "If-Match", `"1"`).expect(t, 200, `"2"`)
+	a.as(alice, "PUT", path, `{"title":"b"}`, "If-Match", `"1"`).expect(t, 412, "")
+	a.as(alice, "PUT", path, `{"title":"c"}`, "If-Match", `*`).expect(t, 200, `"3"`)
+	a.as(alice, "DELETE", path, "", "If-Match", `"2"`).expect(t, 412, "")
+	a.as(alice, "DELETE", path, "", "If-Match", `"3"`).expect(t, 204, "")
 }
 
 func TestIsolation(t *testing.T) {
@@ -282,16 +296,17 @@ func TestEveryRefusal(t *testing.T) {
 		"another address":             {caller: alice, method: "GET", path: "/api/songs", status: 404, code: fault.NotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := a.as(tc.caller, tc.method, tc.path, tc.body, tc.headers...)
-			var body httpapi.ErrorEnvelope
-			if err := json.Unmarshal(got.body, &body); err != nil {
-				t.Fatalf("%v in %s", err, got.body)
+			got := a.as(tc.caller, tc.method, tc.path, tc.body, tc.headers...).expect(t, tc.status, "")
+			body := decode[httpapi.ErrorEnvelope](t, got)
+			if body.Code != tc.code || body.Success || body.Error == "" || body.RequestID == "" {
+				t.Errorf("%s, want %s", got.body, tc.code)
 			}
-			if got.status != tc.status || body.Code != tc.code || body.Success || body.Error == "" || body.RequestID == "" {
-				t.Errorf("%d %s, want %d %s", got.status, got.body, tc.status, tc.code)
+			want := []fault.Detail(nil)
+			if tc.detail != "" {
+				want = []fault.Detail{{Field: tc.field, Code: tc.detail}}
 			}
-			if tc.detail != "" && (len(body.Details) != 1 || body.Details[0].Field != tc.field || body.Details[0].Code != tc.detail) {
-				t.Errorf("details %+v, want %q %q", body.Details, tc.field, tc.detail)
+			if diff := cmp.Diff(want, body.Details, cmpopts.IgnoreFields(fault.Detail{}, "Message")); diff != "" {
+				t.Errorf("details (-want +got):\n%s", diff)
 			}
 			if allow := got.header.Get("Allow"); tc.status == 405 && allow != "DELETE, GET, HEAD, PUT" {
 				t.Errorf("Allow: %q", allow)

@@ -110,30 +110,42 @@ func TestUpdateAndDelete(t *testing.T) {
 		"an error of the repository is handed through": {shelf: &shelf{err: fault.New(fault.Unavailable, "away")}, caller: alice, change: title, updated: fault.Unavailable, deleted: fault.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			again := *tc.shelf
-			if again.score != nil {
-				copied := *again.score
-				again.score = &copied
-			}
-			library := scores.New(tc.shelf, nil)
-			got, err := library.Update(t.Context(), tc.caller, id, tc.ifVersion, tc.change)
-			if code := fault.CodeOf(err); code != tc.updated {
-				t.Errorf("update: %q (%v), want %q", code, err, tc.updated)
-			}
-			if tc.updated == "" && (got.Title != "Fugue" || got.Version <= 4) {
-				t.Errorf("update returned %q at version %d", got.Title, got.Version)
-			}
-			if tc.shelf.score != nil && tc.updated == "" && again.intruders > 0 && got.Opus == nil {
-				t.Error("the change of another was lost")
-			}
-			err = scores.New(&again, nil).Delete(t.Context(), tc.caller, id, tc.ifVersion)
-			if code := fault.CodeOf(err); code != tc.deleted {
+			checkUpdate(t, tc.shelf.copied(), tc.caller, tc.ifVersion, tc.change, tc.updated)
+			s := tc.shelf.copied()
+			err := scores.New(s, nil).Delete(t.Context(), tc.caller, id, tc.ifVersion)
+			if code := fault.CodeOf(err); code != tc.deleted || (code == "" && s.score != nil) {
 				t.Errorf("delete: %q (%v), want %q", code, err, tc.deleted)
 			}
-			if tc.deleted == "" && again.score != nil {
-				t.Error("delete left the score")
-			}
 		})
+	}
+}
+
+// copied returns a shelf of its own with the same content.
+func (s *shelf) copied() *shelf {
+	c := *s
+	if c.score != nil {
+		score := *c.score
+		c.score = &score
+	}
+	return &c
+}
+
+// checkUpdate wants the code, and of a success that it took and took nothing away.
+func checkUpdate(t *testing.T, s *shelf, caller auth.Identity, ifVersion int64, c scores.Change, want fault.Code) {
+	t.Helper()
+	intruded := s.intruders > 0
+	got, err := scores.New(s, nil).Update(t.Context(), caller, id, ifVersion, c)
+	if code := fault.CodeOf(err); code != want {
+		t.Errorf("update: %q (%v), want %q", code, err, want)
+	}
+	if want != "" {
+		return
+	}
+	if got.Title != "Fugue" || got.Version <= 4 {
+		t.Errorf("update returned %q at version %d", got.Title, got.Version)
+	}
+	if intruded && got.Opus == nil {
+		t.Error("the change of another was lost")
 	}
 }
 

@@ -14,7 +14,7 @@ const statusClientClosedRequest = 499
 const Challenge = `Bearer realm="mirubato"`
 
 // StatusOf returns the HTTP status of a code. A code that it does not know is 500.
-func StatusOf(code fault.Code) int {
+func StatusOf(code fault.Code) int { //nolint:gocyclo // a table, one line a code
 	switch code {
 	case fault.Invalid:
 		return http.StatusBadRequest

@@ -88,23 +88,26 @@ func limits(o Options, next http.Handler) http.Handler {
 // look like a whole one.
 func recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			cause := recover()
-			if cause == nil {
-				return
-			}
-			if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-				panic(cause)
-			}
-			err := fault.Wrap(fault.Internal, "Internal server error", fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
-			if sw, ok := w.(*statusWriter); ok && sw.status != 0 {
-				RecordOf(r.Context()).Fault = err
-				panic(http.ErrAbortHandler)
-			}
-			WriteError(r.Context(), w, err)
-		}()
+		defer answerPanic(r.Context(), w)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// answerPanic is deferred; recover works only in the deferred function itself.
+func answerPanic(ctx context.Context, w http.ResponseWriter) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(cause)
+	}
+	err := fault.Wrap(fault.Internal, "Internal server error", fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
+	if sw, ok := w.(*statusWriter); ok && sw.status != 0 {
+		RecordOf(ctx).Fault = err
+		panic(http.ErrAbortHandler)
+	}
+	WriteError(ctx, w, err)
 }
 
 // statusWriter remembers what was answered.

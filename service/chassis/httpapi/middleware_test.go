@@ -91,7 +91,17 @@ func serve(t *testing.T, routes map[string]http.HandlerFunc) *fixture {
 	return f
 }
 
-func (f *fixture) do(t *testing.T, method, path string, body io.Reader, headers ...string) (*http.Response, string) {
+// answer is what a client got.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	// last says that the connection ends with this answer.
+	last bool
+}
+
+// do sends a request; headers come in pairs.
+func (f *fixture) do(t *testing.T, method, path string, body io.Reader, headers ...string) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, f.server.URL+path, body)
 	if err != nil {
@@ -109,7 +119,7 @@ func (f *fixture) do(t *testing.T, method, path string, body io.Reader, headers 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, string(text)
+	return answer{status: res.StatusCode, header: res.Header, body: string(text), last: res.Close}
 }
 
 func echo(w http.ResponseWriter, r *http.Request) {
@@ -126,23 +136,23 @@ func TestEveryAnswerHasTheStandardHeaders(t *testing.T) {
 		"GET /panic": func(http.ResponseWriter, *http.Request) { panic("boom") },
 	})
 	for path, status := range map[string]int{"/ok": 200, "/panic": 500, "/absent": 404} {
-		res, body := f.do(t, "GET", path, nil)
-		if res.StatusCode != status {
-			t.Errorf("%s: status %d, want %d", path, res.StatusCode, status)
+		res := f.do(t, "GET", path, nil)
+		if res.status != status {
+			t.Errorf("%s: status %d, want %d", path, res.status, status)
 		}
 		for name, want := range map[string]string{
 			"X-Release": "r7", "X-Content-Type-Options": "nosniff", "Content-Type": "application/json; charset=utf-8",
 			"Cache-Control": "no-store", "X-Frame-Options": "DENY",
 		} {
-			if got := res.Header.Get(name); got != want {
+			if got := res.header.Get(name); got != want {
 				t.Errorf("%s: %s: %q, want %q", path, name, got, want)
 			}
 		}
-		if id := res.Header.Get(RequestIDHeader); len(id) != 32 || (status != 200 && !strings.Contains(body, id)) {
-			t.Errorf("%s: request id %q, body %s", path, id, body)
+		if id := res.header.Get(RequestIDHeader); len(id) != 32 || (status != 200 && !strings.Contains(res.body, id)) {
+			t.Errorf("%s: request id %q, body %s", path, id, res.body)
 		}
-		if strings.Contains(body, "boom") {
-			t.Errorf("%s: the body shows the panic: %s", path, body)
+		if strings.Contains(res.body, "boom") {
+			t.Errorf("%s: the body shows the panic: %s", path, res.body)
 		}
 	}
 }
@@ -157,8 +167,8 @@ func TestRequestID(t *testing.T) {
 		"with space":             false,
 		`quote"`:                 false,
 	} {
-		res, _ := f.do(t, "GET", "/ok", nil, RequestIDHeader, proposed)
-		if got := res.Header.Get(RequestIDHeader); (got == proposed) != kept || got == "" {
+		res := f.do(t, "GET", "/ok", nil, RequestIDHeader, proposed)
+		if got := res.header.Get(RequestIDHeader); (got == proposed) != kept || got == "" {
 			t.Errorf("proposed %q, answered %q, want it kept: %t", proposed, got, kept)
 		}
 	}
@@ -250,12 +260,12 @@ func TestBodyLimit(t *testing.T) {
 		"a body that turns out to be larger is, too ": {body: io.MultiReader(strings.NewReader(strings.Repeat("x", 1000))), status: 413},
 	} {
 		t.Run(name, func(t *testing.T) {
-			res, body := f.do(t, "POST", "/things", tc.body)
-			if res.StatusCode != tc.status {
-				t.Errorf("status %d, want %d: %s", res.StatusCode, tc.status, body)
+			res := f.do(t, "POST", "/things", tc.body)
+			if res.status != tc.status {
+				t.Errorf("status %d, want %d: %s", res.status, tc.status, res.body)
 			}
-			if tc.status == 413 && !strings.Contains(body, `"PAYLOAD_TOO_LARGE"`) {
-				t.Errorf("body %s", body)
+			if tc.status == 413 && !strings.Contains(res.body, `"PAYLOAD_TOO_LARGE"`) {
+				t.Errorf("body %s", res.body)
 			}
 		})
 	}
@@ -266,9 +276,9 @@ func TestDeadline(t *testing.T) {
 		<-r.Context().Done()
 		WriteError(r.Context(), w, r.Context().Err())
 	}})
-	res, body := f.do(t, "GET", "/slow", nil)
-	if res.StatusCode != http.StatusGatewayTimeout || !strings.Contains(body, `"TIMEOUT"`) {
-		t.Errorf("status %d, body %s; want 504 TIMEOUT", res.StatusCode, body)
+	res := f.do(t, "GET", "/slow", nil)
+	if res.status != http.StatusGatewayTimeout || !strings.Contains(res.body, `"TIMEOUT"`) {
+		t.Errorf("status %d, body %s; want 504 TIMEOUT", res.status, res.body)
 	}
 }
 
@@ -303,9 +313,9 @@ func TestDrainingAsksForAnotherConnection(t *testing.T) {
 	f := serve(t, map[string]http.HandlerFunc{"GET /ok": echo})
 	for _, draining := range []bool{false, true} {
 		f.draining.Store(draining)
-		res, _ := f.do(t, "GET", "/ok", nil)
-		if res.StatusCode != 200 || res.Close != draining {
-			t.Errorf("draining %t: status %d, close %t", draining, res.StatusCode, res.Close)
+		res := f.do(t, "GET", "/ok", nil)
+		if res.status != 200 || res.last != draining {
+			t.Errorf("draining %t: status %d, close %t", draining, res.status, res.last)
 		}
 	}
 }

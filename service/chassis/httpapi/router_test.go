@@ -54,25 +54,29 @@ func TestRouter(t *testing.T) {
 			if got := rec.Header().Get("Content-Type"); got != "application/json; charset=utf-8" {
 				t.Errorf("content type %q", got)
 			}
-			var body struct {
-				Success bool       `json:"success"`
-				Data    string     `json:"data"`
-				Code    fault.Code `json:"code"`
-				Message string     `json:"message"`
-			}
-			if err := json.Unmarshal(rec.Body.Bytes(), &body); err != nil {
-				t.Fatal(err)
-			}
-			if body.Data != tc.data || body.Success != (tc.status == 200) {
-				t.Errorf("body %s, want data %q", rec.Body, tc.data)
-			}
-			if tc.status == 404 && (body.Code != fault.NotFound || !strings.HasSuffix(body.Message, " does not exist")) {
-				t.Errorf("body %s, want NOT_FOUND and the address", rec.Body)
-			}
-			if tc.status == 405 && body.Code != fault.MethodNotAllowed {
-				t.Errorf("body %s, want METHOD_NOT_ALLOWED", rec.Body)
-			}
+			checkBody(t, rec.Body.Bytes(), tc.status, tc.data)
 		})
+	}
+}
+
+// checkBody wants the data of a success, or the code of a refusal.
+func checkBody(t *testing.T, raw []byte, status int, data string) {
+	t.Helper()
+	var body struct {
+		Success bool       `json:"success"`
+		Data    string     `json:"data"`
+		Code    fault.Code `json:"code"`
+		Message string     `json:"message"`
+	}
+	if err := json.Unmarshal(raw, &body); err != nil {
+		t.Fatal(err)
+	}
+	code := map[int]fault.Code{404: fault.NotFound, 405: fault.MethodNotAllowed}[status]
+	if body.Data != data || body.Code != code || body.Success != (status == 200) {
+		t.Errorf("body %s, want data %q and code %q", raw, data, code)
+	}
+	if status == 404 && !strings.HasSuffix(body.Message, " does not exist") {
+		t.Errorf("the message does not name the address: %s", raw)
 	}
 }
 

@@ -158,7 +158,7 @@ func (s *Statement) acquire(ctx context.Context) (*prepared, error) {
 	p := s.share(&prepared{stmt: stmt})
 	if p.stmt != stmt {
 		// Another goroutine was faster. Nobody uses this one, so nothing is lost if closing fails.
-		_ = stmt.Close()
+		defer func() { _ = stmt.Close() }()
 	}
 	return p, nil
 }
