@@ -62,6 +62,11 @@ func exec(t *testing.T, db *postgres.DB, texts ...string) {
 	}
 }
 
+// raise is a statement that fails with a SQLSTATE.
+func raise(code string) string {
+	return `do $$ begin raise exception using errcode = '` + code + `'; end $$`
+}
+
 func TestErrorsBecomeFaults(t *testing.T) {
 	db, o := open(t, secret.FromValue(pgserver.Database(t)), 200*time.Millisecond, 2)
 	exec(t, db,
@@ -80,10 +85,10 @@ func TestErrorsBecomeFaults(t *testing.T) {
 		`select pg_sleep(5)`:                     fault.Timeout,
 		`select nothing from parents`:            fault.Internal,
 		`selec`:                                  fault.Internal,
-		`do $$ begin raise exception using errcode = '40001'; end $$`: fault.Conflict,
-		`do $$ begin raise exception using errcode = '57P01'; end $$`: fault.Unavailable,
-		`do $$ begin raise exception using errcode = '53300'; end $$`: fault.Unavailable,
-		`do $$ begin raise exception using errcode = '25006'; end $$`: fault.Unavailable,
+		raise("40001"):                           fault.Conflict,
+		raise("57P01"):                           fault.Unavailable,
+		raise("53300"):                           fault.Unavailable,
+		raise("25006"):                           fault.Unavailable,
 	} {
 		_, err := db.Direct("test", text).Exec(t.Context())
 		if got := fault.CodeOf(err); got != want {
