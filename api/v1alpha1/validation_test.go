@@ -1,0 +1,206 @@
+package v1alpha1_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+)
+
+// object is the smallest Microservice, with fields set as a user would write them. A path is separated by dots; a value of
+// nil removes the field.
+func object(t testing.TB, fields map[string]any) *unstructured.Unstructured {
+	t.Helper()
+	u := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": v1alpha1.GroupVersion.String(),
+		"kind":       "Microservice",
+		"metadata":   map[string]any{"name": "scores", "namespace": "default"},
+		"spec": map[string]any{
+			"image":        "registry.example.com/scores:1.4.0",
+			"environments": []any{map[string]any{"name": "staging", "namespace": "scores-staging"}},
+		},
+	}}
+	for path, value := range fields {
+		parts := strings.Split(path, ".")
+		if value == nil {
+			unstructured.RemoveNestedField(u.Object, parts...)
+			continue
+		}
+		if err := unstructured.SetNestedField(u.Object, value, parts...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return u
+}
+
+func environments(values ...any) []any { return values }
+
+func environment(name, namespace string, overrides ...map[string]any) map[string]any {
+	out := map[string]any{"name": name, "namespace": namespace}
+	for _, o := range overrides {
+		out["overrides"] = o
+	}
+	return out
+}
+
+func secret(name string) map[string]any { return map[string]any{"name": name} }
+
+func variable(name string) []any { return []any{map[string]any{"name": name, "value": "x"}} }
+
+// validate lets the API server judge an object without keeping it.
+func validate(t testing.TB, fields map[string]any) error {
+	t.Helper()
+	return server.Create(t.Context(), object(t, fields), client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
+}
+
+func TestAccepted(t *testing.T) {
+	digest := strings.Repeat("0123456789abcdef", 4)
+	for name, fields := range map[string]map[string]any{
+		"the smallest":                   {},
+		"a name of 40 characters":        {"metadata.name": strings.Repeat("a", 40)},
+		"an image with a digest":         {"spec.image": "scores@sha256:" + digest},
+		"an image with tag and digest":   {"spec.image": "registry.example.com/a/b_c/scores:1.4.0@sha256:" + digest},
+		"a registry with a port":         {"spec.image": "localhost:5000/mirubato/scores:v1_2.3-rc"},
+		"a database":                     {"spec.database.secretRef": secret("db.owner-1")},
+		"a key":                          {"spec.database.secretRef": map[string]any{"name": "db", "key": "DATABASE_URL.v1"}},
+		"auth without a secret":          {"spec.auth.issuer": "us"},
+		"the shortest and longest waits": {"spec.database": map[string]any{"secretRef": secret("db"), "migrations": map[string]any{"advisoryLockWait": "1h", "statementLockTimeout": "50ms"}}},
+		"no retries":                     {"spec.database": map[string]any{"secretRef": secret("db"), "migrations": map[string]any{"retries": int64(0)}}},
+		"a command":                      {"spec.database": map[string]any{"secretRef": secret("db"), "migrations": map[string]any{"exportCommand": []any{"cp", "-r", "/sql/.", "$(MIGRATIONS_DIR)"}}}},
+		"amounts as text and as numbers": {"spec.workload.resources": map[string]any{"requests": map[string]any{"cpu": int64(1), "memory": "64Mi"}, "limits": map[string]any{"cpu": "1500m", "memory": int64(134217728)}}},
+		"a limit without a request":      {"spec.workload.resources.limits.memory": "1.5Gi"},
+		"a variable":                     {"spec.workload.env": variable("LOG_LEVEL")},
+		"a variable without a value":     {"spec.workload.env": []any{map[string]any{"name": "_X1"}}},
+		"pull secrets":                   {"spec.workload.imagePullSecrets": []any{"a", "b.c"}},
+		"overrides of what the spec has": {
+			"spec.auth.issuer": "us", "spec.database.secretRef": secret("db"),
+			"spec.environments": environments(environment("a", "a", map[string]any{
+				"auth": map[string]any{"issuer": "them"}, "database": map[string]any{"migrationSecretRef": secret("owner")},
+				"workload": map[string]any{"replicas": int64(500)},
+			})),
+		},
+		"ten environments": {"spec.environments": environments(
+			environment("e-0", "n-0"), environment("e-1", "n-1"), environment("e-2", "n-2"), environment("e-3", "n-3"), environment("e-4", "n-4"),
+			environment("e-5", "n-5"), environment("e-6", "n-6"), environment("e-7", "n-7"), environment("e-8", "n-8"), environment("e-9", "9"),
+		)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := validate(t, fields); err != nil {
+				t.Errorf("refused: %v", err)
+			}
+		})
+	}
+}
+
+// Each refusal must name the field and say what would be accepted, or a user has to guess.
+func TestRefused(t *testing.T) {
+	const (
+		tagged    = "must end in a tag or a digest"
+		reference = "must be the name of an image"
+		cpu       = "must be an amount of CPU of at least 1m"
+		memory    = "must be an amount of memory of at least 4Mi"
+		reserved  = "this variable is set by the operator: use spec.auth, spec.database or spec.workload.resources instead"
+	)
+	migrations := func(field string, value any) map[string]any {
+		return map[string]any{"spec.database": map[string]any{"secretRef": secret("db"), "migrations": map[string]any{field: value}}}
+	}
+	for name, tc := range map[string]struct {
+		fields     map[string]any
+		field, fix string
+	}{
+		"a name that is too long":               {map[string]any{"metadata.name": strings.Repeat("a", 41)}, "metadata.name", "at most 40 characters"},
+		"a name that starts with a digit":       {map[string]any{"metadata.name": "4scores"}, "metadata.name", "starting with a letter"},
+		"a name with a dot":                     {map[string]any{"metadata.name": "sc.ores"}, "metadata.name", "a-z, 0-9 and '-'"},
+		"no spec":                               {map[string]any{"spec": nil}, "spec", "Required value"},
+		"no image":                              {map[string]any{"spec.image": nil}, "spec.image", "Required value"},
+		"an empty image":                        {map[string]any{"spec.image": ""}, "spec.image", "at least 1 chars"},
+		"an image without a tag":                {map[string]any{"spec.image": "registry.example.com/scores"}, "spec.image", tagged},
+		"a port that looks like a tag":          {map[string]any{"spec.image": "localhost:5000/scores"}, "spec.image", tagged},
+		"a digest that is too short":            {map[string]any{"spec.image": "scores@sha256:abc"}, "spec.image", reference},
+		"an image with a capital path":          {map[string]any{"spec.image": "example.com/Scores:1"}, "spec.image", reference},
+		"an image with a space":                 {map[string]any{"spec.image": "example.com/sco res:1"}, "spec.image", reference},
+		"an empty tag":                          {map[string]any{"spec.image": "scores:"}, "spec.image", reference},
+		"no environments":                       {map[string]any{"spec.environments": nil}, "spec.environments", "Required value"},
+		"an empty list of environments":         {map[string]any{"spec.environments": environments()}, "spec.environments", "Required value"},
+		"an environment twice":                  {map[string]any{"spec.environments": environments(environment("a", "a"), environment("a", "b"))}, "spec.environments[1]", "Duplicate value"},
+		"a namespace twice":                     {map[string]any{"spec.environments": environments(environment("a", "n"), environment("b", "n"))}, "spec.environments", "must be different in every environment"},
+		"a bad name of an environment":          {map[string]any{"spec.environments": environments(environment("Prod", "n"))}, "spec.environments[0].name", "a-z, 0-9 and '-', starting with a letter"},
+		"a bad name of a namespace":             {map[string]any{"spec.environments": environments(environment("prod", "n_1"))}, "spec.environments[0].namespace", "must be the name of a namespace"},
+		"no replicas":                           {map[string]any{"spec.workload.replicas": int64(0)}, "spec.workload.replicas", "greater than or equal to 1"},
+		"too many replicas":                     {map[string]any{"spec.workload.replicas": int64(501)}, "spec.workload.replicas", "less than or equal to 500"},
+		"an unknown field":                      {map[string]any{"spec.workload.replica": int64(2)}, "spec.workload.replica", "unknown field"},
+		"a variable with a bad name":            {map[string]any{"spec.workload.env": variable("1-A")}, "spec.workload.env[0].name", "letters, digits and '_', not starting with a digit"},
+		"a variable that the operator sets":     {map[string]any{"spec.workload.env": variable("DATABASE_URL")}, "spec.workload.env[0].name", reserved},
+		"a memory target of the user's":         {map[string]any{"spec.workload.env": variable("GOMEMLIMIT")}, "spec.workload.env[0].name", reserved},
+		"a reserved variable in an environment": {map[string]any{"spec.environments": environments(environment("a", "a", map[string]any{"workload": map[string]any{"env": variable("RELEASE")}}))}, "spec.environments[0].overrides.workload.env[0].name", reserved},
+		"a variable twice":                      {map[string]any{"spec.workload.env": append(variable("A"), variable("A")...)}, "spec.workload.env[1]", "Duplicate value"},
+		"a bad pull secret":                     {map[string]any{"spec.workload.imagePullSecrets": []any{"Bad Name"}}, "spec.workload.imagePullSecrets", "must be names of Secrets"},
+		"thousandths of a byte":                 {map[string]any{"spec.workload.resources.limits.memory": "256m"}, "spec.workload.resources.limits.memory", memory},
+		"a negative amount of memory":           {map[string]any{"spec.workload.resources.requests.memory": "-1Gi"}, "spec.workload.resources.requests.memory", memory},
+		"no memory":                             {map[string]any{"spec.workload.resources.limits.memory": int64(0)}, "spec.workload.resources.limits.memory", memory},
+		"an amount with a fractional exponent":  {map[string]any{"spec.workload.resources.limits.memory": "1e1.5"}, "spec.workload.resources.limits.memory", memory},
+		"an amount that is none":                {map[string]any{"spec.workload.resources.limits.memory": "much"}, "spec.workload.resources.limits.memory", "should match"},
+		"no CPU":                                {map[string]any{"spec.workload.resources.limits.cpu": "0"}, "spec.workload.resources.limits.cpu", cpu},
+		"a database without a Secret":           {map[string]any{"spec.database.migrationSecretRef": secret("db")}, "spec.database", "spec.database.secretRef is required"},
+		"a bad name of a Secret":                {map[string]any{"spec.database.secretRef": secret("../db")}, "spec.database.secretRef.name", "must be the name of a Secret"},
+		"a bad key":                             {map[string]any{"spec.auth.secretRef": map[string]any{"name": "a", "key": "a/b"}}, "spec.auth.secretRef.key", "must be a key of a Secret"},
+		"a Secret without a name":               {map[string]any{"spec.auth.secretRef": map[string]any{"key": "k"}}, "spec.auth.secretRef.name", "Required value"},
+		"an override of no database":            {map[string]any{"spec.environments": environments(environment("a", "a", map[string]any{"database": map[string]any{"secretRef": secret("db")}}))}, "spec", "set spec.database first"},
+		"an override of no auth":                {map[string]any{"spec.environments": environments(environment("a", "a", map[string]any{"auth": map[string]any{"issuer": "us"}}))}, "spec", "set spec.auth first"},
+		"a wait for the lock that is too short": {migrations("advisoryLockWait", "999ms"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},
+		"a wait for the lock that is too long":  {migrations("advisoryLockWait", "61m"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},
+		"a wait that is no duration":            {migrations("advisoryLockWait", "soon"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},
+		"a wait in days":                        {migrations("advisoryLockWait", "1d"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},
+		"a statement that waits too long":       {migrations("statementLockTimeout", "2m"), "spec.database.migrations.statementLockTimeout", "must be between 50ms and 1m"},
+		"a statement that does not wait":        {migrations("statementLockTimeout", "0s"), "spec.database.migrations.statementLockTimeout", "must be between 50ms and 1m"},
+		"too many retries":                      {migrations("retries", int64(101)), "spec.database.migrations.retries", "less than or equal to 100"},
+		"an empty command":                      {migrations("exportCommand", []any{}), "spec.database.migrations.exportCommand", "at least 1 items"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := validate(t, tc.fields)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) {
+				t.Fatalf("not judged: %v", err)
+			}
+			for _, cause := range causes(err) {
+				// A rule of the whole object has no field of its own and names one in its message.
+				named := strings.HasPrefix(cause, tc.field+": ") || strings.HasPrefix(cause, "<nil>: Invalid value: "+tc.field+" ")
+				if named && strings.Contains(cause, tc.fix) {
+					return
+				}
+			}
+			t.Errorf("no refusal of %s says %q:\n%s", tc.field, tc.fix, strings.Join(causes(err), "\n"))
+		})
+	}
+}
+
+// causes are the refusals in an error of the API server, each as "field: message".
+func causes(err error) []string {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return nil
+	}
+	if details := status.Status().Details; details != nil && len(details.Causes) > 0 {
+		var out []string
+		for _, cause := range details.Causes {
+			out = append(out, cause.Field+": "+cause.Message)
+		}
+		return out
+	}
+	// Strict decoding answers with one sentence: strict decoding error: unknown field "spec.x".
+	var out []string
+	for _, part := range strings.Split(status.Status().Message, ", ") {
+		if _, field, ok := strings.Cut(part, `unknown field "`); ok {
+			out = append(out, strings.TrimSuffix(field, `"`)+": unknown field")
+		}
+	}
+	return append(out, status.Status().Message)
+}
