@@ -9,20 +9,14 @@ import (
 )
 
 // Handle makes an HTTP handler of one operation: decode reads the request, call does the work, respond says how its
-// result is answered. The error of either of the first two is answered by WriteError. Endpoint middlewares are applied so that the
-// first one given is the outermost.
+// result is answered. The error of either of the first two is answered by WriteError.
 func Handle[Req, Res any](
 	decode func(*http.Request) (Req, error),
 	call func(context.Context, Req) (Res, error),
 	respond func(Res) Response,
-	middlewares ...endpoint.Middleware,
 ) http.Handler {
-	e := endpointOf(call)
-	for i := len(middlewares) - 1; i >= 0; i-- {
-		e = middlewares[i](e)
-	}
 	return kithttp.NewServer(
-		e,
+		endpointOf(call),
 		func(_ context.Context, r *http.Request) (any, error) { return decode(r) },
 		func(ctx context.Context, w http.ResponseWriter, res any) error {
 			respond(res.(Res)).Write(ctx, w)

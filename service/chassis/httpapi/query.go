@@ -17,7 +17,7 @@ import (
 const (
 	DefaultLimit = 20
 	MaxLimit     = 100
-	MaxPage      = 100_000
+	MaxPage      = 10_000
 )
 
 // Query reads the query string of a request and gathers everything that is wrong with it, so that a client learns of

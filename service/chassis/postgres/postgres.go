@@ -6,6 +6,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -25,7 +26,7 @@ type Config struct {
 	// StatementTimeout is when the server gives a statement up, unless the URL sets one. Keep it below the deadline of a
 	// request: a statement that the server ends keeps its connection, one that the client cancels costs two.
 	StatementTimeout time.Duration
-	// MaxConns is the size of the pool, busy and idle.
+	// MaxConns is the size of the pool, busy and idle. One more connection is kept for the probes.
 	MaxConns int
 	// Observer measures queries.
 	Observer Observer
@@ -49,7 +50,10 @@ const (
 
 // DB is a pool of connections. It may be used by many goroutines.
 type DB struct {
-	pool     *sql.DB
+	pool *sql.DB
+	// probe is one connection apart from the pool: a service whose pool is busy must not look as if its database were
+	// away, or the load that keeps it busy moves to the others and takes them down as well.
+	probe    *sql.DB
 	observer Observer
 }
 
@@ -60,12 +64,16 @@ func Open(cfg Config) (*DB, error) {
 	if _, err := c.current(); err != nil {
 		return nil, err
 	}
+	return &DB{pool: newPool(c, cfg.MaxConns), probe: newPool(c, 1), observer: cfg.Observer}, nil
+}
+
+func newPool(c driver.Connector, conns int) *sql.DB {
 	pool := sql.OpenDB(c)
-	pool.SetMaxOpenConns(cfg.MaxConns)
-	pool.SetMaxIdleConns(cfg.MaxConns)
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(conns)
 	pool.SetConnMaxIdleTime(connMaxIdle)
 	pool.SetConnMaxLifetime(connMaxLife + rand.N(lifeJitter)) //nolint:gosec // spreads load, guards nothing
-	return &DB{pool: pool, observer: cfg.Observer}, nil
+	return pool
 }
 
 // Pool returns the underlying pool, for statistics and tools.
@@ -73,17 +81,17 @@ func (db *DB) Pool() *sql.DB { return db.pool }
 
 // Close closes all connections, waiting for statements that run.
 func (db *DB) Close() error {
-	if err := db.pool.Close(); err != nil {
+	if err := errors.Join(db.pool.Close(), db.probe.Close()); err != nil {
 		return fmt.Errorf("closing database pool: %w", err)
 	}
 	return nil
 }
 
 // SchemaVersion returns the highest migration applied, 0 if the database has never been migrated. It is also the proof that the
-// database answers.
+// database answers, and does not wait for the pool.
 func (db *DB) SchemaVersion(ctx context.Context) (int64, error) {
 	var version int64
-	err := db.pool.QueryRowContext(ctx,
+	err := db.probe.QueryRowContext(ctx,
 		`select coalesce(max(version_id), 0) from public.goose_db_version where is_applied`).Scan(&version)
 	if isCode(err, pqerror.UndefinedTable) {
 		return 0, nil

@@ -365,6 +365,20 @@ func (p *proxy) copy(to, from net.Conn) {
 	}
 }
 
+func TestProbesDoNotWaitForABusyPool(t *testing.T) {
+	db, _ := open(t, secret.FromValue(pgserver.Database(t)), 5*time.Second, 1)
+	busy, err := db.Pool().Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = busy.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := db.SchemaVersion(ctx); err != nil {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestSchemaVersion(t *testing.T) {
 	db, _ := open(t, secret.FromValue(pgserver.Database(t)), time.Second, 2)
 	check := func(want int64) {
