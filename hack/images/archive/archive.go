@@ -40,6 +40,8 @@ type Image struct {
 	Entrypoint []string
 	Arguments  []string
 	User       string
+	// StopSignal is sent to stop it; empty means SIGTERM.
+	StopSignal string
 	// Environment is in the form NAME=value.
 	Environment []string
 	Files       []File
@@ -132,6 +134,7 @@ func assemble(image Image) (v1.Image, error) {
 	config.Created = v1.Time{Time: epoch}
 	config.Config = v1.Config{
 		Entrypoint: image.Entrypoint, Cmd: image.Arguments, User: image.User, Env: image.Environment, WorkingDir: "/",
+		StopSignal: image.StopSignal,
 	}
 	assembled, err = mutate.ConfigFile(assembled, config)
 	if err != nil {

@@ -50,8 +50,8 @@ func TestArchiveIsReadByOthers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "image.tar")
 	image := Image{
 		Name: "localhost/test:1", Entrypoint: []string{"/program"}, Arguments: []string{"serve"}, User: "65532:65532",
-		Environment: []string{"A=b"},
-		Files:       []File{{Path: "/program", Content: []byte("x"), Mode: 0o755}},
+		Environment: []string{"A=b"}, StopSignal: "SIGINT",
+		Files: []File{{Path: "/program", Content: []byte("x"), Mode: 0o755}},
 	}
 	ensure(t, path, image, true)
 	tag, err := name.NewTag(image.Name)
@@ -68,7 +68,7 @@ func TestArchiveIsReadByOthers(t *testing.T) {
 	}
 	got := Image{
 		Name: image.Name, Entrypoint: config.Config.Entrypoint, Arguments: config.Config.Cmd, User: config.Config.User,
-		Environment: config.Config.Env, Files: image.Files,
+		Environment: config.Config.Env, StopSignal: config.Config.StopSignal, Files: image.Files,
 	}
 	if diff := cmp.Diff(image, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/mirubato/mirubato/hack/images/archive"
+	"github.com/mirubato/mirubato/hack/images/postgres"
 	"github.com/mirubato/mirubato/hack/images/program"
 )
 
@@ -33,6 +34,14 @@ type Options struct {
 	Migrations string
 }
 
+// Archive is the path of the archive of the image called name.
+func (o Options) Archive(name string) string {
+	return filepath.Join(o.Out, name+"-"+o.Version+".tar")
+}
+
+// Image is the full name of the image called name.
+func (o Options) Image(name string) string { return Registry + name + ":" + o.Version }
+
 // Result is one archive.
 type Result struct {
 	Path string
@@ -44,25 +53,21 @@ type Result struct {
 	Written bool
 }
 
-// image is how one image is made from one Go program.
-type image struct {
-	// module is the directory of the Go module, below the repository.
-	module    string
-	pkg       string
-	arguments []string
-}
+// recipe makes the image called name, without giving it its full name.
+type recipe func(ctx context.Context, options Options, name string) (archive.Image, error)
 
-var images = map[string]image{
-	"operator": {module: ".", pkg: "./cmd/operator"},
-	"scores":   {module: ".", pkg: "./cmd/scores", arguments: []string{"serve"}},
-	"migrate":  {module: ".", pkg: "./cmd/mirubato-migrate"},
-	"pause":    {module: "hack", pkg: "./images/pause"},
+var recipes = map[string]recipe{
+	"operator": goProgram(".", "./cmd/operator"),
+	"scores":   goProgram(".", "./cmd/scores", "serve"),
+	"migrate":  goProgram(".", "./cmd/mirubato-migrate"),
+	"pause":    goProgram("hack", "./images/pause"),
+	"postgres": postgresServer,
 }
 
 // Names lists the images in the order of the alphabet.
 func Names() []string {
 	var names []string
-	for name := range images {
+	for name := range recipes {
 		names = append(names, name)
 	}
 	slices.Sort(names)
@@ -71,46 +76,70 @@ func Names() []string {
 
 // Build makes the image called name.
 func Build(ctx context.Context, options Options, name string) (Result, error) {
-	recipe, known := images[name]
+	cook, known := recipes[name]
 	if !known {
 		return Result{}, fmt.Errorf("there is no image %q; there are %s", name, strings.Join(Names(), ", "))
 	}
-	work := filepath.Join(options.Out, ".programs")
-	if err := os.MkdirAll(work, 0o755); err != nil {
-		return Result{}, fmt.Errorf("making the directory of programs: %w", err)
-	}
-	overlay := ""
-	if options.Migrations != "" && name == "scores" {
-		overlay = filepath.Join(work, "overlay.json")
-		target := filepath.Join(options.Repository, "service", "scores", "migrations")
-		if err := program.WriteOverlay(overlay, target, options.Migrations); err != nil {
-			return Result{}, err
-		}
-	}
-	// The program's name is the last element of its package, in the image as here.
-	binary := filepath.Join(work, filepath.Base(recipe.pkg))
-	module := filepath.Join(options.Repository, recipe.module)
-	if err := program.Build(ctx, module, recipe.pkg, binary, overlay); err != nil {
+	image, err := cook(ctx, options, name)
+	if err != nil {
 		return Result{}, err
 	}
-	return Pack(options, name, recipe.describe(binary))
+	return Pack(options, name, image)
 }
 
-// describe is the image without its name.
-func (i image) describe(binary string) archive.Image {
-	inside := "/" + filepath.Base(i.pkg)
-	return archive.Image{
-		Entrypoint: []string{inside},
-		Arguments:  i.arguments,
-		User:       unprivileged,
-		Files:      []archive.File{{Path: inside, Source: binary, Mode: 0o755}},
+// goProgram is the recipe of an image with nothing but one program of ours, which keeps the name of its package. module
+// is a directory below the repository.
+func goProgram(module, pkg string, arguments ...string) recipe {
+	return func(ctx context.Context, options Options, name string) (archive.Image, error) {
+		binary, err := build(ctx, options, name, module, pkg)
+		if err != nil {
+			return archive.Image{}, err
+		}
+		inside := "/" + filepath.Base(pkg)
+		return archive.Image{
+			Entrypoint: []string{inside},
+			Arguments:  arguments,
+			User:       unprivileged,
+			Files:      []archive.File{{Path: inside, Source: binary, Mode: 0o755}},
+		}, nil
 	}
+}
+
+// postgresServer is the recipe of a server that finds its databases in a file.
+func postgresServer(ctx context.Context, options Options, name string) (archive.Image, error) {
+	installation, err := postgres.Find("/")
+	if err != nil {
+		return archive.Image{}, err
+	}
+	binary, err := build(ctx, options, name, "hack", "./images/postgres/entrypoint")
+	if err != nil {
+		return archive.Image{}, err
+	}
+	return installation.ServerImage(binary)
+}
+
+// build compiles a program to a place of its own for each version, so that building two by turns compiles none twice.
+func build(ctx context.Context, options Options, name, module, pkg string) (string, error) {
+	work := filepath.Join(options.Out, ".programs")
+	if err := os.MkdirAll(work, 0o755); err != nil {
+		return "", fmt.Errorf("making the directory of programs: %w", err)
+	}
+	binary := filepath.Join(work, name+"-"+options.Version)
+	overlay := ""
+	if options.Migrations != "" && name == "scores" {
+		overlay = binary + ".overlay.json"
+		target := filepath.Join(options.Repository, "service", "scores", "migrations")
+		if err := program.WriteOverlay(overlay, target, options.Migrations); err != nil {
+			return "", err
+		}
+	}
+	return binary, program.Build(ctx, filepath.Join(options.Repository, module), pkg, binary, overlay)
 }
 
 // Pack gives image the name that belongs to name and writes its archive.
 func Pack(options Options, name string, image archive.Image) (Result, error) {
-	image.Name = Registry + name + ":" + options.Version
-	result := Result{Path: filepath.Join(options.Out, name+".tar"), Image: image.Name}
+	image.Name = options.Image(name)
+	result := Result{Path: options.Archive(name), Image: image.Name}
 	written, err := archive.Write(result.Path, image)
 	if err != nil {
 		return Result{}, err

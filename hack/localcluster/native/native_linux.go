@@ -47,37 +47,61 @@ func (c Cluster) Check() error { return machine.Check() }
 // Up brings the cluster up, or does what is left to do when it runs already. A cluster that was killed is not
 // continued: its data may be torn, so a fresh one takes its place.
 func (c Cluster) Up(ctx context.Context) error {
-	if err := c.prepare(ctx); err != nil {
+	if err := c.installPackages(ctx); err != nil {
 		return err
 	}
 	record, err := c.Dir.Load()
 	if err != nil && !errors.Is(err, state.ErrNone) {
 		return err
 	}
-	if !record.Init.Alive() {
-		if record, err = c.start(ctx); err != nil {
+	running := record.Init.Alive()
+	if !running {
+		// First of all, because another checkout's cluster is better found before ten minutes of building than after.
+		if err := c.clear(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.build(ctx); err != nil {
+		return err
+	}
+	if !running {
+		err := c.Report.Step("certificates, network and processes of the node", func() (err error) {
+			record, err = c.launch(ctx)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return c.furnish(ctx, record)
 }
 
-// prepare provides packages, programs and images.
-func (c Cluster) prepare(ctx context.Context) error {
-	err := c.Report.Step("Debian packages", func() error {
+func (c Cluster) installPackages(ctx context.Context) error {
+	return c.Report.Step("Debian packages", func() error {
 		return binaries.EnsureForNode(ctx, lineWriter(func(line string) { c.Report.Update("%s", line) }))
 	})
-	if err != nil {
-		return err
-	}
+}
+
+// clear removes what earlier clusters left.
+func (c Cluster) clear(ctx context.Context) error {
+	return c.Report.Step("what earlier runs left behind", func() error {
+		if err := machine.Reclaim(ctx, c.Dir); err != nil {
+			return err
+		}
+		return c.Dir.Remove()
+	})
+}
+
+// build provides programs and images.
+func (c Cluster) build(ctx context.Context) error {
 	if err := binaries.EnsureAll(ctx, c.Dir, c.Report); err != nil {
 		return err
 	}
 	return c.Report.Step("images of the pause program and the DNS server", func() error {
-		if _, err := recipe.Build(ctx, c.imageOptions("1"), "pause"); err != nil {
+		if _, err := recipe.Build(ctx, c.pauseOptions(), "pause"); err != nil {
 			return err
 		}
-		_, err := recipe.Pack(c.imageOptions(dnsVersion), "coredns", archive.Image{
+		_, err := recipe.Pack(c.dnsOptions(), "coredns", archive.Image{
 			Entrypoint: []string{"/coredns"},
 			User:       "65532:65532",
 			Files:      []archive.File{{Path: "/coredns", Source: c.Dir.Bin("coredns"), Mode: 0o755}},
@@ -86,28 +110,9 @@ func (c Cluster) prepare(ctx context.Context) error {
 	})
 }
 
-func (c Cluster) imageOptions(version string) recipe.Options {
-	return recipe.Options{Repository: c.Dir.Sources(".."), Out: c.Dir.Images(), Version: version}
-}
+func (c Cluster) pauseOptions() recipe.Options { return c.imageOptions(node.PauseVersion) }
 
-// start clears away what is left of earlier clusters and starts a node.
-func (c Cluster) start(ctx context.Context) (state.Record, error) {
-	var record state.Record
-	err := c.Report.Step("what earlier runs left behind", func() error {
-		if err := machine.Reclaim(ctx, c.Dir); err != nil {
-			return err
-		}
-		return c.Dir.Remove()
-	})
-	if err != nil {
-		return record, err
-	}
-	err = c.Report.Step("certificates, network and processes of the node", func() error {
-		record, err = c.launch(ctx)
-		return err
-	})
-	return record, err
-}
+func (c Cluster) dnsOptions() recipe.Options { return c.imageOptions(dnsVersion) }
 
 // furnish waits for the cluster and puts in what it lacks. Everything here can be done twice.
 func (c Cluster) furnish(ctx context.Context, record state.Record) error {
@@ -120,7 +125,7 @@ func (c Cluster) furnish(ctx context.Context, record state.Record) error {
 		return err
 	}
 	err = c.Report.Step("cluster DNS, storage and access", func() error {
-		if err := c.Load(ctx, []string{c.Dir.Images() + "/pause.tar", c.Dir.Images() + "/coredns.tar"}); err != nil {
+		if err := c.Load(ctx, []string{c.pauseOptions().Archive("pause"), c.dnsOptions().Archive("coredns")}); err != nil {
 			return err
 		}
 		return c.applyAddons(ctx, api)
@@ -138,7 +143,7 @@ func (c Cluster) furnish(ctx context.Context, record state.Record) error {
 func (c Cluster) applyAddons(ctx context.Context, api client.Client) error {
 	objects, err := addons.Objects(addons.Values{
 		DNS:           node.Settings{Services: machine.Services}.DNS(),
-		DNSImage:      recipe.Registry + "coredns:" + dnsVersion,
+		DNSImage:      c.dnsOptions().Image("coredns"),
 		KubeletClient: node.KubeletClient,
 		StorageUser:   node.Storage,
 		Provisioner:   storage.Provisioner,
@@ -206,3 +211,7 @@ func (c Cluster) NodeIP() (netip.Addr, bool) {
 type lineWriter func(line string)
 
 var _ io.Writer = lineWriter(nil)
+
+func (c Cluster) imageOptions(version string) recipe.Options {
+	return recipe.Options{Repository: c.Dir.Repository(), Out: c.Dir.Images(), Version: version}
+}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"text/template"
 
+	"github.com/mirubato/mirubato/hack/images/recipe"
 	"github.com/mirubato/mirubato/hack/localcluster/state"
 )
 
@@ -66,7 +67,7 @@ func render(name string, settings Settings) ([]byte, error) {
 	}
 	var text bytes.Buffer
 	err = parsed.Execute(&text, map[string]any{
-		"PauseImage": PauseImage,
+		"PauseImage": recipe.Options{Version: PauseVersion}.Image("pause"),
 		"Config":     inside("config"),
 		"PKI":        inside("pki"),
 		"Pods":       settings.Pods,

@@ -25,8 +25,8 @@ const APIPort = "6443"
 // ContainerdSocket is the address of containerd inside the node. From outside it is below /proc/<pid>/root.
 const ContainerdSocket = "/run/containerd/containerd.sock"
 
-// PauseImage holds a pod's namespaces open. It must be loaded before the first pod starts.
-const PauseImage = "localhost/mirubato/pause:1"
+// PauseVersion is the tag of the image that holds a pod's namespaces open. It must be loaded before the first pod starts.
+const PauseVersion = "1"
 
 // root is the state directory as seen from inside, short because the path of a socket may have 107 characters only.
 const root = "/run/mirubato"

@@ -47,9 +47,12 @@ func (d Dir) Cluster(elem ...string) string {
 	return filepath.Join(append([]string{string(d), "cluster"}, elem...)...)
 }
 
-// Sources is a path below hack in the repository of this state directory.
+// Repository is the root of the repository that this is the state directory of.
+func (d Dir) Repository() string { return filepath.Dir(string(d)) }
+
+// Sources is a path below hack in the repository.
 func (d Dir) Sources(elem ...string) string {
-	return filepath.Join(append([]string{filepath.Dir(string(d)), "hack"}, elem...)...)
+	return filepath.Join(append([]string{d.Repository(), "hack"}, elem...)...)
 }
 
 // Provider names how a cluster is run.
