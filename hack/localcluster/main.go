@@ -57,7 +57,7 @@ func newCommand() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&dir, "state", "", "state directory (default .local at the root of the repository)")
 	root.AddCommand(
-		a.upCommand(), a.downCommand(), a.statusCommand(), a.loadCommand(), a.binariesCommand(),
+		a.upCommand(), a.downCommand(), a.statusCommand(), a.loadCommand(), a.databasesCommand(), a.binariesCommand(),
 		nodeCommand(a), storageCommand(),
 	)
 	return root

@@ -43,6 +43,12 @@ type Account struct {
 	Password string `json:"password"`
 }
 
+// ServerArguments are the arguments without which the server of the image is not to be started. They are also the
+// image's own, which is what a container gets that names none.
+func ServerArguments() []string {
+	return []string{"-c", "listen_addresses=*", "-c", "unix_socket_directories=" + SocketDir, "-c", "hba_file=" + accessFile}
+}
+
 // ServerImage describes the image of a server, without a name. program is the entrypoint, built from the package of
 // that name.
 func (i Installation) ServerImage(program string) (archive.Image, error) {
@@ -56,7 +62,7 @@ func (i Installation) ServerImage(program string) (archive.Image, error) {
 	)
 	return archive.Image{
 		Entrypoint: []string{entrypoint},
-		Arguments:  []string{"-c", "listen_addresses=*", "-c", "unix_socket_directories=" + SocketDir, "-c", "hba_file=" + accessFile},
+		Arguments:  ServerArguments(),
 		User:       fmt.Sprintf("%d:%d", UID, UID),
 		// SIGTERM makes the server wait for its clients to leave, SIGINT makes it stop.
 		StopSignal: "SIGINT",
