@@ -23,7 +23,7 @@ import (
 	"github.com/mirubato/mirubato/service/scores/migrations"
 )
 
-func runSQL(t *testing.T, url, text string) {
+func runSQL(t testing.TB, url, text string) {
 	t.Helper()
 	db, err := sql.Open("postgres", url)
 	if err != nil {
@@ -36,7 +36,7 @@ func runSQL(t *testing.T, url, text string) {
 }
 
 // command is the service as a process of its own.
-func command(t *testing.T, env []string, args ...string) *exec.Cmd {
+func command(t testing.TB, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 	cmd.Env = append([]string{"SCORES_TEST_PROCESS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
@@ -47,10 +47,10 @@ func command(t *testing.T, env []string, args ...string) *exec.Cmd {
 type running struct {
 	cmd      *exec.Cmd
 	api, ops string
-	lines    *bufio.Scanner
+	events   <-chan map[string]string
 }
 
-func startProcess(t *testing.T, env ...string) *running {
+func startProcess(t testing.TB, env ...string) *running {
 	t.Helper()
 	cmd := command(t, append(env, "API_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "JWT_SECRET="+testSecret), "serve")
 	out, err := cmd.StdoutPipe()
@@ -60,31 +60,46 @@ func startProcess(t *testing.T, env ...string) *running {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &running{cmd: cmd, lines: bufio.NewScanner(out)}
+	p := &running{cmd: cmd, events: eventsOf(out)}
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	line := p.logged(t, "Serving")
 	p.api, p.ops = "http://"+line["api"], "http://"+line["operations"]
 	return p
 }
 
-// logged reads the log up to the message and returns its line.
-func (p *running) logged(t *testing.T, message string) map[string]string {
-	t.Helper()
-	for p.lines.Scan() {
-		var raw map[string]any
-		if err := json.Unmarshal(p.lines.Bytes(), &raw); err != nil {
-			t.Fatal(err)
-		}
-		if raw["msg"] != message {
-			continue
-		}
-		line := map[string]string{}
-		for key, value := range raw {
-			if text, ok := value.(string); ok {
-				line[key] = text
+// eventsOf reads a log to its end, lest the service wait for somebody to read it, and hands on the lines that are not
+// about a request, with their texts.
+func eventsOf(log io.Reader) <-chan map[string]string {
+	events := make(chan map[string]string, 64)
+	go func() {
+		defer close(events)
+		for lines := bufio.NewScanner(log); lines.Scan(); {
+			var raw map[string]any
+			if err := json.Unmarshal(lines.Bytes(), &raw); err != nil {
+				raw = map[string]any{"msg": lines.Text()}
 			}
+			if raw["msg"] == "Serving request" {
+				continue
+			}
+			event := map[string]string{}
+			for key, value := range raw {
+				if text, ok := value.(string); ok {
+					event[key] = text
+				}
+			}
+			events <- event
 		}
-		return line
+	}()
+	return events
+}
+
+// logged waits for the message and returns its line.
+func (p *running) logged(t testing.TB, message string) map[string]string {
+	t.Helper()
+	for event := range p.events {
+		if event["msg"] == message {
+			return event
+		}
 	}
 	t.Fatalf("the log ended without %q", message)
 	return nil

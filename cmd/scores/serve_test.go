@@ -129,7 +129,7 @@ func (i *instance) await(t *testing.T, status int, text string) {
 	}
 }
 
-func migrated(t *testing.T, url string) string {
+func migrated(t testing.TB, url string) string {
 	t.Helper()
 	if err := migrateUp(t.Context(), testConfig(url), io.Discard); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
+)
+
+// BenchmarkStart measures how long the process takes until it is ready, and how much memory it then holds.
+func BenchmarkStart(b *testing.B) {
+	url := migrated(b, pgserver.Database(b))
+	var resident float64
+	for b.Loop() {
+		p := startProcess(b, "DATABASE_URL="+url)
+		for {
+			if got, _, err := status(b.Context(), p.ops+"/readyz"); err == nil && got == 200 {
+				break
+			}
+		}
+		b.StopTimer()
+		resident = residentMegabytes(b, p.cmd.Process.Pid)
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms-to-ready")
+	b.ReportMetric(resident, "MB-resident")
+}
+
+// residentMegabytes reads the memory that a process holds after it has been idle for a moment.
+func residentMegabytes(b *testing.B, pid int) float64 {
+	b.Helper()
+	time.Sleep(200 * time.Millisecond)
+	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return kib * 1024 / 1e6
+		}
+	}
+	b.Fatal("the status of the process does not tell its memory")
+	return 0
+}
