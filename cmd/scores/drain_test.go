@@ -44,15 +44,7 @@ func TestNoRequestIsLostWhileTheServiceEnds(t *testing.T) {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for {
-		got, _, err := status(t.Context(), p.ops+"/readyz")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got == http.StatusServiceUnavailable {
-			break
-		}
-	}
+	p.awaitNotReady(t)
 	drained := served.Load()
 	for served.Load() < drained+100 && !t.Failed() {
 		runtime.Gosched() // the load balancer takes a moment to act
@@ -62,6 +54,19 @@ func TestNoRequestIsLostWhileTheServiceEnds(t *testing.T) {
 	p.logged(t, "Stopped")
 	if err := p.cmd.Wait(); err != nil {
 		t.Errorf("exit: %v, want 0", err)
+	}
+}
+
+func (p *running) awaitNotReady(t *testing.T) {
+	t.Helper()
+	for {
+		got, _, err := status(t.Context(), p.ops+"/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got == http.StatusServiceUnavailable {
+			return
+		}
 	}
 }
 
