@@ -20,6 +20,8 @@ const (
 type config struct {
 	// Root of the repository.
 	Root string
+	// Local is the directory for everything that a run makes.
+	Local string
 	// Port and OpsPort are those of the first instance; the others count up.
 	Port    int
 	OpsPort int
@@ -57,7 +59,7 @@ func loadConfig(getenv func(string) string) (config, error) {
 		return config{}, fmt.Errorf("PORT=%d and OPS_PORT=%d are too near to each other for %d instances", c.Port, c.OpsPort, c.Pods)
 	}
 	root, err := findRoot()
-	c.Root = root
+	c.Root, c.Local = root, filepath.Join(root, ".local")
 	return c, err
 }
 

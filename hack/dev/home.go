@@ -15,17 +15,19 @@ import (
 	"time"
 )
 
-// home is .local/dev, where everything lies that a run makes. Its lock ends with the process, however it ends.
+// home is where everything lies that a run makes: .local/dev, and beside it what others look for. Its lock ends with
+// the process, however it ends.
 type home struct {
-	root string
-	lock *os.File
+	root  string // of the sources
+	local string
+	lock  *os.File
 }
 
 func (h *home) path(parts ...string) string {
-	return filepath.Join(append([]string{h.root, ".local", "dev"}, parts...)...)
+	return filepath.Join(append([]string{h.local, "dev"}, parts...)...)
 }
-func (h *home) results() string     { return filepath.Join(h.root, ".local", "results") }
-func (h *home) environment() string { return filepath.Join(h.root, ".local", "dev.env") }
+func (h *home) results() string     { return filepath.Join(h.local, "results") }
+func (h *home) environment() string { return filepath.Join(h.local, "dev.env") }
 
 // program is a copy of the service for this purpose alone, so that a process that runs it is known to be ours.
 func (h *home) program() string { return h.path("scores") }
@@ -34,11 +36,17 @@ func (h *home) log(n int) string     { return h.path(fmt.Sprintf("scores-%d.log"
 func (h *home) pidFile(n int) string { return h.path(fmt.Sprintf("scores-%d.pid", n)) }
 
 // openHome makes the directory and locks it: there is one `make dev` for a repository.
-func openHome(root string) (*home, error) {
-	h := &home{root: root}
+func openHome(root, local string) (*home, error) {
+	h := &home{root: root, local: local}
 	if err := os.MkdirAll(h.path(), 0o755); err != nil { //nolint:gosec // what is secret in it has its own mode
 		return nil, fmt.Errorf("making %s: %w", h.path(), err)
 	}
+	// The kernel names programs by their real paths.
+	real, err := filepath.EvalSymlinks(local)
+	if err != nil {
+		return nil, fmt.Errorf("resolving %s: %w", local, err)
+	}
+	h.local = real
 	lock, err := os.OpenFile(h.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("locking %s: %w", h.path(), err)
@@ -73,7 +81,6 @@ func (h *home) build(ctx context.Context) error {
 	// Stamping would ask git, which refuses in a checkout that belongs to somebody else.
 	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", h.program(), "./cmd/scores")
 	cmd.Dir = h.root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -22,7 +22,10 @@ const stopPatience = 15 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Getenv, os.Stdout)
+	cfg, err := loadConfig(os.Getenv)
+	if err == nil {
+		err = run(ctx, cfg, os.Stdout)
+	}
 	interrupted := ctx.Err() != nil
 	stop()
 	if err != nil && !interrupted {
@@ -32,13 +35,9 @@ func main() {
 }
 
 // run serves until ctx ends or something dies.
-func run(ctx context.Context, getenv func(string) string, out io.Writer) error {
+func run(ctx context.Context, cfg config, out io.Writer) error {
 	began := time.Now()
-	cfg, err := loadConfig(getenv)
-	if err != nil {
-		return err
-	}
-	home, err := openHome(cfg.Root)
+	home, err := openHome(cfg.Root, cfg.Local)
 	if err != nil {
 		return err
 	}
