@@ -28,17 +28,10 @@ func main() {
 
 // run is the whole program; it returns the exit code. What went wrong is on stderr, for a person, besides the report.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	root := &cobra.Command{
-		Use:           "mirubato-migrate",
-		Short:         "Apply the database migrations of a service",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-	}
-	root.CompletionOptions.DisableDefaultCmd = true
+	root := newCommand(getenv)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newUpCommand(getenv), newStatusCommand(getenv))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return contract.ExitOK
@@ -49,4 +42,16 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	// Whatever else comes back is about flags, arguments or variables.
 	return contract.ExitUsage
+}
+
+func newCommand(getenv func(string) string) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "mirubato-migrate",
+		Short:         "Apply the database migrations of a service",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(newUpCommand(getenv), newStatusCommand(getenv))
+	return root
 }

@@ -73,11 +73,7 @@ func TestUpThenStatus(t *testing.T) {
 	if got.code != contract.ExitOK || got.stderr != "" {
 		t.Fatalf("exit %d, stderr %q", got.code, got.stderr)
 	}
-	for line := range strings.Lines(got.stdout) {
-		if !json.Valid([]byte(line)) {
-			t.Errorf("a line of output is not JSON: %q", line)
-		}
-	}
+	assertJSONLines(t, got.stdout)
 	want := contract.MigrationReport{ReportVersion: 1, To: 1, Target: 2, Applied: []contract.AppliedMigration{{Version: 1, Name: "1_create_works.sql"}}}
 	undated := cmpopts.IgnoreFields(contract.AppliedMigration{}, "Duration")
 	if diff := cmp.Diff(want, got.report(t), undated); diff != "" {
@@ -90,8 +86,21 @@ func TestUpThenStatus(t *testing.T) {
 	if diff := cmp.Diff(want, decode(t, file), undated); diff != "" {
 		t.Errorf("report in the file (-want +got):\n%s", diff)
 	}
+	assertStatus(t, env)
+}
 
-	got = call(t.Context(), env, "status")
+func assertJSONLines(t *testing.T, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("a line of output is not JSON: %q", line)
+		}
+	}
+}
+
+func assertStatus(t *testing.T, env map[string]string) {
+	t.Helper()
+	got := call(t.Context(), env, "status")
 	for _, want := range []string{"schema version 1, files up to 2", "1_create_works.sql  expand    applied", "2_drop.sql          contract  held     -"} {
 		if got.code != contract.ExitOK || !strings.Contains(got.stdout, want) {
 			t.Errorf("exit %d, output does not say %q:\n%s", got.code, want, got.stdout)
@@ -154,7 +163,7 @@ func TestExitCodes(t *testing.T) {
 		},
 		"a closed port": {
 			files: works, args: []string{"up"},
-			env:      func(string) map[string]string { return map[string]string{envDatabaseURL: "postgres://a:secret@127.0.0.1:1/b"} },
+			env:      closedPort,
 			wantExit: contract.ExitUnavailable, wantReport: contract.DatabaseUnreachable, wantText: "connection refused",
 		},
 		"no database named": {
@@ -185,7 +194,7 @@ func TestExitCodes(t *testing.T) {
 		"an unknown format": {files: works, args: []string{"status", "--format", "yaml"}, wantExit: contract.ExitUsage, wantText: "--format"},
 		"a status of a database that is away": {
 			files: works, args: []string{"status"},
-			env:      func(string) map[string]string { return map[string]string{envDatabaseURL: "postgres://a:secret@127.0.0.1:1/b"} },
+			env:      closedPort,
 			wantExit: contract.ExitUnavailable, wantText: "connection refused",
 		},
 	} {
@@ -251,4 +260,9 @@ func TestAReportThatCannotBeWrittenIsSaid(t *testing.T) {
 	if got.code != contract.ExitUsage || !strings.Contains(got.stderr, "--report") || got.report(t).To != 1 {
 		t.Errorf("exit %d, stderr %q", got.code, got.stderr)
 	}
+}
+
+// closedPort leads to where nobody listens.
+func closedPort(string) map[string]string {
+	return map[string]string{envDatabaseURL: "postgres://a:secret@127.0.0.1:1/b"}
 }

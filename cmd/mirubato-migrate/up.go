@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,28 +24,30 @@ func newUpCommand(getenv func(string) string) *cobra.Command {
 			"The last line of output is the report. Exit codes: 0 done, 1 a migration failed, 2 wrong flags or files,\n" +
 			"3 the database or a lock could not be had and the same call may succeed later.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return up(cmd, cfg, getenv) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return up(cmd.Context(), cmd.OutOrStdout(), cfg, getenv)
+		},
 	}
 	cfg.addDir(cmd.Flags(), getenv)
 	cfg.addUp(cmd.Flags())
 	return cmd
 }
 
-func up(cmd *cobra.Command, cfg config, getenv func(string) string) error {
+func up(ctx context.Context, out io.Writer, cfg config, getenv func(string) string) error {
 	if err := cfg.validateUp(); err != nil {
 		return err
 	}
 	work, err := cfg.open(getenv)
 	if failure, ok := errors.AsType[*migrate.Error](err); ok {
-		return errors.Join(err, writeReports(migrate.NewReport(failure), cmd.OutOrStdout(), cfg.report))
+		return errors.Join(err, writeReports(migrate.NewReport(failure), out, cfg.report))
 	}
 	work.LockID = cfg.lockID
 	work.AdvisoryLockWait = negativeForZero(cfg.advisoryLockWait)
 	work.StatementLockTimeout = cfg.statementLockTimeout
 	work.Retries = negativeForZero(cfg.retries)
-	work.Log = slog.New(slog.NewJSONHandler(cmd.OutOrStdout(), nil))
-	report, err := migrate.Up(cmd.Context(), work)
-	return errors.Join(err, writeReports(report, cmd.OutOrStdout(), cfg.report))
+	work.Log = slog.New(slog.NewJSONHandler(out, nil))
+	report, err := migrate.Up(ctx, work)
+	return errors.Join(err, writeReports(report, out, cfg.report))
 }
 
 // writeReports prints the whole report, and puts a cut one into file if that has a name.

@@ -87,6 +87,7 @@ type address struct {
 }
 
 func (a address) api() string { return "http://" + net.JoinHostPort(loopback, strconv.Itoa(a.port)) }
+
 func (a address) ops() string { return "http://" + net.JoinHostPort(loopback, strconv.Itoa(a.opsPort)) }
 
 func (c config) addresses() []address {

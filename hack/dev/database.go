@@ -29,15 +29,15 @@ func startDatabase(ctx context.Context, h *home, out io.Writer) (*pgserver.Serve
 		return nil, fmt.Errorf("starting the database: %w", err)
 	}
 	if err := server.EnsureDatabase(ctx, databaseName); err != nil {
-		stopDatabase(server, out)
+		stopDatabase(ctx, server, out)
 		return nil, err
 	}
 	return server, nil
 }
 
 // stopDatabase shuts the server down also when the context of the run has ended.
-func stopDatabase(server *pgserver.Server, out io.Writer) {
-	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
+func stopDatabase(ctx context.Context, server *pgserver.Server, out io.Writer) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
 	defer cancel()
 	if err := server.Stop(ctx); err != nil {
 		fmt.Fprintln(out, "stopping the database:", err)

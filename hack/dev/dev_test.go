@@ -141,39 +141,15 @@ func TestServeStopAndServeAgain(t *testing.T) {
 	cfg := config{Root: root, Local: t.TempDir(), Port: port, OpsPort: port + 2, Pods: 2}
 
 	first := startRun(t, cfg)
-	apis, opses := strings.Fields(first.env["APIS"]), strings.Fields(first.env["OPSES"])
-	if len(apis) != 2 || apis[0] != first.env["API"] || len(opses) != 2 || opses[0] != first.env["OPS"] {
-		t.Fatalf("addresses: %v, %v", apis, opses)
-	}
-	for _, api := range apis {
-		if n := total(t, api, ""); n != 24 {
-			t.Errorf("%s lists %v works", api, n)
-		}
-	}
-	status, created := ask(t, http.MethodPost, apis[0]+"/api/scores", first.env["TOKEN_ALICE"], `{"title": "Mazurka in A minor"}`)
-	if status != http.StatusCreated {
-		t.Fatalf("%d %v", status, created)
-	}
-	id := created["data"].(map[string]any)["id"].(string)
-	for who, want := range map[string]int{"TOKEN_ALICE": 200, "TOKEN_BOB": 404, "TOKEN_ADMIN": 200} {
-		if status, answer := ask(t, http.MethodGet, apis[1]+"/api/scores/"+id, first.env[who], ""); status != want {
-			t.Errorf("%s gets %d %v, want %d", who, status, answer, want)
-		}
-	}
+	assertServes(t, first.env)
 	if err := run(t.Context(), cfg, io.Discard); err == nil || !strings.Contains(err.Error(), "running already") {
 		t.Errorf("a second run: %v", err)
 	}
-
 	first.stop()
 	if err := first.wait(t); err != nil {
 		t.Fatalf("stopping: %v", err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(cfg.Local, "dev*", "*.pid")); left != nil {
-		t.Errorf("left behind: %v", left)
-	}
-	if _, err := os.Stat(filepath.Join(cfg.Local, "dev.env")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("dev.env is still there: %v", err)
-	}
+	assertNothingLeft(t, cfg.Local)
 
 	second := startRun(t, cfg)
 	if n := total(t, second.env["API"], first.env["TOKEN_ADMIN"]); n != 25 {
@@ -182,12 +158,46 @@ func TestServeStopAndServeAgain(t *testing.T) {
 	if second.env["JWT_SECRET"] != first.env["JWT_SECRET"] {
 		t.Error("the secret has changed")
 	}
-	pid := readPID(t, filepath.Join(cfg.Local, "dev", "scores-2.pid"))
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(readPID(t, filepath.Join(cfg.Local, "dev", "scores-2.pid")), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if err := second.wait(t); err == nil || !strings.Contains(err.Error(), "instance 2 at "+apis[1]+" has ended") || !strings.Contains(err.Error(), `"msg":"Serving"`) {
+	want := "instance 2 at " + cfg.addresses()[1].api() + " has ended"
+	if err := second.wait(t); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), `"msg":"Serving"`) {
 		t.Errorf("after an instance was killed: %v", err)
+	}
+}
+
+// assertServes looks for the catalogue in both instances, and adds one score of alice.
+func assertServes(t *testing.T, env map[string]string) {
+	t.Helper()
+	apis, opses := strings.Fields(env["APIS"]), strings.Fields(env["OPSES"])
+	if len(apis) != 2 || apis[0] != env["API"] || len(opses) != 2 || opses[0] != env["OPS"] {
+		t.Fatalf("addresses: %v, %v", apis, opses)
+	}
+	for _, api := range apis {
+		if n := total(t, api, ""); n != 24 {
+			t.Errorf("%s lists %v works", api, n)
+		}
+	}
+	status, created := ask(t, http.MethodPost, apis[0]+"/api/scores", env["TOKEN_ALICE"], `{"title": "Mazurka in A minor"}`)
+	if status != http.StatusCreated {
+		t.Fatalf("%d %v", status, created)
+	}
+	id := created["data"].(map[string]any)["id"].(string)
+	for who, want := range map[string]int{"TOKEN_ALICE": 200, "TOKEN_BOB": 404, "TOKEN_ADMIN": 200} {
+		if status, answer := ask(t, http.MethodGet, apis[1]+"/api/scores/"+id, env[who], ""); status != want {
+			t.Errorf("%s gets %d %v, want %d", who, status, answer, want)
+		}
+	}
+}
+
+func assertNothingLeft(t *testing.T, local string) {
+	t.Helper()
+	if left, _ := filepath.Glob(filepath.Join(local, "dev", "*.pid")); left != nil {
+		t.Errorf("left behind: %v", left)
+	}
+	if _, err := os.Stat(filepath.Join(local, "dev.env")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("dev.env is still there: %v", err)
 	}
 }
 
@@ -218,7 +228,7 @@ func TestLeftoversAreStoppedButNobodyElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(h.program(), content, 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(h.program(), content, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	start := func(program string, number int) *exec.Cmd {

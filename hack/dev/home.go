@@ -38,15 +38,15 @@ func (h *home) pidFile(n int) string { return h.path(fmt.Sprintf("scores-%d.pid"
 // openHome makes the directory and locks it: there is one `make dev` for a repository.
 func openHome(root, local string) (*home, error) {
 	h := &home{root: root, local: local}
-	if err := os.MkdirAll(h.path(), 0o755); err != nil { //nolint:gosec // what is secret in it has its own mode
+	if err := os.MkdirAll(h.path(), 0o755); err != nil {
 		return nil, fmt.Errorf("making %s: %w", h.path(), err)
 	}
 	// The kernel names programs by their real paths.
-	real, err := filepath.EvalSymlinks(local)
+	resolved, err := filepath.EvalSymlinks(local)
 	if err != nil {
 		return nil, fmt.Errorf("resolving %s: %w", local, err)
 	}
-	h.local = real
+	h.local = resolved
 	lock, err := os.OpenFile(h.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("locking %s: %w", h.path(), err)

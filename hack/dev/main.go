@@ -63,7 +63,7 @@ func run(ctx context.Context, cfg config, out io.Writer) error {
 		cancelBuild()
 		return errors.Join(err, ignoreCancelled(<-built))
 	}
-	defer stopDatabase(database, out)
+	defer stopDatabase(ctx, database, out)
 	if err := <-built; err != nil {
 		return err
 	}

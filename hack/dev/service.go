@@ -79,7 +79,7 @@ func (s *service) prepare(ctx context.Context) (err error) {
 
 // call runs the program to its end and returns what it printed.
 func (s *service) call(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, s.home.program(), args...) //nolint:gosec // built by us
+	cmd := exec.CommandContext(ctx, s.home.program(), args...)
 	cmd.Env = s.env(address{})
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -137,8 +137,8 @@ func (s *service) launch(in *instance) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }()             //nolint:gosec // the child has its own descriptor
-	cmd := exec.Command(s.home.program(), "serve") //nolint:gosec,noctx // built by us, and ended in order by stop
+	defer func() { _ = log.Close() }()             // the child has its own descriptor
+	cmd := exec.Command(s.home.program(), "serve") //nolint:noctx // ended in order by stop
 	cmd.Env = s.env(in.address)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = childAttributes()

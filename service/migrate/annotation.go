@@ -50,35 +50,40 @@ func (p *parser) annotation(line string) error {
 	}
 	words := strings.ToLower(strings.Join(strings.Fields(strings.Replace(strings.TrimLeft(line, "-"), "+goose", "", 1)), " "))
 	switch words {
-	case "up":
-		if p.section != "" {
-			return errors.New("it has a second '-- +goose Up'")
-		}
-		p.section = "up"
-	case "down":
-		if p.section != "up" {
-			return errors.New("'-- +goose Down' must come once, after '-- +goose Up'")
-		}
-		if err := p.endSection(); err != nil {
-			return err
-		}
-		p.section = "down"
-	case "statementbegin":
-		if p.section == "" || p.block || p.open {
-			return errors.New("'-- +goose StatementBegin' stands in the middle of a statement or before '-- +goose Up'")
-		}
-		p.block = true
-	case "statementend":
-		if !p.block {
-			return errors.New("'-- +goose StatementEnd' comes without StatementBegin")
-		}
-		p.block = false
+	case "up", "down":
+		return p.beginSection(words)
+	case "statementbegin", "statementend":
+		return p.setBlock(words == "statementbegin")
 	case "no transaction":
 		p.file.transactional = false
-	default:
-		// ENVSUB is among these: with it, a file would not mean the same in every environment.
-		return fmt.Errorf("it has the line %q, which is not one of '-- +goose' Up, Down, StatementBegin, StatementEnd, NO TRANSACTION", line)
+		return nil
 	}
+	// ENVSUB is among the rest: with it, a file would not mean the same in every environment.
+	return fmt.Errorf("it has the line %q, which is not one of '-- +goose' Up, Down, StatementBegin, StatementEnd, NO TRANSACTION", line)
+}
+
+func (p *parser) beginSection(name string) error {
+	switch {
+	case name == "up" && p.section != "":
+		return errors.New("it has a second '-- +goose Up'")
+	case name == "down" && p.section != "up":
+		return errors.New("'-- +goose Down' must come once, after '-- +goose Up'")
+	}
+	if err := p.endSection(); err != nil {
+		return err
+	}
+	p.section = name
+	return nil
+}
+
+func (p *parser) setBlock(begin bool) error {
+	switch {
+	case begin && (p.section == "" || p.block || p.open):
+		return errors.New("'-- +goose StatementBegin' stands in the middle of a statement or before '-- +goose Up'")
+	case !begin && !p.block:
+		return errors.New("'-- +goose StatementEnd' comes without StatementBegin")
+	}
+	p.block = begin
 	return nil
 }
 

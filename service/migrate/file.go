@@ -131,37 +131,29 @@ func indexOf(statements []statement) *concurrentIndex {
 	if len(statements) != 1 {
 		return nil
 	}
-	s := statements[0]
-	skip := func(words ...string) bool {
-		if !s.is(words...) {
-			return false
-		}
-		s = s[len(words):]
-		return true
-	}
-	if !skip("create") {
+	s, _ := statements[0].after("create")
+	s, _ = s.after("unique")
+	s, found := s.after("index", "concurrently")
+	if !found {
 		return nil
 	}
-	skip("unique")
-	if !skip("index", "concurrently") {
-		return nil
-	}
-	skip("if", "not", "exists")
-	if len(s) < 3 || s.is("on") { // without a name PostgreSQL chooses a new one at every attempt
+	s, _ = s.after("if", "not", "exists")
+	if len(s) == 0 || s.is("on") { // without a name PostgreSQL chooses a new one at every attempt
 		return nil
 	}
 	index := &concurrentIndex{name: s[0].text}
-	s = s[1:]
-	if !skip("on") {
+	if s, found = s[1:].after("on"); !found {
 		return nil
 	}
-	skip("only")
-	for len(s) > 0 && (s[0].quoted || s[0].text == "." || isWordByte(s[0].text[0])) && !s.is("using") {
+	s, _ = s.after("only")
+	for ; len(s) > 0 && s[0].inName() && !s.is("using"); s = s[1:] {
 		index.table += identifier(s[0])
-		s = s[1:]
 	}
 	return index
 }
+
+// inName is true for the parts of music."Works".
+func (t token) inName() bool { return t.quoted || t.text == "." || isWordByte(t.text[0]) }
 
 func identifier(t token) string {
 	if t.quoted {

@@ -133,5 +133,5 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // jitter returns between half of d and d, so that several waiting runs do not come back together.
 func jitter(d time.Duration) time.Duration {
-	return d/2 + rand.N(d/2+1)
+	return d/2 + rand.N(d/2+1) //nolint:gosec // nothing to guess
 }

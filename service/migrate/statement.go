@@ -27,6 +27,14 @@ func (s statement) is(words ...string) bool {
 	return true
 }
 
+// after returns what follows these words; the statement as it is, and false, if it does not begin with them.
+func (s statement) after(words ...string) (statement, bool) {
+	if !s.is(words...) {
+		return s, false
+	}
+	return s[len(words):], true
+}
+
 // splitStatements cuts SQL at the semicolons that end statements: not those in strings, names, comments, parentheses
 // or the bodies of SQL functions (BEGIN ATOMIC ... END).
 func splitStatements(sql string) []statement {
@@ -86,34 +94,51 @@ func blockStep(before statement, t token, blocks int) int {
 
 // nextToken takes one token off the front of a non-empty text; ok is false if it was a blank or a comment.
 func nextToken(sql string) (t token, rest string, ok bool) {
+	if end := skipped(sql); end > 0 {
+		return token{}, sql[end:], false
+	}
+	if end := constantEnd(sql); end > 0 {
+		return token{text: "'"}, sql[end:], true
+	}
+	end := 1
 	switch c := sql[0]; {
-	case strings.HasPrefix(sql, "--"):
-		_, rest, _ = strings.Cut(sql, "\n")
-		return token{}, rest, false
-	case strings.HasPrefix(sql, "/*"):
-		return token{}, sql[blockCommentEnd(sql):], false
-	case c == '\'':
-		return token{text: "'"}, sql[quotedEnd(sql, '\'', false):], true
-	case (c == 'e' || c == 'E') && len(sql) > 1 && sql[1] == '\'':
-		return token{text: "'"}, sql[1+quotedEnd(sql[1:], '\'', true):], true
 	case c == '"':
-		end := quotedEnd(sql, '"', false)
+		end = quotedEnd(sql, '"', false)
 		name := strings.TrimSuffix(sql[1:end], `"`)
 		return token{text: strings.ReplaceAll(name, `""`, `"`), quoted: true}, sql[end:], true
-	case c == '$':
-		if end := dollarQuoteEnd(sql); end > 0 {
-			return token{text: "'"}, sql[end:], true
-		}
 	case isWordByte(c):
-		end := 1
 		for end < len(sql) && (isWordByte(sql[end]) || sql[end] == '$') {
 			end++
 		}
-		return token{text: strings.ToLower(sql[:end])}, sql[end:], true
-	case c <= ' ':
-		return token{}, sql[1:], false
 	}
-	return token{text: sql[:1]}, sql[1:], true
+	return token{text: strings.ToLower(sql[:end])}, sql[end:], true
+}
+
+// skipped returns the length of a blank or a comment at the front, or 0.
+func skipped(sql string) int {
+	switch {
+	case sql[0] <= ' ':
+		return 1
+	case strings.HasPrefix(sql, "--"):
+		line, _, _ := strings.Cut(sql, "\n")
+		return len(line)
+	case strings.HasPrefix(sql, "/*"):
+		return blockCommentEnd(sql)
+	}
+	return 0
+}
+
+// constantEnd returns the length of a string constant at the front, or 0.
+func constantEnd(sql string) int {
+	switch {
+	case sql[0] == '\'':
+		return quotedEnd(sql, '\'', false)
+	case strings.HasPrefix(sql, "e'"), strings.HasPrefix(sql, "E'"):
+		return 1 + quotedEnd(sql[1:], '\'', true)
+	case sql[0] == '$':
+		return dollarQuoteEnd(sql)
+	}
+	return 0
 }
 
 // isWordByte accepts every byte of a letter beyond ASCII, as PostgreSQL does.

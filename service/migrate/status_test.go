@@ -57,10 +57,7 @@ func TestReadStatus(t *testing.T) {
 }
 
 func TestFitReport(t *testing.T) {
-	var many []contract.AppliedMigration
-	for v := range int64(200) {
-		many = append(many, contract.AppliedMigration{Version: v + 1, Name: "1_a_name_of_usual_length.sql", Duration: time.Second})
-	}
+	many := manyApplied(200)
 	for name, tc := range map[string]struct {
 		report contract.MigrationReport
 		check  func(t *testing.T, line string)
@@ -68,6 +65,7 @@ func TestFitReport(t *testing.T) {
 		"a short report stays whole": {
 			report: contract.MigrationReport{ReportVersion: 1, To: 3, Target: 3, Applied: many[:3]},
 			check: func(t *testing.T, line string) {
+				t.Helper()
 				if n := strings.Count(line, `"name"`); n != 3 {
 					t.Errorf("%d migrations", n)
 				}
@@ -76,6 +74,7 @@ func TestFitReport(t *testing.T) {
 		"a long list loses its oldest": {
 			report: contract.MigrationReport{ReportVersion: 1, To: 200, Target: 200, Applied: many},
 			check: func(t *testing.T, line string) {
+				t.Helper()
 				if strings.Contains(line, `{"version":1,`) || !strings.Contains(line, `"version":200`) || len(line) < 4000 {
 					t.Errorf("cut to %s", line)
 				}
@@ -86,6 +85,7 @@ func TestFitReport(t *testing.T) {
 				Code: contract.MigrationFailed, Message: strings.Repeat(`Präludium "1" <b> `, 500), Migration: "1_a.sql",
 			}},
 			check: func(t *testing.T, line string) {
+				t.Helper()
 				if !strings.Contains(line, `..."`) || !strings.Contains(line, "Präludium") || !strings.Contains(line, `"migration":"1_a.sql"`) {
 					t.Errorf("cut to %s", line)
 				}
@@ -103,6 +103,13 @@ func TestFitReport(t *testing.T) {
 			tc.check(t, string(line))
 		})
 	}
+}
+
+func manyApplied(n int64) (many []contract.AppliedMigration) {
+	for v := range n {
+		many = append(many, contract.AppliedMigration{Version: v + 1, Name: "1_a_name_of_usual_length.sql", Duration: time.Second})
+	}
+	return many
 }
 
 func TestRedact(t *testing.T) {

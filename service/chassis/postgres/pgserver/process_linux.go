@@ -72,7 +72,7 @@ func (a account) command(program string, paths []string, args func(names []strin
 			names = append(names, "/proc/self/fd/"+strconv.Itoa(3+i))
 		}
 	}
-	cmd = exec.Command(program, args(names)...) //nolint:noctx // the server outlives the context that bounds its start
+	cmd = exec.Command(program, args(names)...) //nolint:noctx,gosec // a server outlives the context of its start; who sets PG_BIN chooses the program
 	cmd.Dir = "/"
 	cmd.ExtraFiles = files
 	// A group of its own keeps the terminal's Ctrl-C away: it is ours to stop. The signal on our death is a fast

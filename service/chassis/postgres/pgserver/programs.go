@@ -27,6 +27,7 @@ func (p programs) postgres() string { return filepath.Join(string(p), "postgres"
 // complete is false where only the client programs are installed, which is common.
 func (p programs) complete() bool {
 	for _, path := range []string{p.initdb(), p.postgres()} {
+		//nolint:gosec // whoever sets PG_BIN chooses the directory
 		if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
 			return false
 		}
@@ -44,8 +45,8 @@ func findPrograms(debianRoot string) (programs, error) {
 	}
 	if path, err := exec.LookPath("initdb"); err == nil {
 		// On PATH there are often links; postgres finds its other files beside the real program.
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			path = real
+		if resolved, err := filepath.EvalSymlinks(path); err == nil {
+			path = resolved
 		}
 		if p := programs(filepath.Dir(path)); p.complete() {
 			return p, nil

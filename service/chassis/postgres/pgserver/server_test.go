@@ -206,11 +206,12 @@ func TestSweepRemovesOnlyWhatNobodyUses(t *testing.T) {
 
 func TestFindPrograms(t *testing.T) {
 	install := func(t *testing.T, dir string, names ...string) string {
+		t.Helper()
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 		for _, n := range names {
-			if err := os.WriteFile(filepath.Join(dir, n), []byte("#!/bin/sh\n"), 0o755); err != nil { //nolint:gosec // a program
+			if err := os.WriteFile(filepath.Join(dir, n), []byte("#!/bin/sh\n"), 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}
