@@ -28,7 +28,7 @@ func main() {
 
 // run is the whole program; it returns the exit code. What went wrong is on stderr, for a person, besides the report.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	root := newCommand(getenv)
+	root := newCommand(getenv) //nolint:contextcheck // cobra hands it to the command
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
