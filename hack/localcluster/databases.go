@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mirubato/mirubato/hack/debian"
+	"github.com/mirubato/mirubato/hack/images/archive"
 	"github.com/mirubato/mirubato/hack/images/postgres"
 	"github.com/mirubato/mirubato/hack/images/recipe"
 	"github.com/mirubato/mirubato/hack/localcluster/databases"
@@ -43,13 +44,12 @@ func (a *app) databasesCommand() *cobra.Command {
 	}
 }
 
-// provideServer makes the server's image and brings it into the cluster. It returns the image's name.
-func (a *app) provideServer(ctx context.Context) (string, error) {
+// provideServer makes the server's image and brings it into the cluster. It returns which one it is.
+func (a *app) provideServer(ctx context.Context) (image archive.Identity, err error) {
 	cluster, err := a.present()
 	if err != nil {
-		return "", err
+		return image, err
 	}
-	var options recipe.Options
 	err = a.report.Step("image of PostgreSQL", func() error {
 		installation, err := postgres.Find("/")
 		if errors.Is(err, postgres.ErrNotInstalled) {
@@ -62,18 +62,23 @@ func (a *app) provideServer(ctx context.Context) (string, error) {
 		if err != nil {
 			return err
 		}
-		options = recipe.Options{
+		options := recipe.Options{
 			Repository: a.dir.Repository(), Out: a.dir.Images(), Version: strconv.Itoa(installation.Major),
 		}
 		if _, err := recipe.Build(ctx, options, "postgres"); err != nil {
 			return err
 		}
+		identities, err := archive.Identify(options.Archive("postgres"))
+		if err != nil {
+			return err
+		}
+		image = identities[0]
 		return cluster.Load(ctx, []string{options.Archive("postgres")})
 	})
-	return options.Image("postgres"), err
+	return image, err
 }
 
-func (a *app) deployDatabases(ctx context.Context, image string) error {
+func (a *app) deployDatabases(ctx context.Context, image archive.Identity) error {
 	api, err := manifest.Client(a.dir.Kubeconfig())
 	if err != nil {
 		return err

@@ -127,8 +127,8 @@ func blobPath(blob []byte) string { return "blobs/sha256/" + digest(blob).Hex }
 // Identity is what an archive holds: the full name of its image and the digest of its manifest.
 type Identity struct{ Name, Digest string }
 
-// Identify reads the identities of the images in the archive at name, without unpacking them. An archive that is no OCI
-// layout is an error.
+// Identify reads the identities of the images in the archive at name, without unpacking them. There is at
+// least one; an archive that is no OCI layout is an error.
 func Identify(name string) ([]Identity, error) {
 	file, err := os.Open(name)
 	if err != nil {
@@ -151,6 +151,9 @@ func Identify(name string) ([]Identity, error) {
 	index, err := v1.ParseIndexManifest(reader)
 	if err != nil {
 		return nil, fmt.Errorf("decoding the index of %s: %w", name, err)
+	}
+	if len(index.Manifests) == 0 {
+		return nil, fmt.Errorf("%s holds no image", name)
 	}
 	var identities []Identity
 	for _, manifest := range index.Manifests {

@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/mirubato/mirubato/hack/images/archive"
 	"github.com/mirubato/mirubato/hack/images/postgres"
 	"github.com/mirubato/mirubato/hack/localcluster/manifest"
 )
@@ -52,9 +53,9 @@ type Connection struct {
 	AppURL   string `json:"appURL"`
 }
 
-// Ensure brings the server with its databases into the cluster and returns when it answers. Passwords are made the first
-// time and kept in the cluster.
-func Ensure(ctx context.Context, c client.Client, image string) ([]Connection, error) {
+// Ensure brings the server with its databases into the cluster and returns when it answers. image must be loaded; when
+// it is another one than before, the server is started anew. Passwords are made the first time and kept in the cluster.
+func Ensure(ctx context.Context, c client.Client, image archive.Identity) ([]Connection, error) {
 	objects, err := objects(image)
 	if err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func Ensure(ctx context.Context, c client.Client, image string) ([]Connection, e
 	if err := manifest.Apply(ctx, c, objects[1:]); err != nil {
 		return nil, err
 	}
-	err = manifest.Wait(ctx, readyTimeout, "PostgreSQL", func(ctx context.Context) (bool, error) { return isReady(ctx, c) })
+	err = manifest.Wait(ctx, readyTimeout, "PostgreSQL", func(ctx context.Context) (bool, error) { return converge(ctx, c) })
 	if err != nil {
 		return nil, fmt.Errorf("%w; see what it says by: kubectl -n %s logs %s-0", err, namespace, server)
 	}
@@ -78,9 +79,9 @@ func Ensure(ctx context.Context, c client.Client, image string) ([]Connection, e
 }
 
 // objects are the server's, its namespace first.
-func objects(image string) ([]*unstructured.Unstructured, error) {
+func objects(image archive.Identity) ([]*unstructured.Unstructured, error) {
 	return manifest.Render(manifests, "manifests/*.yaml", map[string]any{
-		"Image": image, "UID": postgres.UID, "Secret": secretName, "Key": secretKey,
+		"Image": image.Name, "Digest": image.Digest, "UID": postgres.UID, "Secret": secretName, "Key": secretKey,
 		"Arguments": append(postgres.ServerArguments(), "-c", "shared_buffers=64MB", "-c", "max_connections=200"),
 	})
 }
@@ -151,13 +152,48 @@ func connectionURL(database string, account postgres.Account) string {
 	return location.String()
 }
 
-func isReady(ctx context.Context, c client.Client) (bool, error) {
+// converge tells whether the server is ready, and takes a pod out of the way that stands in it.
+func converge(ctx context.Context, c client.Client) (ready bool, err error) {
 	var set appsv1.StatefulSet
 	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: server}, &set); err != nil {
 		return false, fmt.Errorf("reading the StatefulSet of PostgreSQL: %w", err)
 	}
-	return set.Status.ObservedGeneration == set.Generation && set.Status.UpdateRevision == set.Status.CurrentRevision &&
-		set.Status.ReadyReplicas > 0, nil
+	var pod corev1.Pod
+	err = c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: server + "-0"}, &pod)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading the pod of PostgreSQL: %w", err)
+	}
+	if isStuck(set, pod) {
+		if err := c.Delete(ctx, &pod, client.Preconditions{UID: &pod.UID}); client.IgnoreNotFound(err) != nil {
+			return false, fmt.Errorf("replacing a pod of PostgreSQL that does not start: %w", err)
+		}
+		return false, nil
+	}
+	return isUpdated(set, pod) && isPodReady(pod), nil
+}
+
+// isStuck finds a pod of an earlier revision that is not ready. A StatefulSet waits for it for ever before it starts the
+// present one: https://github.com/kubernetes/kubernetes/issues/67250.
+func isStuck(set appsv1.StatefulSet, pod corev1.Pod) bool {
+	return set.Status.ObservedGeneration == set.Generation && !isUpdated(set, pod) && !isPodReady(pod) &&
+		pod.DeletionTimestamp.IsZero()
+}
+
+func isUpdated(set appsv1.StatefulSet, pod corev1.Pod) bool {
+	return set.Status.ObservedGeneration == set.Generation &&
+		pod.Labels[appsv1.ControllerRevisionHashLabelKey] == set.Status.UpdateRevision
+}
+
+func isPodReady(pod corev1.Pod) bool {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodReady {
+			return condition.Status == corev1.ConditionTrue && pod.DeletionTimestamp.IsZero()
+		}
+	}
+	return false
 }
 
 // Write stores connections at path, readable by the owner only.

@@ -8,8 +8,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/mirubato/mirubato/hack/images/archive"
 	"github.com/mirubato/mirubato/hack/images/postgres"
 )
 
@@ -47,7 +51,7 @@ func TestEveryAccountHasItsOwnPassword(t *testing.T) {
 }
 
 func TestObjects(t *testing.T) {
-	rendered, err := objects("localhost/mirubato/postgres:15")
+	rendered, err := objects(archive.Identity{Name: "localhost/mirubato/postgres:15", Digest: "sha256:01"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +75,39 @@ func TestObjects(t *testing.T) {
 	want := append(postgres.ServerArguments(), "-c", "shared_buffers=64MB", "-c", "max_connections=200")
 	if diff := cmp.Diff(want, arguments); diff != "" {
 		t.Errorf("arguments of the server (-want +got):\n%s", diff)
+	}
+}
+
+func TestOnlyABrokenPodOfAnEarlierRevisionIsStuck(t *testing.T) {
+	set := appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Generation: 2},
+		Status:     appsv1.StatefulSetStatus{ObservedGeneration: 2, UpdateRevision: "new"},
+	}
+	unseen := *set.DeepCopy()
+	unseen.Generation = 3
+	for name, tc := range map[string]struct {
+		set  appsv1.StatefulSet
+		pod  corev1.Pod
+		want bool
+	}{
+		"broken and of an earlier revision":     {set: set, pod: pod("old", corev1.ConditionFalse), want: true},
+		"ready and of an earlier revision":      {set: set, pod: pod("old", corev1.ConditionTrue)},
+		"broken and of the present revision":    {set: set, pod: pod("new", corev1.ConditionFalse)},
+		"the present revision is not known yet": {set: unseen, pod: pod("old", corev1.ConditionFalse)},
+		"ready and of the present revision":     {set: set, pod: pod("new", corev1.ConditionTrue)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := isStuck(tc.set, tc.pod); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func pod(revision string, ready corev1.ConditionStatus) corev1.Pod {
+	return corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{appsv1.ControllerRevisionHashLabelKey: revision}},
+		Status:     corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}},
 	}
 }
 

@@ -69,6 +69,10 @@ func run(ctx context.Context, args []string) error {
 // interrupted attempt leaves nothing that looks complete.
 func ensureData(ctx context.Context, data string) error {
 	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err == nil {
+		// A volume that is mounted for a group may have been opened to it since, which the server refuses.
+		if err := os.Chmod(data, 0o700); err != nil {
+			return fmt.Errorf("closing the server's files to others: %w", err)
+		}
 		return nil
 	}
 	unfinished := data + ".new"
