@@ -50,14 +50,14 @@ func withServer(run func() int) (code int, err error) {
 		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}
-	if config, err = server.Start(); err != nil {
-		return 0, fmt.Errorf("starting the API server: %w", err)
-	}
-	defer func() {
+	defer func() { // also after a start that did not succeed, which leaves processes behind
 		if serr := server.Stop(); serr != nil && err == nil {
 			err = fmt.Errorf("stopping the API server: %w", serr)
 		}
 	}()
+	if config, err = server.Start(); err != nil {
+		return 0, fmt.Errorf("starting the API server: %w", err)
+	}
 	if direct, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
 		return 0, err
 	}
