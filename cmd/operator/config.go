@@ -24,9 +24,12 @@ type Config struct {
 	Concurrency int
 	// LogLevel is debug, info, warn or error (LOG_LEVEL).
 	LogLevel string
-	// Patience is how long queued work may go without any being finished before the liveness probe fails (PATIENCE). It
+	// Patience is how long queued work may go without any being begun or finished before the liveness probe fails (PATIENCE). It
 	// must be longer than the slowest call to the API server.
 	Patience time.Duration
+
+	// unreadable names variables that cannot be read and whose field has no value that would tell.
+	unreadable error
 }
 
 // Bind declares the flags, with defaults from the environment. A variable that cannot be read is reported by Validate.
@@ -42,6 +45,9 @@ func (c *Config) Bind(flags *pflag.FlagSet, getenv func(string) string) {
 	flags.StringVar(&c.ProbeAddress, "probe-address", text("PROBE_ADDRESS", ":8081"), "address that serves /livez and /readyz (PROBE_ADDRESS)")
 	flags.StringVar(&c.LogLevel, "log-level", text("LOG_LEVEL", "info"), "debug, info, warn or error (LOG_LEVEL)")
 	elect, err := strconv.ParseBool(text("LEADER_ELECTION", "true"))
+	if err != nil {
+		c.unreadable = errors.New("LEADER_ELECTION must be true or false")
+	}
 	flags.BoolVar(&c.LeaderElection, "leader-election", elect || err != nil, "let only one of several replicas work (LEADER_ELECTION)")
 	concurrency, err := strconv.Atoi(text("CONCURRENCY", "4"))
 	if err != nil {
@@ -58,7 +64,7 @@ func (c *Config) Bind(flags *pflag.FlagSet, getenv func(string) string) {
 // Validate names every setting that cannot be used, and the fix.
 func (c *Config) Validate() error {
 	const maxConcurrency, minPatience = 64, 10 * time.Second
-	var errs []error
+	errs := []error{c.unreadable}
 	if c.MigrateImage == "" {
 		errs = append(errs, errors.New("--migrate-image (MIGRATE_IMAGE) is required: name the image that holds mirubato-migrate"))
 	}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/spf13/pflag"
+)
+
+// configured reads a Config from variables and arguments.
+func configured(t testing.TB, variables map[string]string, args ...string) *Config {
+	t.Helper()
+	config := &Config{}
+	flags := pflag.NewFlagSet("operator", pflag.ContinueOnError)
+	config.Bind(flags, func(name string) string { return variables[name] })
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+func TestFlagsComeBeforeVariablesBeforeDefaults(t *testing.T) {
+	for name, tc := range map[string]struct {
+		variables map[string]string
+		args      []string
+		want      Config
+	}{
+		"the image alone leaves the defaults": {
+			args: []string{"--migrate-image=m:1"},
+			want: Config{
+				MigrateImage: "m:1", MetricsAddress: ":8080", ProbeAddress: ":8081", LeaderElection: true, Concurrency: 4,
+				LogLevel: "info", Patience: 2 * time.Minute,
+			},
+		},
+		"every variable is read": {
+			variables: map[string]string{
+				"MIGRATE_IMAGE": "m:2", "METRICS_ADDRESS": "0", "PROBE_ADDRESS": ":1", "LEADER_ELECTION": "false", "CONCURRENCY": "64",
+				"LOG_LEVEL": "debug", "PATIENCE": "10s",
+			},
+			want: Config{MigrateImage: "m:2", MetricsAddress: "0", ProbeAddress: ":1", Concurrency: 64, LogLevel: "debug", Patience: 10 * time.Second},
+		},
+		"a flag comes before its variable": {
+			variables: map[string]string{
+				"MIGRATE_IMAGE": "m:2", "METRICS_ADDRESS": "0", "PROBE_ADDRESS": ":1", "LEADER_ELECTION": "false", "CONCURRENCY": "many",
+				"LOG_LEVEL": "loud", "PATIENCE": "1s",
+			},
+			args: []string{
+				"--migrate-image=m:3", "--metrics-address=:3", "--probe-address=:4", "--leader-election", "--concurrency=1",
+				"--log-level=error", "--patience=1h",
+			},
+			want: Config{MigrateImage: "m:3", MetricsAddress: ":3", ProbeAddress: ":4", LeaderElection: true, Concurrency: 1, LogLevel: "error", Patience: time.Hour},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := configured(t, tc.variables, tc.args...)
+			if diff := cmp.Diff(tc.want, *got, cmpopts.IgnoreUnexported(Config{})); diff != "" {
+				t.Errorf("config (-want +got):\n%s", diff)
+			}
+			if err := got.Validate(); err != nil {
+				t.Errorf("refused: %v", err)
+			}
+		})
+	}
+}
+
+func TestValidateNamesTheSettingAndTheFix(t *testing.T) {
+	for name, tc := range map[string]struct {
+		variables map[string]string
+		args      []string
+		want      string
+	}{
+		"no image":                      {want: "--migrate-image (MIGRATE_IMAGE) is required: name the image that holds mirubato-migrate"},
+		"no worker":                     {args: []string{"--concurrency=0"}, want: "--concurrency (CONCURRENCY) must be a number from 1 to 64"},
+		"too many workers":              {args: []string{"--concurrency=65"}, want: "--concurrency (CONCURRENCY) must be a number from 1 to 64"},
+		"a number of workers in words":  {variables: map[string]string{"CONCURRENCY": "four"}, want: "--concurrency (CONCURRENCY) must be a number from 1 to 64"},
+		"no patience":                   {args: []string{"--patience=9s"}, want: "--patience (PATIENCE) must be a duration of at least 10s"},
+		"a patience without a unit":     {variables: map[string]string{"PATIENCE": "120"}, want: "--patience (PATIENCE) must be a duration of at least 10s"},
+		"a level that is none":          {variables: map[string]string{"LOG_LEVEL": "loud"}, want: "--log-level (LOG_LEVEL) must be debug, info, warn or error"},
+		"neither election nor none":     {variables: map[string]string{"LEADER_ELECTION": "perhaps"}, want: "LEADER_ELECTION must be true or false"},
+		"several at once are all named": {args: []string{"--concurrency=0", "--patience=0s"}, want: "--patience (PATIENCE)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := tc.args
+			if name != "no image" {
+				args = append(args, "--migrate-image=m:1")
+			}
+			err := configured(t, tc.variables, args...).Validate()
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("err = %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestCommandRefusesWhatItDoesNotKnow(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"an argument":      {[]string{"now"}, "unknown command"},
+		"an unknown flag":  {[]string{"--verbose"}, "unknown flag: --verbose"},
+		"a setting amiss":  {[]string{"--migrate-image=", "--concurrency=0"}, "--concurrency (CONCURRENCY)"},
+		"a flag's garbage": {[]string{"--patience=soon"}, "--patience"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := command()
+			cmd.SetArgs(tc.args)
+			if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("err = %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
