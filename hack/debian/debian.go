@@ -119,16 +119,17 @@ func forbidServices(path string) (restore func(), err error) {
 		return nil, fmt.Errorf("keeping services from starting: %w", err)
 	}
 	defer file.Close()
+	restore = func() { _ = os.Remove(path) } // when it is gone already, all the better
 	if _, err := file.WriteString(policy); err != nil {
-		os.Remove(path)
+		restore()
 		return nil, fmt.Errorf("keeping services from starting: %w", err)
 	}
-	return func() { os.Remove(path) }, nil
+	return restore, nil
 }
 
 // disableServices stops the services of packages and takes them out of the machine's start, where systemd rules.
 func disableServices(ctx context.Context, out io.Writer, packages []string) error {
-	if _, err := os.Stat(systemdRunning); err != nil {
+	if !exists(systemdRunning) {
 		return nil
 	}
 	for _, name := range packages {
@@ -157,6 +158,11 @@ func serviceUnits(files []byte) []string {
 		}
 	}
 	return units
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func run(ctx context.Context, out io.Writer, name string, args ...string) error {

@@ -15,6 +15,8 @@ func nodeCommand(a *app) *cobra.Command {
 		Short:  "Be the first process of a node; started by up",
 		Hidden: true,
 		Args:   cobra.NoArgs,
-		RunE:   func(*cobra.Command, []string) error { return node.Run(string(a.dir), os.Stdin) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return node.Run(cmd.Context(), string(a.dir), os.Stdin)
+		},
 	}
 }

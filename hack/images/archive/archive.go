@@ -236,7 +236,7 @@ func writeFile(name string, write func(io.Writer) error) error {
 	if err != nil {
 		return fmt.Errorf("making an archive: %w", err)
 	}
-	defer os.Remove(file.Name())
+	defer func() { _ = os.Remove(file.Name()) }() // after success there is nothing under this name
 	if err := errors.Join(write(file), file.Chmod(0o644), file.Close()); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}

@@ -138,7 +138,7 @@ func (p Program) compile(ctx context.Context, report *progress.Reporter) error {
 	messages := make(chan string, 1)
 	go func() { messages <- follow(reader, packages, time.Now, report) }()
 	err = command.Run()
-	writer.Close()
+	_ = writer.Close() // never fails; see its documentation
 	if said := <-messages; err != nil {
 		return fmt.Errorf("building %s: %w\n%s", filepath.Base(p.Output), err, said)
 	}

@@ -48,7 +48,7 @@ func (c Cluster) launch(ctx context.Context) (state.Record, error) {
 	}
 	defer writer.Close()
 	process, err := c.spawn(program, reader)
-	reader.Close()
+	_ = reader.Close() // it is the node's now
 	if err != nil {
 		return state.Record{}, err
 	}

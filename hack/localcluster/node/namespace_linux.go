@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -26,7 +27,7 @@ func mounts(stateDir string) error {
 	if err != nil {
 		return fmt.Errorf("opening the state directory: %w", err)
 	}
-	defer unix.Close(held)
+	defer func() { _ = unix.Close(held) }()
 	if err := unix.Mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755"); err != nil {
 		return fmt.Errorf("covering /run: %w", err)
 	}
@@ -110,14 +111,14 @@ func pinKernelSettings() error {
 
 // network gives the node's end of the link its address. There is no default route: what is outside cannot be reached,
 // and a program that tries is told so at once.
-func network(s Settings) error {
+func network(ctx context.Context, s Settings) error {
 	address := fmt.Sprintf("%s/%d", s.NodeIP, s.Link.Bits())
 	for _, args := range [][]string{
 		{"link", "set", "lo", "up"},
 		{"addr", "add", address, "dev", "eth0"},
 		{"link", "set", "eth0", "up"},
 	} {
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(ctx, "ip", args...).CombinedOutput(); err != nil {
 			return fmt.Errorf("setting the node's addresses: ip %s: %w: %s", strings.Join(args, " "), err, out)
 		}
 	}

@@ -15,8 +15,9 @@ import (
 
 // Run is the life of a node's first process. It must be called in new mount, PID and network namespaces by a process
 // that knows nothing else. It waits until connected says that the link to the machine is laid: one byte, then the end;
-// an end without a byte means that whoever starts the node gave up. Run returns only when the node cannot be set up.
-func Run(stateDir string, connected io.Reader) error {
+// an end without a byte means that whoever starts the node gave up. Run returns when ctx ends or when the node cannot be
+// set up; the process must then end, which takes all others along.
+func Run(ctx context.Context, stateDir string, connected io.Reader) error {
 	word, err := io.ReadAll(connected)
 	if err != nil {
 		return fmt.Errorf("waiting for the link to the machine: %w", err)
@@ -31,7 +32,7 @@ func Run(stateDir string, connected io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if err := network(settings); err != nil {
+	if err := network(ctx, settings); err != nil {
 		return err
 	}
 
@@ -48,7 +49,7 @@ func Run(stateDir string, connected io.Reader) error {
 		}
 	}
 	go func() {
-		awaitAPI(settings)
+		awaitAPI(ctx, settings)
 		for _, c := range later {
 			if err := supervisor.start(c); err != nil {
 				log.Error("starting", "component", c.name, "error", err)
@@ -56,12 +57,13 @@ func Run(stateDir string, connected io.Reader) error {
 			}
 		}
 	}()
-	supervisor.supervise()
+	go supervisor.supervise()
+	<-ctx.Done()
 	return nil
 }
 
 // awaitAPI returns when the API server is ready to serve, its built-in roles included.
-func awaitAPI(settings Settings) {
+func awaitAPI(ctx context.Context, settings Settings) {
 	const interval = 100 * time.Millisecond
 	roots := x509.NewCertPool()
 	if ca, err := os.ReadFile(certificate("ca")); err == nil {
@@ -72,7 +74,7 @@ func awaitAPI(settings Settings) {
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}},
 	}
 	for ; ; time.Sleep(interval) {
-		request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, settings.URL()+"/readyz", nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, settings.URL()+"/readyz", nil)
 		if err != nil {
 			continue
 		}
@@ -80,7 +82,7 @@ func awaitAPI(settings Settings) {
 		if err != nil {
 			continue
 		}
-		response.Body.Close()
+		_ = response.Body.Close() // only the status counts
 		if response.StatusCode == http.StatusOK {
 			return
 		}

@@ -20,11 +20,11 @@ func (d Dir) Lock() (release func(), err error) {
 		return nil, fmt.Errorf("opening the lock: %w", err)
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		file.Close()
+		_ = file.Close() // nothing was written
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("another command is changing the cluster in %s; wait until it is done", d)
 		}
 		return nil, fmt.Errorf("locking the state directory: %w", err)
 	}
-	return func() { file.Close() }, nil
+	return func() { _ = file.Close() }, nil // which gives the lock up
 }

@@ -32,7 +32,8 @@ func ensureDatabase(ctx context.Context, open opener, wanted postgres.Database) 
 		return fmt.Errorf("looking for database %s: %w", wanted.Name, err)
 	}
 	if !exists {
-		statement := "CREATE DATABASE " + pq.QuoteIdentifier(wanted.Name) + " OWNER " + pq.QuoteIdentifier(wanted.Owner.Name)
+		// Names cannot be parameters of such a statement, so they are quoted.
+		statement := fmt.Sprintf("CREATE DATABASE %s OWNER %s", pq.QuoteIdentifier(wanted.Name), pq.QuoteIdentifier(wanted.Owner.Name))
 		if _, err := server.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("making database %s: %w", wanted.Name, err)
 		}
@@ -59,7 +60,7 @@ func ensureAccount(ctx context.Context, server *sql.DB, account postgres.Account
 	if exists {
 		verb = "ALTER"
 	}
-	statement := verb + " ROLE " + pq.QuoteIdentifier(account.Name) + " LOGIN PASSWORD " + pq.QuoteLiteral(account.Password)
+	statement := fmt.Sprintf("%s ROLE %s LOGIN PASSWORD %s", verb, pq.QuoteIdentifier(account.Name), pq.QuoteLiteral(account.Password))
 	if _, err := server.ExecContext(ctx, statement); err != nil {
 		return fmt.Errorf("setting up user %s: %w", account.Name, err)
 	}

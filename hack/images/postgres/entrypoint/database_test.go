@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 
 	"github.com/mirubato/mirubato/hack/images/postgres"
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
@@ -38,7 +39,7 @@ func TestEnsureDatabase(t *testing.T) {
 	for _, step := range []struct {
 		name, statement string
 		db              *sql.DB
-		code            pq.ErrorCode
+		code            pqerror.Code
 	}{
 		{name: "the owner makes a table", db: owner, statement: "CREATE TABLE book (id bigserial PRIMARY KEY, title text)"},
 		{name: "the app writes, using a sequence", db: app, statement: "INSERT INTO book (title) VALUES ('Etudes')"},
