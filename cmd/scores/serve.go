@@ -126,16 +126,16 @@ func checkDatabase(db *postgres.DB, minimum int64) func(context.Context) error {
 	}
 }
 
-func apiRoutes(reporter *health.Reporter, service scores.Service, guard scores.Guard) http.Handler {
+func apiRoutes(reporter *health.Reporter, service scores.Service, guard httpapi.Guard) http.Handler {
 	router := httpapi.NewRouter()
-	reporter.Register(router)
-	scores.Register(router, service, guard)
+	router.Mount(guard, reporter.Routes())
+	router.Mount(guard, scores.Routes(service))
 	return router
 }
 
 func opsRoutes(reporter *health.Reporter, metrics *telemetry.Metrics) http.Handler {
 	router := httpapi.NewRouter()
-	reporter.Register(router)
+	router.Mount(httpapi.OpenGuard{}, reporter.Routes())
 	router.Handle("GET "+contract.MetricsPath, metrics.Handler())
 	return router
 }

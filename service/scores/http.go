@@ -14,43 +14,104 @@ import (
 // basePath is where scores live.
 const basePath = "/api/scores"
 
-// Guard finds out who is calling. Required answers 401 to callers without a valid token, Optional only to those with an invalid
-// one.
-type Guard interface {
-	Required(http.Handler) http.Handler
-	Optional(http.Handler) http.Handler
+// Routes are the operations on scores.
+func Routes(s Service) []httpapi.Route {
+	return []httpapi.Route{listScores(s), createScore(s), getScore(s), updateScore(s), deleteScore(s)}
 }
 
-// Register adds the resource to a router.
-func Register(router *httpapi.Router, s Service, guard Guard) {
-	router.Handle("GET "+basePath, guard.Optional(httpapi.Handle(decodeList,
-		func(ctx context.Context, q ListQuery) (listed, error) {
-			page, err := s.List(ctx, auth.FromContext(ctx), q)
-			return listed{page: page, query: q}, err
-		},
-		func(l listed) httpapi.Response {
-			return httpapi.List(l.page.Scores, httpapi.Paginate(l.query.Page, l.query.Limit, l.page.Total))
-		})))
-	router.Handle("POST "+basePath, guard.Required(httpapi.Handle(httpapi.DecodeJSON[Change],
-		func(ctx context.Context, c Change) (Score, error) { return s.Create(ctx, auth.FromContext(ctx), c) },
-		func(created Score) httpapi.Response {
-			return httpapi.Created(basePath+"/"+created.ID, created).WithVersion(created.Version)
-		})))
-	router.Handle("GET "+basePath+"/{id}", guard.Optional(httpapi.Handle(decodeID,
-		func(ctx context.Context, id string) (Score, error) { return s.Get(ctx, auth.FromContext(ctx), id) },
-		func(found Score) httpapi.Response { return httpapi.OK(found).WithVersion(found.Version) })))
-	router.Handle("PUT "+basePath+"/{id}", guard.Required(httpapi.Handle(decodeUpdate,
-		func(ctx context.Context, u update) (Score, error) {
-			return s.Update(ctx, auth.FromContext(ctx), u.id, u.ifVersion, u.change)
-		},
-		func(updated Score) httpapi.Response {
-			return httpapi.OKMessage(updated, "Score updated successfully").WithVersion(updated.Version)
-		})))
-	router.Handle("DELETE "+basePath+"/{id}", guard.Required(httpapi.Handle(decodeTarget,
-		func(ctx context.Context, t target) (struct{}, error) {
-			return struct{}{}, s.Delete(ctx, auth.FromContext(ctx), t.id, t.ifVersion)
-		},
-		func(struct{}) httpapi.Response { return httpapi.NoContent() })))
+// group is the heading of these routes in the API's document.
+const group = "Scores"
+
+func listScores(s Service) httpapi.Route {
+	return httpapi.Route{
+		Method: http.MethodGet, Path: basePath, Access: httpapi.Anyone,
+		Name: "listScores", Group: group, Summary: "List scores",
+		Description: "The caller's own scores and everybody's public ones; an admin's list holds all.",
+		Params:      listParams{}, Status: http.StatusOK, Response: httpapi.ListEnvelope[Score]{},
+		Handler: httpapi.Handle(decodeList,
+			func(ctx context.Context, q ListQuery) (listed, error) {
+				page, err := s.List(ctx, auth.FromContext(ctx), q)
+				return listed{page: page, query: q}, err
+			},
+			func(l listed) httpapi.Response {
+				return httpapi.List(l.page.Scores, httpapi.Paginate(l.query.Page, l.query.Limit, l.page.Total))
+			}),
+	}
+}
+
+func createScore(s Service) httpapi.Route {
+	return httpapi.Route{
+		Method: http.MethodPost, Path: basePath, Access: httpapi.Callers,
+		Name: "createScore", Group: group, Summary: "Add a score that belongs to the caller",
+		Request: Change{}, Status: http.StatusCreated, Response: httpapi.Envelope[Score]{}, Versioned: true,
+		Handler: httpapi.Handle(httpapi.DecodeJSON[Change],
+			func(ctx context.Context, c Change) (Score, error) { return s.Create(ctx, auth.FromContext(ctx), c) },
+			func(created Score) httpapi.Response {
+				return httpapi.Created(basePath+"/"+created.ID, created).WithVersion(created.Version)
+			}),
+	}
+}
+
+func getScore(s Service) httpapi.Route {
+	return httpapi.Route{
+		Method: http.MethodGet, Path: basePath + "/{id}", Access: httpapi.Anyone,
+		Name: "getScore", Group: group, Summary: "Read a score",
+		Params: idParams{}, Status: http.StatusOK, Response: httpapi.Envelope[Score]{}, Versioned: true,
+		Faults: []fault.Code{fault.NotFound},
+		Handler: httpapi.Handle(decodeID,
+			func(ctx context.Context, id string) (Score, error) { return s.Get(ctx, auth.FromContext(ctx), id) },
+			func(found Score) httpapi.Response { return httpapi.OK(found).WithVersion(found.Version) }),
+	}
+}
+
+func updateScore(s Service) httpapi.Route {
+	return httpapi.Route{
+		Method: http.MethodPut, Path: basePath + "/{id}", Access: httpapi.Callers,
+		Name: "updateScore", Group: group, Summary: "Change the fields that are given and keep the others",
+		Description: "A field that is null is cleared; title, status and visibility cannot be.",
+		Params:      idParams{}, Request: Change{},
+		Status: http.StatusOK, Response: httpapi.Envelope[Score]{}, Versioned: true,
+		Faults: []fault.Code{fault.NotFound, fault.Denied, fault.Conflict},
+		Handler: httpapi.Handle(decodeUpdate,
+			func(ctx context.Context, u update) (Score, error) {
+				return s.Update(ctx, auth.FromContext(ctx), u.id, u.ifVersion, u.change)
+			},
+			func(updated Score) httpapi.Response {
+				return httpapi.OKMessage(updated, "Score updated successfully").WithVersion(updated.Version)
+			}),
+	}
+}
+
+func deleteScore(s Service) httpapi.Route {
+	return httpapi.Route{
+		Method: http.MethodDelete, Path: basePath + "/{id}", Access: httpapi.Callers,
+		Name: "deleteScore", Group: group, Summary: "Remove a score",
+		Params: idParams{}, Status: http.StatusNoContent, Versioned: true,
+		Faults: []fault.Code{fault.NotFound, fault.Denied, fault.Conflict},
+		Handler: httpapi.Handle(decodeTarget,
+			func(ctx context.Context, t target) (struct{}, error) {
+				return struct{}{}, s.Delete(ctx, auth.FromContext(ctx), t.id, t.ifVersion)
+			},
+			func(struct{}) httpapi.Response { return httpapi.NoContent() }),
+	}
+}
+
+// idParams describe the parameters of a route to one score.
+type idParams struct {
+	ID string `path:"id" format:"uuid" required:"true"`
+}
+
+// listParams describe the parameters that decodeList reads.
+type listParams struct {
+	httpapi.PageParams
+	Sort       string `query:"sort" enum:"createdAt,updatedAt,title,composer,difficultyLevel" description:"The newest come first if left out. Scores that lack the value come last."`
+	Order      string `query:"order" enum:"asc,desc" description:"Ascending if left out while sort is given."`
+	Owner      string `query:"owner" minLength:"1" maxLength:"128" description:"The ID of an owner, or me."`
+	Status     string `query:"status" enum:"active,inactive,archived"`
+	Visibility string `query:"visibility" enum:"private,unlisted,public"`
+	Composer   string `query:"composer" minLength:"1" maxLength:"255" description:"The whole name, in any case."`
+	Instrument string `query:"instrument" enum:"piano,guitar,both" description:"Piano and guitar also find what is for both."`
+	Difficulty string `query:"difficulty" enum:"beginner,intermediate,advanced"`
 }
 
 // listed is a page with the query that it answers.

@@ -55,7 +55,7 @@ func newAPI(t testing.TB) *api {
 		t.Fatal(err)
 	}
 	router := httpapi.NewRouter()
-	scores.Register(router, scores.New(store.New(db), uuid.NewString), auth.NewVerifier(keys, auth.Policy{}))
+	router.Mount(auth.NewVerifier(keys, auth.Policy{}), scores.Routes(scores.New(store.New(db), uuid.NewString)))
 	server := httptest.NewServer(httpapi.Middleware(httpapi.Options{
 		Logger: slog.New(slog.DiscardHandler), Observer: unmeasured{}, Release: "r1", RequestTimeout: 5 * time.Second, MaxBody: maxBody,
 	}, router))

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -10,6 +11,31 @@ import (
 
 // challengeInvalid goes with a token that was refused. It never says why.
 const challengeInvalid = httpapi.Challenge + `, error="invalid_token", error_description="The access token is invalid or has expired"`
+
+// Guard implements httpapi.Guard.
+func (v *Verifier) Guard(access httpapi.Access, next http.Handler) http.Handler {
+	switch access {
+	case httpapi.Open:
+		return next
+	case httpapi.Anyone:
+		return v.Optional(next)
+	case httpapi.Callers:
+		return v.Required(next)
+	case httpapi.Admins:
+		return v.Required(adminsOnly(next))
+	}
+	panic(fmt.Sprintf("auth: the access %d is not known", access))
+}
+
+func adminsOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !FromContext(r.Context()).IsAdmin() {
+			httpapi.WriteError(r.Context(), w, fault.New(fault.Denied, "This needs the role admin"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 // Required lets only callers pass who show a valid token; others are answered 401.
 func (v *Verifier) Required(next http.Handler) http.Handler { return v.authenticate(next, false) }

@@ -93,17 +93,34 @@ func (r *Reporter) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Register adds the three probes to a router.
-func (r *Reporter) Register(router *httpapi.Router) {
-	for path, answer := range map[string]func(context.Context) httpapi.Response{
-		contract.LivezPath:  func(context.Context) httpapi.Response { return httpapi.JSON(http.StatusOK, status{Status: "ok"}) },
-		contract.ReadyzPath: r.readyz,
-		contract.HealthPath: r.health,
-	} {
-		router.Handle("GET "+path, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			answer(req.Context()).Write(req.Context(), w)
-		}))
+// Routes are the three probes.
+func (r *Reporter) Routes() []httpapi.Route {
+	return []httpapi.Route{
+		probe(contract.LivezPath, "live", "Whether the process can serve", status{}, nil, alive),
+		probe(contract.ReadyzPath, "ready", "Whether requests may be sent here", status{}, status{}, r.readyz),
+		probe(contract.HealthPath, "health", "How the service and its dependencies are", Report{}, Report{}, r.health),
 	}
+}
+
+// probe is the route of one probe; unwell is the body of its 503, nil if it has none.
+func probe(
+	path, name, summary string, well, unwell any, answer func(context.Context) httpapi.Response,
+) httpapi.Route {
+	route := httpapi.Route{
+		Method: http.MethodGet, Path: path, Access: httpapi.Open,
+		Name: name, Group: "Operation", Summary: summary, Status: http.StatusOK, Response: well,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			answer(req.Context()).Write(req.Context(), w)
+		}),
+	}
+	if unwell != nil {
+		route.Others = map[int]any{http.StatusServiceUnavailable: unwell}
+	}
+	return route
+}
+
+func alive(context.Context) httpapi.Response {
+	return httpapi.JSON(http.StatusOK, status{Status: "ok"})
 }
 
 type status struct {

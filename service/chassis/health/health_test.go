@@ -56,7 +56,7 @@ func newReporter() (*health.Reporter, http.Handler, *world) {
 		FreshFor: time.Second, Timeout: time.Second, Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Now: w.now,
 	})
 	router := httpapi.NewRouter()
-	r.Register(router)
+	router.Mount(httpapi.OpenGuard{}, r.Routes())
 	return r, router, w
 }
 

@@ -20,6 +20,12 @@ const (
 	MaxPage      = 10_000
 )
 
+// PageParams describe the parameters that Query.Page reads; a list's description of its parameters embeds them.
+type PageParams struct {
+	Page  int `query:"page" minimum:"1" maximum:"10000" default:"1"`
+	Limit int `query:"limit" minimum:"1" maximum:"100" default:"20" description:"How many items a page holds."`
+}
+
 // Query reads the query string of a request and gathers everything that is wrong with it, so that a client learns of
 // all its mistakes at once. Parameters that nobody asks for are ignored.
 type Query struct {

@@ -15,6 +15,7 @@ import (
 type Router struct {
 	mux     *http.ServeMux
 	methods []string
+	routes  []Route
 }
 
 // NewRouter returns a router without routes.
