@@ -19,7 +19,7 @@ const (
 	shards       = 4
 )
 
-var histories = flag.Uint64("histories", 600, "how many random histories to simulate")
+var histories = flag.Uint64("histories", 300, "how many random histories to simulate")
 
 // pass is one reconcile. It carries out at most limit writes, as if the operator was killed then, and returns the decisions
 // and how many writes there were.

@@ -45,6 +45,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T, seed uint64, rendered map[string]Children) *world {
+	t.Helper()
 	w := &world{t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 0)), now: now, rendered: rendered}
 	w.spec.Database = &v1alpha1.DatabaseSpec{SecretRef: secret("db", "")}
 	for _, name := range []string{"development", "staging", "production"} {
