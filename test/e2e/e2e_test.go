@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -26,7 +27,11 @@ var suite struct {
 }
 
 func TestMain(m *testing.M) {
-	if err := prepare(context.Background()); err != nil {
+	const patience = 10 * time.Minute // images may have to be built
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	err := prepare(ctx)
+	cancel()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "preparing the scenarios:", err)
 		os.Exit(1)
 	}

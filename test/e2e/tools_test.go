@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Versions of the service that the scenarios move between. Each is the present service; what differs is named.
@@ -31,6 +32,7 @@ func (t tools) run(ctx context.Context, program string, args ...string) (string,
 func (t tools) runWith(ctx context.Context, environment []string, program string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, filepath.Join(t.local, "bin", program), args...)
 	command.Dir = t.root
+	command.WaitDelay = time.Second // children of a killed program may hold its output open
 	command.Env = append(append(os.Environ(), "KUBECONFIG="+filepath.Join(t.local, "kubeconfig")), environment...)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
