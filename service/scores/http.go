@@ -16,34 +16,21 @@ const basePath = "/api/scores"
 
 // Routes are the operations on scores.
 func Routes(s Service) []httpapi.Route {
-	return []httpapi.Route{listScores(s), createScore(s), getScore(s), updateScore(s), deleteScore(s)}
+	return []httpapi.Route{
+		listScores(s), searchScores(s), recentScores(s),
+		createScore(s), getScore(s), updateScore(s), deleteScore(s),
+	}
 }
 
 // group is the heading of these routes in the API's document.
 const group = "Scores"
 
-func listScores(s Service) httpapi.Route {
-	return httpapi.Route{
-		Method: http.MethodGet, Path: basePath, Access: httpapi.Anyone,
-		Name: "listScores", Group: group, Summary: "List scores",
-		Description: "The caller's own scores and everybody's public ones; an admin's list holds all.",
-		Params:      listParams{}, Status: http.StatusOK, Response: httpapi.ListEnvelope[Score]{},
-		Handler: httpapi.Handle(decodeList,
-			func(ctx context.Context, q ListQuery) (listed, error) {
-				page, err := s.List(ctx, auth.FromContext(ctx), q)
-				return listed{page: page, query: q}, err
-			},
-			func(l listed) httpapi.Response {
-				return httpapi.List(l.page.Scores, httpapi.Paginate(l.query.Page, l.query.Limit, l.page.Total))
-			}),
-	}
-}
-
 func createScore(s Service) httpapi.Route {
 	return httpapi.Route{
 		Method: http.MethodPost, Path: basePath, Access: httpapi.Callers,
 		Name: "createScore", Group: group, Summary: "Add a score that belongs to the caller",
-		Request: Change{}, Status: http.StatusCreated, Response: httpapi.Envelope[Score]{}, Versioned: true,
+		Request: Change{}, Rules: Fields{},
+		Status: http.StatusCreated, Response: httpapi.Envelope[Score]{}, Versioned: true,
 		Handler: httpapi.Handle(httpapi.DecodeJSON[Change],
 			func(ctx context.Context, c Change) (Score, error) { return s.Create(ctx, auth.FromContext(ctx), c) },
 			func(created Score) httpapi.Response {
@@ -69,7 +56,7 @@ func updateScore(s Service) httpapi.Route {
 		Method: http.MethodPut, Path: basePath + "/{id}", Access: httpapi.Callers,
 		Name: "updateScore", Group: group, Summary: "Change the fields that are given and keep the others",
 		Description: "A field that is null is cleared; title, status and visibility cannot be.",
-		Params:      idParams{}, Request: Change{},
+		Params:      idParams{}, Request: Change{}, Rules: Fields{}, Partial: true,
 		Status: http.StatusOK, Response: httpapi.Envelope[Score]{}, Versioned: true,
 		Faults: []fault.Code{fault.NotFound, fault.Denied, fault.Conflict},
 		Handler: httpapi.Handle(decodeUpdate,
@@ -101,25 +88,6 @@ type idParams struct {
 	ID string `path:"id" format:"uuid" required:"true"`
 }
 
-// listParams describe the parameters that decodeList reads.
-type listParams struct {
-	httpapi.PageParams
-	Sort       string `query:"sort" enum:"createdAt,updatedAt,title,composer,difficultyLevel" description:"The newest come first if left out. Scores that lack the value come last."`
-	Order      string `query:"order" enum:"asc,desc" description:"Ascending if left out while sort is given."`
-	Owner      string `query:"owner" minLength:"1" maxLength:"128" description:"The ID of an owner, or me."`
-	Status     string `query:"status" enum:"active,inactive,archived"`
-	Visibility string `query:"visibility" enum:"private,unlisted,public"`
-	Composer   string `query:"composer" minLength:"1" maxLength:"255" description:"The whole name, in any case."`
-	Instrument string `query:"instrument" enum:"piano,guitar,both" description:"Piano and guitar also find what is for both."`
-	Difficulty string `query:"difficulty" enum:"beginner,intermediate,advanced"`
-}
-
-// listed is a page with the query that it answers.
-type listed struct {
-	page  Page
-	query ListQuery
-}
-
 // target is a score at a version; version 0 is any.
 type target struct {
 	id        string
@@ -130,41 +98,6 @@ type target struct {
 type update struct {
 	target
 	change Change
-}
-
-// me is what a caller writes instead of its own ID.
-const me = "me"
-
-func decodeList(r *http.Request) (ListQuery, error) {
-	q := httpapi.ReadQuery(r)
-	var l ListQuery
-	l.Page, l.Limit = q.Page()
-	sort := q.OneOf("sort", "", string(ByCreatedAt), string(ByUpdatedAt), string(ByTitle), string(ByComposer),
-		string(ByDifficultyLevel))
-	order := q.OneOf("order", "", "asc", "desc")
-	l.Sort, l.Descending = Sort(sort), order == "desc"
-	if sort == "" {
-		// Without a wish the newest come first.
-		l.Sort, l.Descending = ByCreatedAt, order != "asc"
-	}
-	l.OwnerID = q.Text("owner", auth.MaxSubject)
-	l.Status = Status(q.OneOf("status", "", string(Active), string(Inactive), string(Archived)))
-	l.Visibility = Visibility(q.OneOf("visibility", "", string(Private), string(Unlisted), string(Public)))
-	l.Composer = q.Text("composer", 255)
-	l.Instrument = Instrument(q.OneOf("instrument", "", string(Piano), string(Guitar), string(Both)))
-	l.Difficulty = Difficulty(q.OneOf("difficulty", "", string(Beginner), string(Intermediate), string(Advanced)))
-	if err := q.Err(); err != nil {
-		return ListQuery{}, err
-	}
-	if l.OwnerID != me {
-		return l, nil
-	}
-	caller := auth.FromContext(r.Context())
-	if caller.IsAnonymous() {
-		return ListQuery{}, fault.New(fault.Unauthenticated, "Listing your own scores needs an access token")
-	}
-	l.OwnerID = caller.ID
-	return l, nil
 }
 
 func decodeID(r *http.Request) (string, error) {

@@ -21,6 +21,7 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/auth"
 	"github.com/mirubato/mirubato/service/chassis/fault"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
+	"github.com/mirubato/mirubato/service/chassis/openapi/openapitest"
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
 	"github.com/mirubato/mirubato/service/chassis/secret"
@@ -56,9 +57,9 @@ func newAPI(t testing.TB) *api {
 	}
 	router := httpapi.NewRouter()
 	router.Mount(auth.NewVerifier(keys, auth.Policy{}), scores.Routes(scores.New(store.New(db), uuid.NewString)))
-	server := httptest.NewServer(httpapi.Middleware(httpapi.Options{
+	server := httptest.NewServer(openapitest.Handler(t, router.Routes(), httpapi.Middleware(httpapi.Options{
 		Logger: slog.New(slog.DiscardHandler), Observer: unmeasured{}, Release: "r1", RequestTimeout: 5 * time.Second, MaxBody: maxBody,
-	}, router))
+	}, router)))
 	t.Cleanup(server.Close)
 	return &api{t: t, server: server, db: db, issuer: auth.NewIssuer(keys, auth.Policy{})}
 }
@@ -242,7 +243,7 @@ func TestList(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := a.as(tc.caller, "GET", "/api/scores"+tc.query, "")
-			list := decode[httpapi.ListEnvelope[scores.Score]](t, got)
+			list := decode[httpapi.ListEnvelope[scores.Card]](t, got)
 			names := []string{}
 			for _, s := range list.Data {
 				names = append(names, s.Title)

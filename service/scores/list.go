@@ -18,6 +18,13 @@ const (
 	ByDifficultyLevel Sort = "difficultyLevel"
 )
 
+func sorts() []Sort {
+	return []Sort{ByCreatedAt, ByUpdatedAt, ByTitle, ByComposer, ByDifficultyLevel}
+}
+
+// mayLack reports whether a score may have no value to sort by.
+func (s Sort) mayLack() bool { return s == ByComposer || s == ByDifficultyLevel }
+
 // ListQuery is what a caller wants to see. Empty filters match everything.
 type ListQuery struct {
 	// Page counts from 1.
@@ -35,14 +42,17 @@ type ListQuery struct {
 	// Composer matches regardless of case.
 	Composer string
 	// Instrument matches scores written for it and, if it is piano or guitar, those for both.
-	Instrument Instrument
-	Difficulty Difficulty
+	Instrument  Instrument
+	Difficulty  Difficulty
+	StylePeriod string
+	// Tag matches scores that have it, in the same case.
+	Tag string
 }
 
 // Page is one page of a list.
 type Page struct {
-	Scores []Score
-	// Total is the number of scores on all pages.
+	Cards []Card
+	// Total is the number of cards on all pages.
 	Total int64
 }
 
@@ -58,5 +68,5 @@ func (l *Library) List(ctx context.Context, caller auth.Identity, q ListQuery) (
 	if err != nil {
 		return Page{}, err
 	}
-	return Page{Scores: found, Total: total}, nil
+	return Page{Cards: found, Total: total}, nil
 }

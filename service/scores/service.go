@@ -20,6 +20,13 @@ type Service interface {
 	// List returns one page of the scores that the caller may list: the caller's own and everybody's public ones, for an admin
 	// all.
 	List(ctx context.Context, caller auth.Identity, q ListQuery) (Page, error)
+	// Walk returns the part of the same list that begins after a position, at its start if that is nil. The page of the query is
+	// not used, and nothing is counted.
+	Walk(ctx context.Context, caller auth.Identity, q ListQuery, after *Position) (Stretch, error)
+	// Search returns the best matches among the scores that the caller may list, best first.
+	Search(ctx context.Context, caller auth.Identity, q SearchQuery) ([]Card, error)
+	// Recent returns the newest of the scores that the caller may list, newest first.
+	Recent(ctx context.Context, caller auth.Identity, limit int) ([]Card, error)
 	// Update changes one score, which must be at ifVersion unless that is 0. It is idempotent with ifVersion 0. Faults:
 	// NotFound, Denied, PreconditionFailed, Invalid, and Conflict if others keep changing the score.
 	Update(ctx context.Context, caller auth.Identity, id string, ifVersion int64, c Change) (Score, error)
@@ -38,8 +45,12 @@ type Repository interface {
 	Insert(ctx context.Context, s Score) (Score, error)
 	// Find returns a score or ErrAbsent.
 	Find(ctx context.Context, id string) (Score, error)
-	// List returns one page of the scores that match and the number of all that match.
-	List(ctx context.Context, f Filter) ([]Score, int64, error)
+	// List returns one page of the cards that match and the number of all that match.
+	List(ctx context.Context, f Filter) ([]Card, int64, error)
+	// Walk returns the first f.Limit cards that match and follow the position, or the first of all if that is nil.
+	Walk(ctx context.Context, f Filter, after *Position) ([]Card, error)
+	// Search returns the f.Limit best matches of the text among the cards that match.
+	Search(ctx context.Context, text string, f Filter) ([]Card, error)
 	// Replace writes the fields of a score that is at s.Version and returns it at the next one, or ErrAbsent.
 	Replace(ctx context.Context, s Score) (Score, error)
 	// Remove deletes a score that is at the version, or returns ErrAbsent.

@@ -43,9 +43,19 @@ func (s *shelf) Find(_ context.Context, id string) (scores.Score, error) {
 	return *s.score, nil
 }
 
-func (s *shelf) List(_ context.Context, f scores.Filter) ([]scores.Score, int64, error) {
+func (s *shelf) List(_ context.Context, f scores.Filter) ([]scores.Card, int64, error) {
 	s.filter = f
 	return nil, 0, s.err
+}
+
+func (s *shelf) Walk(_ context.Context, f scores.Filter, _ *scores.Position) ([]scores.Card, error) {
+	s.filter = f
+	return nil, s.err
+}
+
+func (s *shelf) Search(_ context.Context, _ string, f scores.Filter) ([]scores.Card, error) {
+	s.filter = f
+	return nil, s.err
 }
 
 func (s *shelf) at(version int64) bool {

@@ -1,10 +1,9 @@
-// Package store keeps scores in PostgreSQL. It owns the SQL on the table scores, whose schema is in
+// Package store keeps the library in PostgreSQL. It owns the SQL on its tables, whose schema is in
 // service/scores/migrations; it owns no rule of the domain.
 package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"sync"
@@ -106,35 +105,6 @@ func (s *Store) Remove(ctx context.Context, id string, version int64) error {
 		return scores.ErrAbsent
 	}
 	return err
-}
-
-// List implements scores.Repository. The number of all matches is counted by a second statement, unless the page shows
-// it; the two may differ by what is written in between.
-func (s *Store) List(ctx context.Context, f scores.Filter) ([]scores.Score, int64, error) {
-	q := newListing(f)
-	var found []scores.Score
-	text, args := q.page()
-	err := s.shape("scores.list", text).Query(ctx, func(rows *sql.Rows) error {
-		var row scanned
-		if err := rows.Scan(row.dest()...); err != nil {
-			return err
-		}
-		found = append(found, row.score())
-		return nil
-	}, args...)
-	if err != nil {
-		return nil, 0, err
-	}
-	before := (f.Page - 1) * f.Limit
-	if len(found) < f.Limit && (len(found) > 0 || before == 0) {
-		return found, int64(before + len(found)), nil
-	}
-	var total int64
-	text, args = q.count()
-	if err := s.shape("scores.count", text).QueryRow(ctx, []any{&total}, args...); err != nil {
-		return nil, 0, err
-	}
-	return found, total, nil
 }
 
 // shape returns the statement for a text, prepared if it is among the first that were asked for.

@@ -153,7 +153,7 @@ func TestOnlyOneOfManyWritersWins(t *testing.T) {
 	}
 }
 
-func titles(found []scores.Score) []string {
+func titles(found []scores.Card) []string {
 	names := make([]string, 0, len(found))
 	for _, s := range found {
 		names = append(names, s.Title)
@@ -215,7 +215,7 @@ func TestList(t *testing.T) {
 				t.Fatal(err)
 			}
 			if tc.query.Sort == scores.ByDifficultyLevel || tc.query.Sort == scores.ByComposer {
-				found = slices.DeleteFunc(found, func(s scores.Score) bool {
+				found = slices.DeleteFunc(found, func(s scores.Card) bool {
 					return tc.query.Sort == scores.ByDifficultyLevel && s.DifficultyLevel == nil || tc.query.Sort == scores.ByComposer && s.Composer == nil
 				})
 				total = int64(len(found))
@@ -289,7 +289,7 @@ func TestListsAreReadFromIndexes(t *testing.T) {
 	for _, text := range []string{
 		`insert into scores (owner_id, title, visibility) select 'owner ' || g % 500, 'title ' || g,
 			case when g % 10 = 0 then 'private' else 'public' end from generate_series(1, 20000) g`,
-		`analyze scores`,
+		`analyze score_cards`,
 	} {
 		if _, err := db.Direct("fill", text).Exec(t.Context()); err != nil {
 			t.Fatal(err)
