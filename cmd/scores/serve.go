@@ -15,6 +15,7 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/auth"
 	"github.com/mirubato/mirubato/service/chassis/health"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
+	"github.com/mirubato/mirubato/service/chassis/openapi"
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/chassis/server"
 	"github.com/mirubato/mirubato/service/chassis/telemetry"
@@ -130,6 +131,9 @@ func apiRoutes(reporter *health.Reporter, service scores.Service, guard httpapi.
 	router := httpapi.NewRouter()
 	router.Mount(guard, reporter.Routes())
 	router.Mount(guard, scores.Routes(service))
+	router.Mount(guard, openapi.Routes(openapi.Info{
+		Title: "Scores", Description: "A sheet-music library.", Version: buildVersion(),
+	}, router.Routes))
 	return router
 }
 

@@ -190,6 +190,22 @@ func TestMetricsAreOnTheOperationsPortOnly(t *testing.T) {
 	}
 }
 
+func TestC05ServiceDocumentsItself(t *testing.T) {
+	i := startService(t, testConfig(pgserver.Database(t)))
+	status, body, header := i.call(t, "GET", i.api+"/docs", "")
+	if status != 200 || header.Get("ETag") == "" {
+		t.Fatalf("%d %v", status, header)
+	}
+	for _, want := range []string{`"openapi":"3.1.0"`, `"title":"Scores"`, `"/livez"`, `"/health"`, `"/docs"`, `"/swagger"`, `"/api/scores/{id}"`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the document lacks %s", want)
+		}
+	}
+	if status, page, _ := i.call(t, "GET", i.api+"/swagger", ""); status != 200 || !strings.Contains(page, "swagger-ui-bundle.js") {
+		t.Errorf("the page: %d %s", status, page)
+	}
+}
+
 func TestLogIsJSONAndShowsNoSecret(t *testing.T) {
 	i := startService(t, testConfig(migrated(t, pgserver.Database(t))))
 	i.created(t)

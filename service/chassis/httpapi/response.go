@@ -20,6 +20,9 @@ type Response struct {
 	header [][2]string
 	etag   string
 	body   any
+	// raw is sent as it is instead of body, as mediaType.
+	raw       []byte
+	mediaType string
 }
 
 // OK is a 200 that carries data.
@@ -53,6 +56,17 @@ func NoContent() Response { return Response{status: http.StatusNoContent} }
 
 // JSON is an answer with any status and a body that is no envelope; probes use it.
 func JSON(status int, body any) Response { return Response{status: status, body: body} }
+
+// Bytes is a 200 that carries something other than JSON, which must not be changed afterwards.
+func Bytes(mediaType string, raw []byte) Response {
+	return Response{status: http.StatusOK, raw: raw, mediaType: mediaType}
+}
+
+// WithETag sets an entity tag, quotes included, for a client that asks whether it has the present state already.
+func (r Response) WithETag(etag string) Response {
+	r.etag = etag
+	return r
+}
 
 // WithHeader adds a header.
 func (r Response) WithHeader(name, value string) Response {
@@ -89,7 +103,11 @@ func (r Response) Write(ctx context.Context, w http.ResponseWriter) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	if r.body == nil {
+	switch {
+	case r.raw != nil:
+		send(w, r.status, r.mediaType, r.raw)
+		return
+	case r.body == nil:
 		w.WriteHeader(r.status)
 		return
 	}
@@ -109,11 +127,15 @@ func (r Response) Write(ctx context.Context, w http.ResponseWriter) {
 		WriteError(ctx, w, fmt.Errorf("encoding the answer: %w", err))
 		return
 	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(buf.Len()))
-	w.WriteHeader(r.status)
+	send(w, r.status, "application/json; charset=utf-8", buf.Bytes())
+}
+
+func send(w http.ResponseWriter, status int, mediaType string, body []byte) {
+	w.Header().Set("Content-Type", mediaType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
 	// An error here means that the client is gone; nobody is left to tell.
-	_, _ = w.Write(buf.Bytes())
+	_, _ = w.Write(body)
 }
 
 // matchesETag compares an If-None-Match header weakly, as RFC 9110 section 13.1.2 wants.

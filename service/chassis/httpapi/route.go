@@ -53,6 +53,11 @@ type Route struct {
 	Params any
 	// Request is any value of the type that the body is read into, nil if no body is read.
 	Request any
+	// Rules is a struct whose validate tags are the rules of those fields of Request that have the same JSON names, nil if the
+	// tags stand in Request itself.
+	Rules any
+	// Partial says that every field of the body may be left out, as in a change.
+	Partial bool
 	// Status is the status of a success.
 	Status int
 	// Response is any value of the type of a success's body, nil if it has none. The body is JSON unless MediaType says otherwise.

@@ -26,6 +26,12 @@ func Null[T any]() Value[T] { return Value[T]{Set: true, Null: true} }
 // IsZero reports whether the field was left out; with the JSON option omitzero such a field is not written.
 func (v Value[T]) IsZero() bool { return !v.Set }
 
+// Element returns the zero value of T, so that whoever describes a type can describe the one that is meant.
+func (v Value[T]) Element() any {
+	var zero T
+	return zero
+}
+
 // UnmarshalJSON implements json.Unmarshaler. It is called only for fields that are present.
 func (v *Value[T]) UnmarshalJSON(data []byte) error {
 	*v = Value[T]{Set: true}
