@@ -55,7 +55,7 @@ test: test-binaries ## Unit tests, tests on a real PostgreSQL, tests on a real A
 e2e: cluster-up images $(BIN)/scores ## Scenarios on the real cluster; their figures go to `make results`
 	@$(BIN)/localcluster load $(foreach name,$(IMAGES),$(LOCAL)/images/$(name)-$(VERSION).tar)
 	@$(BIN)/localcluster databases
-	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -timeout 30m -v ./test/e2e/...
+	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -parallel 1 -timeout 30m -v ./test/e2e/...
 
 .PHONY: bench
 bench: test-binaries $(BIN)/results ## Benchmarks; their figures go to `make results`

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 
 	"github.com/mirubato/mirubato/test/results"
 )
+
+// megabyte is the unit of sizes in figures.
+const megabyte = 1e6
 
 // setUp gives each scenario its programs and a prefix for the names of its namespaces.
 func setUp(env *testscript.Env) error {
@@ -60,6 +64,7 @@ func command(do func(ts *testscript.TestScript, args []string) error) func(*test
 //	load ENV... / unload         sends a steady 200 requests a second; ends it and fails if one of them failed
 //	rest-at-peace DURATION       fails if the operator writes anything within that time
 //	resident FIGURE BOUND NAMESPACE SELECTOR PORT   records the largest resident memory of pods, in MB
+//	archive FIGURE BOUND FILE    records the size of an image's archive, in MB: what is pulled
 //	secret-from FILE NAMESPACE NAME   puts back the url of a Secret
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
@@ -73,6 +78,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"rest-at-peace": command(expectNoWrites),
 		"resident":      command(measureResident),
 		"secret-from":   command(restoreSecret),
+		"archive":       command(measureArchive),
 	}
 }
 
@@ -101,6 +107,16 @@ func await(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	return worldOf(ts).await(limit, func(summary string, _ bool) bool { return pattern.MatchString(summary) })
+}
+
+// measureArchive is the command archive.
+func measureArchive(_ *testscript.TestScript, args []string) error {
+	name, bound, file := args[0], args[1], args[2]
+	info, err := os.Stat(filepath.Join(suite.local, "images", file))
+	if err != nil {
+		return err
+	}
+	return record(name, float64(info.Size())/megabyte, "MB", results.Bound(bound))
 }
 
 func awaitReady(ts *testscript.TestScript, args []string) error {
@@ -154,13 +170,12 @@ func expectNoWrites(ts *testscript.TestScript, args []string) error {
 	return nil
 }
 
-func measureResident(ts *testscript.TestScript, args []string) error {
+func measureResident(_ *testscript.TestScript, args []string) error {
 	name, bound, namespace, selector, port := args[0], args[1], args[2], args[3], args[4]
 	bytes, err := largestResident(context.Background(), namespace, selector, port)
 	if err != nil {
 		return err
 	}
-	const megabyte = 1e6
 	return record(name, float64(bytes)/megabyte, "MB", results.Bound(bound))
 }
 

@@ -61,6 +61,7 @@ func startLoad(ts *testscript.TestScript, environments []string) error {
 func (l *load) send(ctx context.Context, client *http.Client, address, token string) {
 	tick := time.NewTicker(time.Second / loadRate)
 	defer tick.Stop()
+	answered := context.WithoutCancel(ctx) // what was sent before the load ended is to be answered
 	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
@@ -71,14 +72,13 @@ func (l *load) send(ctx context.Context, client *http.Client, address, token str
 		if n%10 == 0 {
 			method, body = http.MethodPost, `{"title":"Under load"}`
 		}
-		l.sending.Go(func() { l.note(request(client, method, address+"/api/scores?limit=5", body, token)) })
+		l.sending.Go(func() { l.note(request(answered, client, method, address+"/api/scores?limit=5", body, token)) })
 	}
 }
 
 // request returns nil only for an answer that a client would be content with.
-func request(client *http.Client, method, url, body, token string) error {
-	// Not the context of the load: what was sent is to be answered.
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+func request(ctx context.Context, client *http.Client, method, url, body, token string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
