@@ -18,7 +18,7 @@ const basePath = "/api/scores"
 func Routes(s Service) []httpapi.Route {
 	return []httpapi.Route{
 		listScores(s), searchScores(s), recentScores(s),
-		createScore(s), getScore(s), updateScore(s), deleteScore(s),
+		createScore(s), getScore(s), updateScore(s), deleteScore(s), updateScores(s), deleteScores(s),
 	}
 }
 
@@ -101,14 +101,20 @@ type update struct {
 }
 
 func decodeID(r *http.Request) (string, error) {
-	const length = 36 // uuid.Parse takes other spellings as well
 	text := r.PathValue("id")
-	id, err := uuid.Parse(text)
-	if err != nil || len(text) != length {
+	id, ok := parseID(text)
+	if !ok {
 		return "", fault.InvalidInput("Invalid route parameters",
 			fault.Detail{Field: "id", Code: "uuid", Message: "must be a UUID"})
 	}
-	return id.String(), nil
+	return id, nil
+}
+
+// parseID returns a UUID in lower case.
+func parseID(text string) (string, bool) {
+	const length = 36 // uuid.Parse takes other spellings as well
+	id, err := uuid.Parse(text)
+	return id.String(), err == nil && len(text) == length
 }
 
 func decodeTarget(r *http.Request) (target, error) {

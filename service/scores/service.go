@@ -33,6 +33,13 @@ type Service interface {
 	// Delete removes one score, which must be at ifVersion unless that is 0. A second call finds nothing. Faults: NotFound,
 	// Denied, PreconditionFailed, Conflict.
 	Delete(ctx context.Context, caller auth.Identity, id string, ifVersion int64) error
+	// UpdateMany makes the same change to those of the scores that belong to the caller, all or none of them, and returns how
+	// many they were. Others are left alone without a word, since it must not show that they exist; this is so for admins as
+	// well. There are 1 to MaxBatch IDs. It is idempotent. Faults: Invalid, and Conflict, after which it may be tried again.
+	UpdateMany(ctx context.Context, caller auth.Identity, ids []string, c Change) (int64, error)
+	// DeleteMany removes those of the scores that belong to the caller, and returns how many they were; otherwise it is like
+	// UpdateMany.
+	DeleteMany(ctx context.Context, caller auth.Identity, ids []string) (int64, error)
 }
 
 // ErrAbsent is what a Repository returns for a score that is not there, or not at the version asked for.
@@ -55,6 +62,11 @@ type Repository interface {
 	Replace(ctx context.Context, s Score) (Score, error)
 	// Remove deletes a score that is at the version, or returns ErrAbsent.
 	Remove(ctx context.Context, id string, version int64) error
+	// ReplaceMany writes those of the fields that the change gives to the owner's scores among the IDs, in one transaction, and
+	// returns their number.
+	ReplaceMany(ctx context.Context, owner string, ids []string, given Change, f Fields) (int64, error)
+	// RemoveMany deletes the owner's scores among the IDs in one transaction and returns their number.
+	RemoveMany(ctx context.Context, owner string, ids []string) (int64, error)
 }
 
 // Library implements Service. It may be used by many goroutines.

@@ -84,6 +84,12 @@ func (s *shelf) Remove(_ context.Context, _ string, version int64) error {
 	return nil
 }
 
+func (s *shelf) ReplaceMany(context.Context, string, []string, scores.Change, scores.Fields) (int64, error) {
+	return 0, s.err
+}
+
+func (s *shelf) RemoveMany(context.Context, string, []string) (int64, error) { return 0, s.err }
+
 const id = "0b6d1f9e-8a3e-4d61-9f5a-0d7d0c9a5b11"
 
 func holding(visibility scores.Visibility) *shelf {

@@ -50,6 +50,7 @@ const maxShapes = 64
 type Store struct {
 	db                            *postgres.DB
 	insert, find, replace, remove *postgres.Statement
+	removeMany                    *postgres.Statement
 
 	mu     sync.Mutex
 	shapes map[string]*postgres.Statement
@@ -66,6 +67,8 @@ func New(db *postgres.DB) *Store {
 		replace: db.Prepared("scores.replace", replaceScore),
 		remove:  db.Prepared("scores.remove", removeScore),
 		shapes:  map[string]*postgres.Statement{},
+
+		removeMany: db.Prepared("scores.remove_many", removeScores),
 	}
 }
 

@@ -1,0 +1,52 @@
+package scores
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/mirubato/mirubato/service/chassis/auth"
+	"github.com/mirubato/mirubato/service/chassis/fault"
+)
+
+// MaxBatch is how many scores one operation changes at most.
+const MaxBatch = 100
+
+// UpdateMany implements Service.
+func (l *Library) UpdateMany(ctx context.Context, caller auth.Identity, ids []string, c Change) (int64, error) {
+	if err := checkBatch("update", ids); err != nil {
+		return 0, err
+	}
+	if reflect.ValueOf(c).IsZero() {
+		return 0, fault.InvalidInput("Validation failed",
+			fault.Detail{Field: "updates", Code: "required", Message: "must hold at least one field"})
+	}
+	// Every rule concerns one field alone, so a change that fits one score fits them all.
+	sample := defaults()
+	sample.Title = "any"
+	fields := c.applyTo(sample)
+	if err := check(l.rules, fields); err != nil {
+		return 0, err
+	}
+	return l.repo.ReplaceMany(ctx, caller.ID, ids, c, fields)
+}
+
+// DeleteMany implements Service.
+func (l *Library) DeleteMany(ctx context.Context, caller auth.Identity, ids []string) (int64, error) {
+	if err := checkBatch("delete", ids); err != nil {
+		return 0, err
+	}
+	return l.repo.RemoveMany(ctx, caller.ID, ids)
+}
+
+func checkBatch(act string, ids []string) error {
+	switch n := len(ids); {
+	case n == 0:
+		return fault.InvalidInput("Validation failed",
+			fault.Detail{Field: "ids", Code: "required", Message: "must hold at least one ID"})
+	case n > MaxBatch:
+		return fault.InvalidInput(fmt.Sprintf("Cannot %s more than %d scores at once", act, MaxBatch),
+			fault.Detail{Field: "ids", Code: "max", Message: fmt.Sprintf("must have at most %d entries", MaxBatch)})
+	}
+	return nil
+}
