@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/hack/localcluster/progress"
@@ -31,6 +33,7 @@ var sample = client.ObjectKey{Namespace: "mirubato", Name: "scores"}
 const patience = 10 * time.Minute
 
 func connect(kubeconfig string) (client.Client, error) {
+	log.SetLogger(logr.Discard()) // what matters is returned
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
@@ -57,9 +60,13 @@ func applySample(ctx context.Context, tools toolbox, cluster client.Client, repo
 	if err != nil {
 		return 0, err
 	}
+	manifest, err := tools.sampleManifest(ctx, cluster)
+	if err != nil {
+		return 0, err
+	}
 	started := time.Now()
 	err = report.Step("applying "+filepath.Join(samples, "microservice.yaml"), func() error {
-		return tools.quiet(ctx, "kubectl", "apply", "--server-side", "--filename", filepath.Join(samples, "microservice.yaml"))
+		return tools.apply(ctx, manifest)
 	})
 	if err != nil {
 		return 0, err

@@ -35,6 +35,14 @@ func (t toolbox) show(ctx context.Context, program string, args ...string) error
 	return nil
 }
 
+// apply sends a manifest to the API server.
+func (t toolbox) apply(ctx context.Context, manifest string) error {
+	command := t.command(ctx, "kubectl", "apply", "--server-side", "--filename", "-")
+	command.Stdin = strings.NewReader(manifest)
+	_, err := t.output(command)
+	return err
+}
+
 // quiet runs a program whose output matters only when it fails.
 func (t toolbox) quiet(ctx context.Context, program string, args ...string) error {
 	_, err := t.output(t.command(ctx, program, args...))
@@ -56,7 +64,7 @@ func (t toolbox) install(ctx context.Context, report *progress.Reporter) error {
 	images := filepath.Join(t.local, "images")
 	archives := []string{"load"}
 	for _, name := range []string{"operator", "scores", "migrate"} {
-		archives = append(archives, filepath.Join(images, name+"-"+t.version+".tar"))
+		archives = append(archives, t.archive(name, t.version))
 	}
 	for _, step := range []struct {
 		name string
@@ -71,6 +79,9 @@ func (t toolbox) install(ctx context.Context, report *progress.Reporter) error {
 			return t.quiet(ctx, "kubectl", "apply", "--server-side", "--force-conflicts", "--kustomize", filepath.Join("config", "local"))
 		}},
 		{"waiting for the operator", func() error {
+			if err := t.restartOperator(ctx); err != nil {
+				return err
+			}
 			return t.quiet(ctx, "kubectl", "--namespace", "mirubato-system", "rollout", "status", "deployment/mirubato-operator", "--timeout", "2m")
 		}},
 		{"waiting for the API of Microservices", func() error {
