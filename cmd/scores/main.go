@@ -53,7 +53,8 @@ func newCommand(getenv func(string) string) *cobra.Command {
 		Version:       buildVersion(),
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newServeCommand(getenv), newMigrateCommand(getenv), newMigrationsCommand(), newTokenCommand(getenv))
+	root.AddCommand(newServeCommand(getenv), newMigrateCommand(getenv), newMigrationsCommand(), newTokenCommand(getenv),
+		newUserCommand(getenv))
 	return root
 }
 

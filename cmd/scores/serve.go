@@ -12,6 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mirubato/mirubato/api/contract"
+	"github.com/mirubato/mirubato/service/accounts"
+	accountstore "github.com/mirubato/mirubato/service/accounts/store"
+	"github.com/mirubato/mirubato/service/chassis/audit"
 	"github.com/mirubato/mirubato/service/chassis/auth"
 	"github.com/mirubato/mirubato/service/chassis/health"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
@@ -53,12 +56,12 @@ func newServeCommand(getenv func(string) string) *cobra.Command {
 }
 
 // serve runs the service until ctx ends. It calls listening once the addresses are bound.
-func serve(ctx context.Context, cfg Config, log io.Writer, listening func(*server.Server)) error {
+func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*server.Server)) error {
 	// What the process shows of itself.
 	info := telemetry.Info{
 		Service: serviceName, Version: buildVersion(), Environment: cfg.Environment, Release: cfg.Release,
 	}
-	logger := telemetry.NewLogger(log, cfg.LogLevel, info)
+	logger := telemetry.NewLogger(out, cfg.LogLevel, info)
 	metrics := telemetry.NewMetrics(info)
 
 	// The database. It may be away: the service then starts, is not ready, and recovers by itself.
@@ -85,14 +88,17 @@ func serve(ctx context.Context, cfg Config, log io.Writer, listening func(*serve
 
 	// What is served.
 	reporter := newReporter(info, db, logger)
-	library := scores.New(store.New(db), uuid.NewString)
+	log := audit.New(db, uuid.NewString)
+	users := accounts.New(accountstore.New(db), auth.NewIssuer(keys, cfg.Tokens), log, uuid.NewString)
+	api := apiRoutes(verifier,
+		reporter.Routes(), scores.Routes(scores.New(store.New(db), uuid.NewString)), accounts.Routes(users), log.Routes())
 	options := httpapi.Options{
 		Logger: logger, Observer: metrics, Release: cfg.Release, RequestTimeout: cfg.RequestTimeout, MaxBody: maxBody,
 		Draining: reporter.Draining,
 	}
 	srv, err := server.Listen(ctx, server.Config{
 		APIAddr: cfg.APIAddr, OpsAddr: cfg.OpsAddr,
-		API:            httpapi.Middleware(options, apiRoutes(reporter, library, verifier)),
+		API:            httpapi.Middleware(options, api),
 		Ops:            httpapi.Middleware(options, opsRoutes(reporter, metrics)),
 		RequestTimeout: cfg.RequestTimeout, DrainDelay: cfg.DrainDelay, ShutdownTimeout: cfg.ShutdownTimeout,
 		Drain: reporter.Drain, Logger: logger,
@@ -100,6 +106,7 @@ func serve(ctx context.Context, cfg Config, log io.Writer, listening func(*serve
 	if err != nil {
 		return err
 	}
+	go sweep(ctx, sweepEvery, logger, map[string]func(context.Context) error{"refresh_tokens": users.Sweep})
 	listening(srv)
 	return srv.Run(ctx)
 }
@@ -127,10 +134,12 @@ func checkDatabase(db *postgres.DB, minimum int64) func(context.Context) error {
 	}
 }
 
-func apiRoutes(reporter *health.Reporter, service scores.Service, guard httpapi.Guard) http.Handler {
+// apiRoutes is the API: the routes of each domain, and the document that describes them all.
+func apiRoutes(guard httpapi.Guard, domains ...[]httpapi.Route) http.Handler {
 	router := httpapi.NewRouter()
-	router.Mount(guard, reporter.Routes())
-	router.Mount(guard, scores.Routes(service))
+	for _, routes := range domains {
+		router.Mount(guard, routes)
+	}
 	router.Mount(guard, openapi.Routes(openapi.Info{
 		Title: "Scores", Description: "A sheet-music library.", Version: buildVersion(),
 	}, router.Routes))

@@ -62,6 +62,12 @@ func Bytes(mediaType string, raw []byte) Response {
 	return Response{status: http.StatusOK, raw: raw, mediaType: mediaType}
 }
 
+// WithStatus answers with another status than the constructor's.
+func (r Response) WithStatus(status int) Response {
+	r.status = status
+	return r
+}
+
 // WithETag sets an entity tag, quotes included, for a client that asks whether it has the present state already.
 func (r Response) WithETag(etag string) Response {
 	r.etag = etag

@@ -1,0 +1,138 @@
+// Package store keeps users and refresh tokens in PostgreSQL. It owns the SQL on the tables users and refresh_tokens,
+// which the migrations of the service bring.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/mirubato/mirubato/service/accounts"
+	"github.com/mirubato/mirubato/service/chassis/postgres"
+)
+
+const (
+	userColumns = `id, email, role, created_at`
+
+	// The conflict on the ID can only be the same statement sent again, since the ID is random.
+	insertUser = `insert into users (id, email, role, password_hash) values ($1, $2, $3, $4)
+	on conflict (id) do update set id = excluded.id
+	returning ` + userColumns
+
+	findByID    = `select ` + userColumns + ` from users where id = $1`
+	findByEmail = `select ` + userColumns + `, password_hash from users where lower(email) = lower($1)`
+
+	begin = `insert into refresh_tokens (hash, family, user_id, expires_at)
+	values ($1, $2, $3, now() + $4::bigint * interval '1 microsecond')
+	on conflict (hash) do nothing`
+
+	// One statement decides and acts, on the row that it has locked. A token is fresh if it was not used, nor another
+	// one that was handed out in its place; or if it was used just now and nothing that was handed out for it has been.
+	rotate = `with presented as materialized (
+		select t.hash, t.family, t.user_id, t.revoked_at is null and t.expires_at > now() as alive,
+			case when t.used_at is null
+			then not exists (select from refresh_tokens s
+				where s.parent = t.parent and s.hash <> t.hash and s.used_at is not null)
+			else t.used_at > now() - $4::bigint * interval '1 microsecond' and not exists (select from refresh_tokens c
+				where c.parent = t.hash and c.used_at is not null) end as fresh
+		from refresh_tokens t where t.hash = $1 for update of t
+	), revoked as (
+		update refresh_tokens r set revoked_at = now() from presented p
+		where r.family = p.family and p.alive and not p.fresh and r.revoked_at is null
+	), used as (
+		update refresh_tokens r set used_at = coalesce(r.used_at, now()) from presented p
+		where r.hash = p.hash and p.alive and p.fresh
+	), issued as (
+		insert into refresh_tokens (hash, family, user_id, parent, expires_at)
+		select $2, p.family, p.user_id, p.hash, now() + $3::bigint * interval '1 microsecond'
+		from presented p where p.alive and p.fresh
+		on conflict (hash) do nothing
+	)
+	select u.id, u.email, u.role, u.created_at from presented p join users u on u.id = p.user_id
+	where p.alive and p.fresh`
+
+	revoke = `update refresh_tokens set revoked_at = now()
+	where family = (select family from refresh_tokens where hash = $1) and revoked_at is null`
+
+	sweep = `delete from refresh_tokens where hash in (
+		select hash from refresh_tokens where expires_at < now() order by expires_at limit 1000)`
+)
+
+// Store implements accounts.Repository. It may be used by many goroutines.
+type Store struct {
+	insert, byID, byEmail, begin, rotate, revoke, sweep *postgres.Statement
+}
+
+var _ accounts.Repository = (*Store)(nil)
+
+// New returns a store. It does not touch the database before it is used.
+func New(db *postgres.DB) *Store {
+	return &Store{
+		insert:  db.Prepared("users.insert", insertUser),
+		byID:    db.Prepared("users.find", findByID),
+		byEmail: db.Prepared("users.find_by_email", findByEmail),
+		begin:   db.Prepared("refresh_tokens.begin", begin),
+		rotate:  db.Prepared("refresh_tokens.rotate", rotate),
+		revoke:  db.Prepared("refresh_tokens.revoke", revoke),
+		sweep:   db.Prepared("refresh_tokens.sweep", sweep),
+	}
+}
+
+// Insert implements accounts.Repository.
+func (s *Store) Insert(ctx context.Context, u accounts.User, passwordHash string) (accounts.User, error) {
+	return find(ctx, s.insert, nil, u.ID, u.Email, string(u.Role), passwordHash)
+}
+
+// ByID implements accounts.Repository.
+func (s *Store) ByID(ctx context.Context, id string) (accounts.User, error) {
+	if uuid.Validate(id) != nil {
+		return accounts.User{}, accounts.ErrAbsent
+	}
+	return find(ctx, s.byID, nil, id)
+}
+
+// ByEmail implements accounts.Repository.
+func (s *Store) ByEmail(ctx context.Context, email string) (accounts.User, string, error) {
+	var hash string
+	u, err := find(ctx, s.byEmail, []any{&hash}, email)
+	return u, hash, err
+}
+
+// Begin implements accounts.Repository.
+func (s *Store) Begin(ctx context.Context, userID, family string, hash []byte, life time.Duration) error {
+	_, err := s.begin.Exec(ctx, hash, family, userID, life.Microseconds())
+	return err
+}
+
+// Rotate implements accounts.Repository.
+func (s *Store) Rotate(
+	ctx context.Context, hash, successor []byte, life, grace time.Duration,
+) (accounts.User, error) {
+	return find(ctx, s.rotate, nil, hash, successor, life.Microseconds(), grace.Microseconds())
+}
+
+// Revoke implements accounts.Repository.
+func (s *Store) Revoke(ctx context.Context, hash []byte) error {
+	_, err := s.revoke.Exec(ctx, hash)
+	return err
+}
+
+// Sweep implements accounts.Repository. It removes at most a thousand tokens, so that it never holds much.
+func (s *Store) Sweep(ctx context.Context) error {
+	_, err := s.sweep.Exec(ctx)
+	return err
+}
+
+// find scans a user and what follows it.
+func find(ctx context.Context, statement *postgres.Statement, more []any, args ...any) (accounts.User, error) {
+	var u accounts.User
+	dest := append([]any{&u.ID, &u.Email, &u.Role, &u.CreatedAt}, more...)
+	err := statement.QueryRow(ctx, dest, args...)
+	if errors.Is(err, postgres.ErrNoRows) {
+		return accounts.User{}, accounts.ErrAbsent
+	}
+	u.CreatedAt = u.CreatedAt.UTC()
+	return u, err
+}
