@@ -143,7 +143,7 @@ func namespaced(pod string) string {
 const maxDetail = 300
 
 func oneLine(text string) string {
-	return clip(strings.Join(strings.Fields(text), " "))
+	return clip(redact(strings.Join(strings.Fields(text), " ")))
 }
 
 // lastWords returns what the last line of a log says. Of a structured line that is the message and the error: the time in
