@@ -18,13 +18,12 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/auth"
 	"github.com/mirubato/mirubato/service/chassis/health"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
+	"github.com/mirubato/mirubato/service/chassis/idempotency"
 	"github.com/mirubato/mirubato/service/chassis/openapi"
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/chassis/server"
 	"github.com/mirubato/mirubato/service/chassis/telemetry"
-	"github.com/mirubato/mirubato/service/scores"
 	"github.com/mirubato/mirubato/service/scores/migrations"
-	"github.com/mirubato/mirubato/service/scores/store"
 )
 
 const (
@@ -88,13 +87,16 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 
 	// What is served.
 	reporter := newReporter(info, db, logger)
+	library, endLibrary := newLibrary(ctx, db, logger)
+	defer endLibrary()
 	log := audit.New(db, uuid.NewString)
 	users := accounts.New(accountstore.New(db), auth.NewIssuer(keys, cfg.Tokens), log, uuid.NewString)
-	api := apiRoutes(verifier,
-		reporter.Routes(), scores.Routes(scores.New(store.New(db), uuid.NewString)), accounts.Routes(users), log.Routes())
+	keysOfWrites := idempotency.New(db, cfg.RequestTimeout, logger)
+	api := apiRoutes(verifier, keysOfWrites.Wrap,
+		reporter.Routes(), library, accounts.Routes(users), log.Routes())
 	options := httpapi.Options{
 		Logger: logger, Observer: metrics, Release: cfg.Release, RequestTimeout: cfg.RequestTimeout, MaxBody: maxBody,
-		Draining: reporter.Draining,
+		Origins: cfg.Origins, Draining: reporter.Draining,
 	}
 	srv, err := server.Listen(ctx, server.Config{
 		APIAddr: cfg.APIAddr, OpsAddr: cfg.OpsAddr,
@@ -106,7 +108,9 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	if err != nil {
 		return err
 	}
-	go sweep(ctx, sweepEvery, logger, map[string]func(context.Context) error{"refresh_tokens": users.Sweep})
+	go sweep(ctx, sweepEvery, logger, map[string]func(context.Context) error{
+		"refresh_tokens": users.Sweep, "idempotency_keys": keysOfWrites.Sweep,
+	})
 	listening(srv)
 	return srv.Run(ctx)
 }
@@ -135,13 +139,13 @@ func checkDatabase(db *postgres.DB, minimum int64) func(context.Context) error {
 }
 
 // apiRoutes is the API: the routes of each domain, and the document that describes them all.
-func apiRoutes(guard httpapi.Guard, domains ...[]httpapi.Route) http.Handler {
+func apiRoutes(guard httpapi.Guard, wrap httpapi.Wrapper, domains ...[]httpapi.Route) http.Handler {
 	router := httpapi.NewRouter()
 	for _, routes := range domains {
-		router.Mount(guard, routes)
+		router.Mount(guard, routes, wrap)
 	}
 	router.Mount(guard, openapi.Routes(openapi.Info{
-		Title: "Scores", Description: "A sheet-music library.", Version: buildVersion(),
+		Title: "Scores", Description: "A sheet-music library.", Version: buildVersion(), IdempotencyKeys: true,
 	}, router.Routes))
 	return router
 }

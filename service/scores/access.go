@@ -37,7 +37,7 @@ type Selection struct {
 	Reader string
 }
 
-// selectionFor returns what the caller may list.
-func selectionFor(caller auth.Identity) Selection {
+// SelectionFor returns what the caller may list.
+func SelectionFor(caller auth.Identity) Selection {
 	return Selection{Everything: caller.IsAdmin(), Reader: caller.ID}
 }

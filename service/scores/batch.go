@@ -14,7 +14,7 @@ const MaxBatch = 100
 
 // UpdateMany implements Service.
 func (l *Library) UpdateMany(ctx context.Context, caller auth.Identity, ids []string, c Change) (int64, error) {
-	if err := checkBatch("update", ids); err != nil {
+	if err := CheckBatch("update", ids); err != nil {
 		return 0, err
 	}
 	if reflect.ValueOf(c).IsZero() {
@@ -33,13 +33,14 @@ func (l *Library) UpdateMany(ctx context.Context, caller auth.Identity, ids []st
 
 // DeleteMany implements Service.
 func (l *Library) DeleteMany(ctx context.Context, caller auth.Identity, ids []string) (int64, error) {
-	if err := checkBatch("delete", ids); err != nil {
+	if err := CheckBatch("delete", ids); err != nil {
 		return 0, err
 	}
 	return l.repo.RemoveMany(ctx, caller.ID, ids)
 }
 
-func checkBatch(act string, ids []string) error {
+// CheckBatch returns an Invalid fault if there are no IDs or too many; act is a verb.
+func CheckBatch(act string, ids []string) error {
 	switch n := len(ids); {
 	case n == 0:
 		return fault.InvalidInput("Validation failed",

@@ -24,4 +24,6 @@ type Card struct {
 	Version   int64     `json:"version"`
 	CreatedAt time.Time `json:"createdAt"`
 	UpdatedAt time.Time `json:"updatedAt"`
+	// FavoriteCount is how many callers have the score among their favorites.
+	FavoriteCount int `json:"favoriteCount"`
 }

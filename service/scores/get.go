@@ -7,8 +7,17 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/auth"
 )
 
-// Get implements Service.
+// Get implements Service. It counts the read, unless it is the owner's own.
 func (l *Library) Get(ctx context.Context, caller auth.Identity, id string) (Score, error) {
+	s, err := l.Readable(ctx, caller, id)
+	if err == nil && caller.ID != s.OwnerID {
+		l.reads.add(s.ID, 1)
+	}
+	return s, err
+}
+
+// Readable is Get for those who need to know whether the caller may read the score; it does not count.
+func (l *Library) Readable(ctx context.Context, caller auth.Identity, id string) (Score, error) {
 	s, err := l.repo.Find(ctx, id)
 	switch {
 	case errors.Is(err, ErrAbsent):

@@ -17,7 +17,7 @@ const basePath = "/api/scores"
 // Routes are the operations on scores.
 func Routes(s Service) []httpapi.Route {
 	return []httpapi.Route{
-		listScores(s), searchScores(s), recentScores(s),
+		listScores(s), searchScores(s), recentScores(s), popularScores(s),
 		createScore(s), getScore(s), updateScore(s), deleteScore(s), updateScores(s), deleteScores(s),
 	}
 }
@@ -100,12 +100,14 @@ type update struct {
 	change Change
 }
 
-func decodeID(r *http.Request) (string, error) {
-	text := r.PathValue("id")
-	id, ok := parseID(text)
+func decodeID(r *http.Request) (string, error) { return PathID(r, "id") }
+
+// PathID reads a part of the path that is a UUID. Its fault is Invalid.
+func PathID(r *http.Request, name string) (string, error) {
+	id, ok := parseID(r.PathValue(name))
 	if !ok {
 		return "", fault.InvalidInput("Invalid route parameters",
-			fault.Detail{Field: "id", Code: "uuid", Message: "must be a UUID"})
+			fault.Detail{Field: name, Code: "uuid", Message: "must be a UUID"})
 	}
 	return id, nil
 }

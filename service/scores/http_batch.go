@@ -79,12 +79,12 @@ func decodeBatch[T any](idsOf func(*T) []string) func(*http.Request) (T, error) 
 		if err != nil {
 			return body, err
 		}
-		return body, normalIDs("ids", idsOf(&body))
+		return body, NormalIDs("ids", idsOf(&body))
 	}
 }
 
-// normalIDs writes UUIDs in lower case, or returns an Invalid fault that names those that are none, the first ten at most.
-func normalIDs(field string, ids []string) error {
+// NormalIDs writes UUIDs in lower case, or returns an Invalid fault that names those that are none, the first ten at most.
+func NormalIDs(field string, ids []string) error {
 	const most = 10
 	var details []fault.Detail
 	for i, text := range ids {

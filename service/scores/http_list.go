@@ -49,6 +49,15 @@ func recentScores(s Service) httpapi.Route {
 	}
 }
 
+func popularScores(s Service) httpapi.Route {
+	return httpapi.Route{
+		Method: http.MethodGet, Path: basePath + "/popular", Access: httpapi.Anyone,
+		Name: "popularScores", Group: group, Summary: "Show the public scores with most favorites and reads",
+		Params: shortParams{}, Status: http.StatusOK, Response: httpapi.Envelope[[]Card]{},
+		Handler: httpapi.Handle(decodeShort, s.Popular, respondCards),
+	}
+}
+
 func respondCards(found []Card) httpapi.Response {
 	if found == nil {
 		found = []Card{}

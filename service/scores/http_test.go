@@ -26,6 +26,7 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
 	"github.com/mirubato/mirubato/service/chassis/secret"
 	"github.com/mirubato/mirubato/service/scores"
+	"github.com/mirubato/mirubato/service/scores/favorite"
 	"github.com/mirubato/mirubato/service/scores/scorestest"
 	"github.com/mirubato/mirubato/service/scores/store"
 )
@@ -46,6 +47,9 @@ type api struct {
 	server *httptest.Server
 	db     *postgres.DB
 	issuer *auth.Issuer
+	// library is what the server serves.
+	library *scores.Library
+	router  *httpapi.Router
 }
 
 func newAPI(t testing.TB) *api {
@@ -56,12 +60,15 @@ func newAPI(t testing.TB) *api {
 		t.Fatal(err)
 	}
 	router := httpapi.NewRouter()
-	router.Mount(auth.NewVerifier(keys, auth.Policy{}), scores.Routes(scores.New(store.New(db), uuid.NewString)))
+	library := scores.New(store.New(db), uuid.NewString)
+	verifier := auth.NewVerifier(keys, auth.Policy{})
+	router.Mount(verifier, scores.Routes(library))
+	router.Mount(verifier, favorite.Routes(favorite.New(store.NewFavorites(db), library)))
 	server := httptest.NewServer(openapitest.Handler(t, router.Routes(), httpapi.Middleware(httpapi.Options{
 		Logger: slog.New(slog.DiscardHandler), Observer: unmeasured{}, Release: "r1", RequestTimeout: 5 * time.Second, MaxBody: maxBody,
 	}, router)))
 	t.Cleanup(server.Close)
-	return &api{t: t, server: server, db: db, issuer: auth.NewIssuer(keys, auth.Policy{})}
+	return &api{t: t, server: server, db: db, issuer: auth.NewIssuer(keys, auth.Policy{}), library: library, router: router}
 }
 
 // answer is what came back.

@@ -64,7 +64,7 @@ type Filter struct {
 
 // List implements Service.
 func (l *Library) List(ctx context.Context, caller auth.Identity, q ListQuery) (Page, error) {
-	found, total, err := l.repo.List(ctx, Filter{ListQuery: q, Selection: selectionFor(caller)})
+	found, total, err := l.repo.List(ctx, Filter{ListQuery: q, Selection: SelectionFor(caller)})
 	if err != nil {
 		return Page{}, err
 	}

@@ -26,11 +26,11 @@ type SearchQuery struct {
 
 // Search implements Service.
 func (l *Library) Search(ctx context.Context, caller auth.Identity, q SearchQuery) ([]Card, error) {
-	return l.repo.Search(ctx, q.Text, Filter{ListQuery: q.ListQuery, Selection: selectionFor(caller)})
+	return l.repo.Search(ctx, q.Text, Filter{ListQuery: q.ListQuery, Selection: SelectionFor(caller)})
 }
 
 // Recent implements Service.
 func (l *Library) Recent(ctx context.Context, caller auth.Identity, limit int) ([]Card, error) {
 	newest := ListQuery{Limit: limit, Sort: ByCreatedAt, Descending: true}
-	return l.repo.Walk(ctx, Filter{ListQuery: newest, Selection: selectionFor(caller)}, nil)
+	return l.repo.Walk(ctx, Filter{ListQuery: newest, Selection: SelectionFor(caller)}, nil)
 }

@@ -27,6 +27,8 @@ type Service interface {
 	Search(ctx context.Context, caller auth.Identity, q SearchQuery) ([]Card, error)
 	// Recent returns the newest of the scores that the caller may list, newest first.
 	Recent(ctx context.Context, caller auth.Identity, limit int) ([]Card, error)
+	// Popular returns the public scores that have most favorites and reads, first those that have most.
+	Popular(ctx context.Context, limit int) ([]Card, error)
 	// Update changes one score, which must be at ifVersion unless that is 0. It is idempotent with ifVersion 0. Faults:
 	// NotFound, Denied, PreconditionFailed, Invalid, and Conflict if others keep changing the score.
 	Update(ctx context.Context, caller auth.Identity, id string, ifVersion int64, c Change) (Score, error)
@@ -58,6 +60,10 @@ type Repository interface {
 	Walk(ctx context.Context, f Filter, after *Position) ([]Card, error)
 	// Search returns the f.Limit best matches of the text among the cards that match.
 	Search(ctx context.Context, text string, f Filter) ([]Card, error)
+	// Popular returns the most popular public cards.
+	Popular(ctx context.Context, limit int) ([]Card, error)
+	// AddReads adds to the number of times that scores were read, by ID. IDs of nothing are passed over.
+	AddReads(ctx context.Context, counts map[string]int64) error
 	// Replace writes the fields of a score that is at s.Version and returns it at the next one, or ErrAbsent.
 	Replace(ctx context.Context, s Score) (Score, error)
 	// Remove deletes a score that is at the version, or returns ErrAbsent.
@@ -74,6 +80,7 @@ type Library struct {
 	repo  Repository
 	newID func() string
 	rules *validation.Validator
+	reads reads
 }
 
 var _ Service = (*Library)(nil)

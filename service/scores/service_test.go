@@ -25,6 +25,9 @@ type shelf struct {
 	intruders int   // how often the score changes just before it is written
 	err       error // what every call returns, if not nil
 	filter    scores.Filter
+	counted   map[string]int64
+
+	uncountable error // what counting reads returns
 }
 
 func (s *shelf) Insert(_ context.Context, score scores.Score) (scores.Score, error) {
@@ -89,6 +92,16 @@ func (s *shelf) ReplaceMany(context.Context, string, []string, scores.Change, sc
 }
 
 func (s *shelf) RemoveMany(context.Context, string, []string) (int64, error) { return 0, s.err }
+
+func (s *shelf) Popular(context.Context, int) ([]scores.Card, error) { return nil, s.err }
+
+func (s *shelf) AddReads(_ context.Context, counts map[string]int64) error {
+	if s.uncountable != nil {
+		return s.uncountable
+	}
+	s.counted = counts
+	return nil
+}
 
 const id = "0b6d1f9e-8a3e-4d61-9f5a-0d7d0c9a5b11"
 

@@ -28,7 +28,7 @@ type Stretch struct {
 func (l *Library) Walk(ctx context.Context, caller auth.Identity, q ListQuery, after *Position) (Stretch, error) {
 	limit := q.Limit
 	q.Limit++ // one more tells whether the list goes on
-	found, err := l.repo.Walk(ctx, Filter{ListQuery: q, Selection: selectionFor(caller)}, after)
+	found, err := l.repo.Walk(ctx, Filter{ListQuery: q, Selection: SelectionFor(caller)}, after)
 	if err != nil {
 		return Stretch{}, err
 	}

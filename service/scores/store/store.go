@@ -50,7 +50,7 @@ const maxShapes = 64
 type Store struct {
 	db                            *postgres.DB
 	insert, find, replace, remove *postgres.Statement
-	removeMany                    *postgres.Statement
+	removeMany, addReads          *postgres.Statement
 
 	mu     sync.Mutex
 	shapes map[string]*postgres.Statement
@@ -69,6 +69,7 @@ func New(db *postgres.DB) *Store {
 		shapes:  map[string]*postgres.Statement{},
 
 		removeMany: db.Prepared("scores.remove_many", removeScores),
+		addReads:   db.Prepared("scores.add_reads", addReads),
 	}
 }
 
