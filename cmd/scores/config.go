@@ -4,14 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/service/chassis/auth"
+	"github.com/mirubato/mirubato/service/chassis/httpapi"
 	"github.com/mirubato/mirubato/service/chassis/secret"
 	"github.com/mirubato/mirubato/service/chassis/telemetry"
 )
@@ -27,6 +30,8 @@ type Config struct {
 
 	APIAddr string
 	OpsAddr string
+	// Origins are those whose pages may call the API; none by default.
+	Origins []string
 	// RequestTimeout is the deadline of a request.
 	RequestTimeout time.Duration
 	// DrainDelay is how long new requests are served after the order to end; 0 is allowed.
@@ -62,6 +67,7 @@ const (
 	envLogLevel        = "LOG_LEVEL"
 	envAPIAddr         = "API_ADDR"
 	envOpsAddr         = "OPS_ADDR"
+	envOrigins         = "CORS_ORIGIN"
 	envRequestTimeout  = "REQUEST_TIMEOUT"
 	envDrainDelay      = "DRAIN_DELAY"
 	envShutdownTimeout = "SHUTDOWN_TIMEOUT"
@@ -89,6 +95,7 @@ func variables() []variable {
 		{process, envLogLevel, "log-level", "info", "debug, info, warn or error", setLevel},
 		{serving, envAPIAddr, "api-addr", ":" + strconv.Itoa(contract.APIPort), "where the API listens", setText(func(c *Config) *string { return &c.APIAddr })},
 		{serving, envOpsAddr, "ops-addr", ":" + strconv.Itoa(contract.OperationsPort), "where probes and metrics listen", setText(func(c *Config) *string { return &c.OpsAddr })},
+		{serving, envOrigins, "cors-origin", "", "origins whose pages may call, separated by commas, or *", setOrigins},
 		{serving, envRequestTimeout, "request-timeout", "5s", "deadline of a request", setDuration(100*time.Millisecond, 5*time.Minute, func(c *Config) *time.Duration { return &c.RequestTimeout })},
 		{serving, envDrainDelay, "drain-delay", "1s", "how long new requests are served after SIGTERM", setDuration(0, time.Minute, func(c *Config) *time.Duration { return &c.DrainDelay })},
 		{serving, envShutdownTimeout, "shutdown-timeout", "20s", "how long running requests may take after that", setDuration(time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.ShutdownTimeout })},
@@ -229,6 +236,21 @@ func setText(field func(*Config) *string) func(*Config, string) error {
 func setLevel(c *Config, text string) (err error) {
 	c.LogLevel, err = telemetry.ParseLevel(text)
 	return err
+}
+
+func setOrigins(c *Config, text string) error {
+	for origin := range strings.SplitSeq(text, ",") {
+		origin = strings.TrimSpace(origin)
+		if origin == "" {
+			continue
+		}
+		parsed, err := url.Parse(origin)
+		if origin != httpapi.AnyOrigin && (err != nil || parsed.Host == "" || parsed.Scheme+"://"+parsed.Host != origin) {
+			return fmt.Errorf("%q is no origin; write it like https://example.org", origin)
+		}
+		c.Origins = append(c.Origins, origin)
+	}
+	return nil
 }
 
 func setDuration(least, greatest time.Duration, field func(*Config) *time.Duration) func(*Config, string) error {

@@ -328,3 +328,31 @@ func TestSchemaAheadIsNoObstacle(t *testing.T) {
 	}
 	i.await(t, http.StatusOK, `"ready"`)
 }
+
+func TestC62WritesTakeIdempotencyKeys(t *testing.T) {
+	i := startService(t, testConfig(migrated(t, pgserver.Database(t))))
+	create := func() string {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.api+"/api/scores", strings.NewReader(`{"title":"Nocturne"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+i.token)
+		req.Header.Set("X-Idempotency-Key", "k1")
+		res, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		if res.StatusCode != http.StatusCreated {
+			t.Fatal(res.Status)
+		}
+		return res.Header.Get("Location")
+	}
+	if first, again := create(), create(); first != again {
+		t.Errorf("made %s and %s", first, again)
+	}
+	if _, document, _ := i.call(t, "GET", i.api+"/docs", ""); !strings.Contains(document, "X-Idempotency-Key") {
+		t.Error("the document does not tell of keys")
+	}
+}

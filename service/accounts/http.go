@@ -51,7 +51,7 @@ func Routes(a *Accounts) []httpapi.Route {
 		{
 			Method: http.MethodPost, Path: usersPath, Access: httpapi.Admins,
 			Name: "createUser", Group: group, Summary: "Make a user",
-			Request: NewUser{}, Status: http.StatusCreated, Response: httpapi.Envelope[User]{},
+			Request: NewUser{}, Sensitive: true, Status: http.StatusCreated, Response: httpapi.Envelope[User]{},
 			Faults: []fault.Code{fault.Conflict},
 			Handler: httpapi.Handle(httpapi.DecodeJSON[NewUser],
 				func(ctx context.Context, n NewUser) (User, error) { return a.Create(ctx, auth.FromContext(ctx), n) },

@@ -26,9 +26,9 @@ func DecodeJSON[T any](r *http.Request) (T, error) {
 	if err := requireJSON(r); err != nil {
 		return v, err
 	}
-	body, err := io.ReadAll(r.Body)
+	body, err := ReadBody(r)
 	if err != nil {
-		return v, bodyFault(err)
+		return v, err
 	}
 	if first := bytes.TrimLeft(body, " \t\r\n"); len(first) == 0 {
 		return v, invalidBody("", "required", "The request needs a JSON object as its body")
@@ -58,6 +58,15 @@ func requireJSON(r *http.Request) error {
 		return fault.New(fault.UnsupportedMedia, "The body must be encoded in UTF-8")
 	}
 	return nil
+}
+
+// ReadBody reads the body of a request to its end. Its errors are faults: TooLarge, SlowRequest, Invalid.
+func ReadBody(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, bodyFault(err)
+	}
+	return body, nil
 }
 
 // bodyFault says why a body could not be read to its end.

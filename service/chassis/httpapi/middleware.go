@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/mirubato/mirubato/api/contract"
@@ -21,7 +22,7 @@ type Observer interface {
 	RequestFinished(route, method string, status int, took time.Duration)
 }
 
-// Options say how Middleware treats requests. All fields but Draining are required.
+// Options say how Middleware treats requests. All fields but Origins and Draining are required.
 type Options struct {
 	Logger   *slog.Logger
 	Observer Observer
@@ -31,6 +32,9 @@ type Options struct {
 	RequestTimeout time.Duration
 	// MaxBody is how many bytes of a body are read.
 	MaxBody int64
+	// Origins are those whose pages may call, such as "https://example.org", or AnyOrigin; none means that no page of
+	// another origin may.
+	Origins []string
 	// Draining asks clients to open their next connection elsewhere while it returns true; nil means never.
 	Draining func() bool
 }
@@ -38,12 +42,12 @@ type Options struct {
 // Middleware puts around next what every request needs: an identity, one log line, metrics, recovery from panics, the
 // standard headers, a deadline and a limit for the body.
 func Middleware(o Options, next http.Handler) http.Handler {
-	inner := recoverPanics(limits(o, next))
+	inner := recoverPanics(crossOrigin(o.Origins, limits(o, next)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
 		rec := newRecord(r)
 		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
-		sw := &statusWriter{ResponseWriter: w}
+		sw := &statusWriter{ResponseWriter: w, started: started}
 		standardHeaders(o, rec, w.Header())
 		o.Observer.RequestStarted()
 		defer func() {
@@ -113,14 +117,18 @@ func answerPanic(ctx context.Context, w http.ResponseWriter) {
 // statusWriter remembers what was answered.
 type statusWriter struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
+	started time.Time
+	status  int
+	bytes   int64
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (w *statusWriter) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
+		// What the service took until it began to answer, in milliseconds.
+		took := float64(time.Since(w.started).Microseconds()) / 1000
+		w.Header().Set("Server-Timing", "total;dur="+strconv.FormatFloat(took, 'f', 1, 64))
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -128,7 +136,7 @@ func (w *statusWriter) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (w *statusWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)

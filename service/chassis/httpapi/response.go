@@ -99,12 +99,7 @@ const maxPooledBuffer = 64 << 10
 // becomes a clean 500.
 func (r Response) Write(ctx context.Context, w http.ResponseWriter) {
 	rec := RecordOf(ctx)
-	if r.etag != "" {
-		w.Header().Set("ETag", r.etag)
-	}
-	for _, h := range r.header {
-		w.Header().Set(h[0], h[1])
-	}
+	r.setHeaders(w.Header())
 	if r.status == http.StatusOK && rec.isRead && r.etag != "" && matchesETag(rec.ifNoneMatch, r.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
@@ -134,6 +129,19 @@ func (r Response) Write(ctx context.Context, w http.ResponseWriter) {
 		return
 	}
 	send(w, r.status, "application/json; charset=utf-8", buf.Bytes())
+}
+
+func (r Response) setHeaders(h http.Header) {
+	if r.etag != "" {
+		h.Set("ETag", r.etag)
+	}
+	for _, line := range r.header {
+		if line[0] == "Vary" {
+			h.Add(line[0], line[1]) // others vary the answer as well
+			continue
+		}
+		h.Set(line[0], line[1])
+	}
 }
 
 func send(w http.ResponseWriter, status int, mediaType string, body []byte) {

@@ -69,6 +69,9 @@ type Route struct {
 	// Versioned says that a success carries the thing's version as ETag; a read then answers If-None-Match, a write heeds
 	// If-Match.
 	Versioned bool
+	// Sensitive says that the body holds a secret, so that nothing is kept of it, not even a hash; such a route heeds no
+	// idempotency key.
+	Sensitive bool
 	// Faults are the codes that the route may answer, besides those that follow from the other fields (see AllFaults).
 	Faults []fault.Code
 
@@ -81,6 +84,18 @@ func (r Route) Pattern() string { return r.Method + " " + r.Path }
 
 // IsRead reports whether the route changes nothing.
 func (r Route) IsRead() bool { return r.Method == http.MethodGet }
+
+// IdempotencyKeyHeader carries a name that the client gives to a write, so that sending it again does not do it again.
+// ReplayedHeader goes with an answer that was kept from the first time.
+const (
+	IdempotencyKeyHeader = "X-Idempotency-Key"
+	ReplayedHeader       = "X-Idempotency-Replayed"
+)
+
+// TakesKey reports whether the route heeds an idempotency key, where they are in use: it is a write of a known caller.
+func (r Route) TakesKey() bool {
+	return !r.IsRead() && !r.Sensitive && (r.Access == Callers || r.Access == Admins)
+}
 
 // AllFaults returns every code that the route may answer: its own and those that its access, parameters, body and
 // versions bring with them.

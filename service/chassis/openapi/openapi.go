@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/swaggest/jsonschema-go"
@@ -24,6 +25,8 @@ type Info struct {
 	Description string
 	// Version is the version of what runs.
 	Version string
+	// IdempotencyKeys says that the routes which take idempotency keys are given them (see httpapi.Route.TakesKey).
+	IdempotencyKeys bool
 }
 
 const (
@@ -36,6 +39,9 @@ const (
 func Document(info Info, routes []httpapi.Route) ([]byte, error) {
 	b := newBuilder(info)
 	for _, route := range routes {
+		if info.IdempotencyKeys && route.TakesKey() {
+			route.Faults = append(slices.Clone(route.Faults), fault.Conflict, fault.Invalid)
+		}
 		if err := b.add(route); err != nil {
 			return nil, fmt.Errorf("describing %s: %w", route.Pattern(), err)
 		}
@@ -49,12 +55,13 @@ func Document(info Info, routes []httpapi.Route) ([]byte, error) {
 
 // builder gathers operations and the schemas that they refer to.
 type builder struct {
+	info      Info
 	reflector *openapi31.Reflector
 	names     map[string]reflect.Type
 }
 
 func newBuilder(info Info) *builder {
-	b := &builder{reflector: openapi31.NewReflector(), names: map[string]reflect.Type{}}
+	b := &builder{info: info, reflector: openapi31.NewReflector(), names: map[string]reflect.Type{}}
 	spec := b.spec()
 	spec.Openapi = "3.1.0"
 	spec.Info = openapi31.Info{Title: info.Title, Version: info.Version, Description: &info.Description}
@@ -89,7 +96,7 @@ func (b *builder) add(route httpapi.Route) error {
 	}
 	b.answers(oc, route)
 	operation.Security = securityOf(route.Access)
-	operation.Parameters = headersOf(route)
+	operation.Parameters = b.headersOf(route)
 	if route.Request != nil {
 		if operation.RequestBody, err = b.requestBody(route); err != nil {
 			return err
@@ -172,7 +179,7 @@ func addHeader(response *openapi31.Response, name, description string) {
 }
 
 // headersOf are the request headers that follow from what the route says of itself.
-func headersOf(route httpapi.Route) []openapi31.ParameterOrReference {
+func (b *builder) headersOf(route httpapi.Route) []openapi31.ParameterOrReference {
 	var headers []openapi31.ParameterOrReference
 	add := func(name, description string) {
 		headers = append(headers, openapi31.ParameterOrReference{Parameter: &openapi31.Parameter{
@@ -184,6 +191,9 @@ func headersOf(route httpapi.Route) []openapi31.ParameterOrReference {
 		add("If-None-Match", "The ETag that the client has; if it is still the present one, the answer is 304.")
 	case route.Versioned && route.Status != http.StatusCreated:
 		add("If-Match", "The ETag that the client has read; if it is no longer the present one, the answer is 412.")
+	}
+	if b.info.IdempotencyKeys && route.TakesKey() {
+		add(httpapi.IdempotencyKeyHeader, "A name for this request, unique among the caller's; sending it again within a day returns the first answer.")
 	}
 	return headers
 }
