@@ -67,7 +67,7 @@ func newBuilder(info Info) *builder {
 	spec.Info = openapi31.Info{Title: info.Title, Version: info.Version, Description: &info.Description}
 	// Relative to the document, this is the origin that it was read from.
 	spec.Servers = []openapi31.Server{{URL: "/"}}
-	spec.SetHTTPBearerTokenSecurity(bearerAuth, "JWT", "An access token, as POST /api/auth/token returns it.")
+	spec.SetHTTPBearerTokenSecurity(bearerAuth, "JWT", "An access token.")
 	spec.Security = []map[string][]string{{bearerAuth: {}}}
 	b.reflector.DefaultOptions = append(b.reflector.DefaultOptions,
 		jsonschema.InterceptDefName(b.definitionName),
