@@ -7,9 +7,11 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/mirubato/mirubato/service/chassis/audit"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/scores"
+	"github.com/mirubato/mirubato/service/scores/category"
 	"github.com/mirubato/mirubato/service/scores/favorite"
 	"github.com/mirubato/mirubato/service/scores/store"
 )
@@ -19,10 +21,14 @@ const readsEvery = 10 * time.Second
 
 // newLibrary builds the domain and returns its routes. The function that comes with them ends what the domain does in the
 // background: call it when no more requests are served and before the database is closed.
-func newLibrary(ctx context.Context, db *postgres.DB, logger *slog.Logger) (routes []httpapi.Route, end func()) {
+func newLibrary(
+	ctx context.Context, db *postgres.DB, log audit.Recorder, logger *slog.Logger,
+) (routes []httpapi.Route, end func()) {
 	library := scores.New(store.New(db), uuid.NewString)
 	routes = append(routes, scores.Routes(library)...)
 	routes = append(routes, favorite.Routes(favorite.New(store.NewFavorites(db), library))...)
+	categories := category.New(store.NewCategories(db), library, log, uuid.NewString)
+	routes = append(routes, category.Routes(categories)...)
 
 	// Counting goes on while the last requests are served, after ctx has ended.
 	counting, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -87,9 +87,9 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 
 	// What is served.
 	reporter := newReporter(info, db, logger)
-	library, endLibrary := newLibrary(ctx, db, logger)
-	defer endLibrary()
 	log := audit.New(db, uuid.NewString)
+	library, endLibrary := newLibrary(ctx, db, log, logger)
+	defer endLibrary()
 	users := accounts.New(accountstore.New(db), auth.NewIssuer(keys, cfg.Tokens), log, uuid.NewString)
 	keysOfWrites := idempotency.New(db, cfg.RequestTimeout, logger)
 	api := apiRoutes(verifier, keysOfWrites.Wrap,

@@ -26,4 +26,6 @@ type Card struct {
 	UpdatedAt time.Time `json:"updatedAt"`
 	// FavoriteCount is how many callers have the score among their favorites.
 	FavoriteCount int `json:"favoriteCount"`
+	// Categories are the names of the score's categories in their order.
+	Categories []string `json:"categories"`
 }

@@ -8,7 +8,7 @@ import (
 
 // Delete implements Service.
 func (l *Library) Delete(ctx context.Context, caller auth.Identity, id string, ifVersion int64) error {
-	return l.onVersion(ctx, caller, id, ifVersion, func(s Score) error {
+	return l.OnVersion(ctx, caller, id, ifVersion, func(s Score) error {
 		return l.repo.Remove(ctx, s.ID, s.Version)
 	})
 }

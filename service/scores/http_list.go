@@ -136,6 +136,7 @@ type filterParams struct {
 	Instrument  string `query:"instrument" enum:"piano,guitar,both" description:"Piano and guitar also find what is for both."`
 	Difficulty  string `query:"difficulty" enum:"beginner,intermediate,advanced"`
 	StylePeriod string `query:"stylePeriod" enum:"medieval,renaissance,baroque,classical,romantic,modern,contemporary"`
+	Category    string `query:"category" format:"uuid" description:"The ID of a category; those below it count."`
 	Tag         string `query:"tag" minLength:"1" maxLength:"64" description:"One of the tags, in the same case."`
 }
 
@@ -184,7 +185,7 @@ func decodeList(r *http.Request) (wanted, error) {
 		}
 		w.after = &Position{ID: c.ID, Value: c.Value}
 	}
-	return w, resolveOwner(r, &w.query)
+	return w, resolve(r, &w.query)
 }
 
 func decodeSearch(r *http.Request) (SearchQuery, error) {
@@ -198,7 +199,7 @@ func decodeSearch(r *http.Request) (SearchQuery, error) {
 		return SearchQuery{}, fault.InvalidInput("Invalid query parameters",
 			fault.Detail{Field: "q", Code: "required", Message: "is required"})
 	}
-	return s, resolveOwner(r, &s.ListQuery)
+	return s, resolve(r, &s.ListQuery)
 }
 
 func decodeShort(r *http.Request) (int, error) {
@@ -219,14 +220,24 @@ func readFilters(q *httpapi.Query) ListQuery {
 		Difficulty: Difficulty(q.OneOf("difficulty", "", string(Beginner), string(Intermediate), string(Advanced))),
 		StylePeriod: q.OneOf("stylePeriod", "", "medieval", "renaissance", "baroque", "classical", "romantic", "modern",
 			"contemporary"),
-		Tag: q.Text("tag", 64),
+		CategoryID: q.Text("category", 36),
+		Tag:        q.Text("tag", 64),
 	}
 }
 
 // me is what a caller writes instead of its own ID.
 const me = "me"
 
-func resolveOwner(r *http.Request, l *ListQuery) error {
+// resolve puts the filters that are IDs into normal form.
+func resolve(r *http.Request, l *ListQuery) error {
+	if l.CategoryID != "" {
+		id, ok := parseID(l.CategoryID)
+		if !ok {
+			return fault.InvalidInput("Invalid query parameters",
+				fault.Detail{Field: "category", Code: "uuid", Message: "must be a UUID"})
+		}
+		l.CategoryID = id
+	}
 	if l.OwnerID != me {
 		return nil
 	}

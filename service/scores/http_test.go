@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
+	"github.com/mirubato/mirubato/service/chassis/audit"
 	"github.com/mirubato/mirubato/service/chassis/auth"
 	"github.com/mirubato/mirubato/service/chassis/fault"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
@@ -26,6 +27,7 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
 	"github.com/mirubato/mirubato/service/chassis/secret"
 	"github.com/mirubato/mirubato/service/scores"
+	"github.com/mirubato/mirubato/service/scores/category"
 	"github.com/mirubato/mirubato/service/scores/favorite"
 	"github.com/mirubato/mirubato/service/scores/scorestest"
 	"github.com/mirubato/mirubato/service/scores/store"
@@ -64,6 +66,7 @@ func newAPI(t testing.TB) *api {
 	verifier := auth.NewVerifier(keys, auth.Policy{})
 	router.Mount(verifier, scores.Routes(library))
 	router.Mount(verifier, favorite.Routes(favorite.New(store.NewFavorites(db), library)))
+	router.Mount(verifier, category.Routes(category.New(store.NewCategories(db), library, audit.New(db, uuid.NewString), uuid.NewString)))
 	server := httptest.NewServer(openapitest.Handler(t, router.Routes(), httpapi.Middleware(httpapi.Options{
 		Logger: slog.New(slog.DiscardHandler), Observer: unmeasured{}, Release: "r1", RequestTimeout: 5 * time.Second, MaxBody: maxBody,
 	}, router)))

@@ -26,11 +26,14 @@ type hidden map[string]string
 
 // bodies are requests to the routes that take one, by their names. They say SCORE and COLLECTION where an ID belongs.
 var bodies = map[string]string{
-	"createScore":    `{"title":"Bob's"}`,
-	"updateScore":    `{"title":"Bob's now","visibility":"public"}`,
-	"updateScores":   `{"ids":["SCORE"],"updates":{"title":"Bob's now","visibility":"public"}}`,
-	"deleteScores":   `{"ids":["SCORE"]}`,
-	"checkFavorites": `{"ids":["SCORE"]}`,
+	"createScore":        `{"title":"Bob's"}`,
+	"updateScore":        `{"title":"Bob's now","visibility":"public"}`,
+	"updateScores":       `{"ids":["SCORE"],"updates":{"title":"Bob's now","visibility":"public"}}`,
+	"deleteScores":       `{"ids":["SCORE"]}`,
+	"createCategory":     `{"name":"Bob's"}`,
+	"updateCategory":     `{"name":"Bob's"}`,
+	"setScoreCategories": `{"categoryIds":[]}`,
+	"checkFavorites":     `{"ids":["SCORE"]}`,
 }
 
 // hide adds what is private to alice.

@@ -45,6 +45,8 @@ type ListQuery struct {
 	Instrument  Instrument
 	Difficulty  Difficulty
 	StylePeriod string
+	// CategoryID matches scores in the category or one below it.
+	CategoryID string
 	// Tag matches scores that have it, in the same case.
 	Tag string
 }

@@ -94,9 +94,9 @@ func New(repo Repository, newID func() string) *Library {
 // maxAttempts bounds how often an operation starts over because somebody else changed the score meanwhile.
 const maxAttempts = 3
 
-// onVersion reads a score, has act decide and write on the ground of the version read, and starts over when that version was
+// OnVersion reads a score, which the caller must be allowed to change and must be at ifVersion unless that is 0, has act decide and write on the ground of the version read, and starts over when that version was
 // gone by the time of the write. act returns ErrAbsent for that.
-func (l *Library) onVersion(
+func (l *Library) OnVersion(
 	ctx context.Context, caller auth.Identity, id string, ifVersion int64, act func(Score) error,
 ) error {
 	for range maxAttempts {

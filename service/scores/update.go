@@ -11,7 +11,7 @@ func (l *Library) Update(
 	ctx context.Context, caller auth.Identity, id string, ifVersion int64, c Change,
 ) (Score, error) {
 	var updated Score
-	err := l.onVersion(ctx, caller, id, ifVersion, func(s Score) error {
+	err := l.OnVersion(ctx, caller, id, ifVersion, func(s Score) error {
 		s.Fields = c.applyTo(s.Fields)
 		if err := check(l.rules, s.Fields); err != nil {
 			return err

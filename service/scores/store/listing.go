@@ -70,6 +70,9 @@ func (l *listing) common() []string {
 	if l.filter.Tag != "" {
 		conditions = append(conditions, l.arg(l.filter.Tag)+" = any(tags)")
 	}
+	if l.filter.CategoryID != "" {
+		conditions = append(conditions, "category_ids && category_family("+l.arg(l.filter.CategoryID)+")")
+	}
 	switch l.filter.Instrument {
 	case "":
 	case scores.Both:
