@@ -47,6 +47,7 @@ func NewVerifier(keys *Keys, policy Policy) *Verifier {
 	options := []jwt.ParserOption{
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithExpirationRequired(),
+		jwt.WithStrictDecoding(), // one token has one spelling
 		jwt.WithLeeway(leeway),
 		jwt.WithTimeFunc(keys.now),
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/mirubato/mirubato/service/chassis/fault"
 )
@@ -19,8 +20,8 @@ import (
 const InvalidBody = "Validation failed"
 
 // DecodeJSON reads the body of a request into T, which is a struct. It is strict: a body that is not JSON by its content type, is
-// too large, malformed, not an object, holds a field that T does not have, a value of another type, or anything after the object,
-// is a fault with the details.
+// too large, malformed, not an object or nested too deep, holds bad UTF-8, a field that T does not have or a name twice, a value of
+// another type, or anything after the object, is a fault with the details.
 func DecodeJSON[T any](r *http.Request) (T, error) {
 	var v T
 	if err := requireJSON(r); err != nil {
@@ -29,6 +30,9 @@ func DecodeJSON[T any](r *http.Request) (T, error) {
 	body, err := ReadBody(r)
 	if err != nil {
 		return v, err
+	}
+	if !utf8.Valid(body) {
+		return v, invalidBody("", "text", "The body must be encoded in UTF-8")
 	}
 	if first := bytes.TrimLeft(body, " \t\r\n"); len(first) == 0 {
 		return v, invalidBody("", "required", "The request needs a JSON object as its body")
@@ -43,7 +47,7 @@ func DecodeJSON[T any](r *http.Request) (T, error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return v, invalidBody("", "trailing_data", "The body must end after the JSON object")
 	}
-	return v, nil
+	return v, checkNames(body)
 }
 
 func requireJSON(r *http.Request) error {

@@ -59,6 +59,12 @@ func TestDecodeJSON(t *testing.T) {
 		"an object cut short is refused":       {body: strings.NewReader(`{"name":"a"`), code: fault.Invalid, details: detail("", "malformed", "The body is not valid JSON")},
 		"malformed JSON says where":            {body: strings.NewReader(`{"name":}`), code: fault.Invalid, details: detail("", "malformed", "The body is not valid JSON at byte 9")},
 		"text is no JSON":                      {body: strings.NewReader(`hello`), code: fault.Invalid, details: detail("", "malformed", "The body is not valid JSON at byte 1")},
+		"bad UTF-8 is refused":                 {body: strings.NewReader("{\"name\":\"\xff\"}"), code: fault.Invalid, details: detail("", "text", "The body must be encoded in UTF-8")},
+		"a field given twice is named":         {body: strings.NewReader(`{"name":"a","count":1,"name":"b"}`), code: fault.Invalid, details: detail("name", "repeated", "must be given once")},
+		"twice in another case is twice":       {body: strings.NewReader(`{"name":"a","Name":"b"}`), code: fault.Invalid, details: detail("Name", "repeated", "must be given once")},
+		"twice inside is twice":                {body: strings.NewReader(`{"inner":{"on":true,"on":false}}`), code: fault.Invalid, details: detail("on", "repeated", "must be given once")},
+		"the same texts as values are read":    {body: strings.NewReader(`{"tags":["name","name"],"name":"tags"}`)},
+		"a name in two objects is read":        {body: strings.NewReader(`{"extra":[{"a":1,"A":2},{"a":1}]}`)},
 		"a body beyond the limit is refused":   {body: strings.NewReader(`{"name":"` + strings.Repeat("x", 100) + `"}`), code: fault.TooLarge},
 		"a body that breaks off is refused":    {body: broken{io.ErrUnexpectedEOF}, code: fault.Invalid, details: detail("", "malformed", "The body ended before it was complete")},
 		"a body that never comes is refused":   {body: broken{os.ErrDeadlineExceeded}, code: fault.SlowRequest},
@@ -87,6 +93,17 @@ func TestDecodeJSON(t *testing.T) {
 				t.Errorf("details (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestDecodeJSONBoundsDepth(t *testing.T) {
+	for depth, want := range map[int]fault.Code{maxDepth: "", maxDepth + 1: fault.Invalid, 5000: fault.Invalid, 20_000: fault.Invalid} {
+		body := `{"extra":` + strings.Repeat("[", depth-1) + strings.Repeat("]", depth-1) + `}`
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		if _, err := DecodeJSON[thing](req); fault.CodeOf(err) != want {
+			t.Errorf("depth %d: %v", depth, err)
+		}
 	}
 }
 
