@@ -20,8 +20,8 @@ import (
 const InvalidBody = "Validation failed"
 
 // DecodeJSON reads the body of a request into T, which is a struct. It is strict: a body that is not JSON by its content type, is
-// too large, malformed, not an object or nested too deep, holds bad UTF-8, a field that T does not have or a name twice, a value of
-// another type, or anything after the object, is a fault with the details.
+// too large, malformed, not an object or nested too deep, holds bad UTF-8, half a surrogate pair, a field that T does not have, a
+// name twice, a value of another type, or anything after the object, is a fault with the details.
 func DecodeJSON[T any](r *http.Request) (T, error) {
 	var v T
 	if err := requireJSON(r); err != nil {
@@ -46,6 +46,9 @@ func DecodeJSON[T any](r *http.Request) (T, error) {
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return v, invalidBody("", "trailing_data", "The body must end after the JSON object")
+	}
+	if err := checkEscapes(body); err != nil {
+		return v, err
 	}
 	return v, checkNames(body)
 }

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // maxDepth is how deep a body may be nested; no resource needs a quarter of it.
@@ -16,6 +19,8 @@ const maxDepth = 64
 type scope struct {
 	// names are those that the object has so far; nil in an array.
 	names map[string]bool
+	// last is the name that was read last.
+	last string
 	// wantsName says that the next text is a name and not a value.
 	wantsName bool
 }
@@ -66,11 +71,23 @@ func readText(open []scope, token json.Token) error {
 	if len(open) == 1 {
 		known = strings.ToLower(name) // the fields of a resource are found whatever their case
 	}
+	inner.last = name
 	if inner.names[known] {
-		return invalidBody(shorten(name, 64), "repeated", "must be given once")
+		return invalidBody(pathOf(open), "repeated", "must be given once")
 	}
 	inner.names[known] = true
 	return nil
+}
+
+// pathOf is where a body is being read, as the names of the objects around it, dotted.
+func pathOf(open []scope) string {
+	var path []string
+	for _, s := range open {
+		if s.names != nil {
+			path = append(path, s.last)
+		}
+	}
+	return shorten(strings.Join(path, "."), 64)
 }
 
 // valueRead tells the innermost object that a name follows.
@@ -78,4 +95,38 @@ func valueRead(open []scope) {
 	if len(open) > 0 && open[len(open)-1].names != nil {
 		open[len(open)-1].wantsName = true
 	}
+}
+
+// checkEscapes refuses a text with half a surrogate pair, which is no character: readers replace it or fail. The body is
+// valid JSON.
+func checkEscapes(body []byte) error {
+	const escape = len(`\uFFFF`)
+	for i := 0; i < len(body); i++ {
+		if body[i] != '\\' {
+			continue
+		}
+		i++ // what is escaped is no backslash that begins another escape
+		first := escaped(body, i-1)
+		if !utf16.IsSurrogate(first) {
+			continue
+		}
+		if utf16.DecodeRune(first, escaped(body, i-1+escape)) == utf8.RuneError {
+			return invalidBody("", "text", `The body must not hold half a surrogate pair, such as \ud800`)
+		}
+		i += 2*escape - 2
+	}
+	return nil
+}
+
+// escaped is what the escape at a place of a valid body, such as \u00e9, stands for; -1 if there is none of this form.
+func escaped(body []byte, at int) rune {
+	const length = len(`\uFFFF`)
+	if at+length > len(body) || body[at] != '\\' || body[at+1] != 'u' {
+		return -1
+	}
+	code, err := strconv.ParseUint(string(body[at+2:at+length]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(code)
 }
