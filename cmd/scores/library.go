@@ -12,6 +12,7 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/scores"
 	"github.com/mirubato/mirubato/service/scores/category"
+	"github.com/mirubato/mirubato/service/scores/collection"
 	"github.com/mirubato/mirubato/service/scores/favorite"
 	"github.com/mirubato/mirubato/service/scores/store"
 )
@@ -29,6 +30,8 @@ func newLibrary(
 	routes = append(routes, favorite.Routes(favorite.New(store.NewFavorites(db), library))...)
 	categories := category.New(store.NewCategories(db), library, log, uuid.NewString)
 	routes = append(routes, category.Routes(categories)...)
+	collections := collection.NewService(store.NewCollections(db), library, log, uuid.NewString)
+	routes = append(routes, collection.Routes(collections)...)
 
 	// Counting goes on while the last requests are served, after ctx has ended.
 	counting, stop := context.WithCancel(context.WithoutCancel(ctx))

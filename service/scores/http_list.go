@@ -225,8 +225,8 @@ func readFilters(q *httpapi.Query) ListQuery {
 	}
 }
 
-// me is what a caller writes instead of its own ID.
-const me = "me"
+// Me is what a caller writes instead of its own ID.
+const Me = "me"
 
 // resolve puts the filters that are IDs into normal form.
 func resolve(r *http.Request, l *ListQuery) error {
@@ -238,7 +238,7 @@ func resolve(r *http.Request, l *ListQuery) error {
 		}
 		l.CategoryID = id
 	}
-	if l.OwnerID != me {
+	if l.OwnerID != Me {
 		return nil
 	}
 	caller := auth.FromContext(r.Context())

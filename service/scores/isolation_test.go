@@ -30,6 +30,8 @@ var bodies = map[string]string{
 	"updateScore":        `{"title":"Bob's now","visibility":"public"}`,
 	"updateScores":       `{"ids":["SCORE"],"updates":{"title":"Bob's now","visibility":"public"}}`,
 	"deleteScores":       `{"ids":["SCORE"]}`,
+	"createCollection":   `{"name":"Bob's"}`,
+	"updateCollection":   `{"name":"Bob's","visibility":"public"}`,
 	"createCategory":     `{"name":"Bob's"}`,
 	"updateCategory":     `{"name":"Bob's"}`,
 	"setScoreCategories": `{"categoryIds":[]}`,
@@ -41,7 +43,10 @@ func (a *api) hide() hidden {
 	a.t.Helper()
 	private := a.create(alice, `{"title":"`+marker+`","composer":"`+marker+`","tags":["`+marker+`"],"description":"`+marker+`","metadata":{"k":"`+marker+`"}}`)
 	a.as(alice, "PUT", "/api/favorites/"+idOf(private), "")
-	return hidden{"/api/scores": idOf(private)}
+	collected := a.as(alice, "POST", "/api/collections", `{"name":"`+marker+`","description":"`+marker+`"}`).header.Get("Location")
+	a.as(alice, "PUT", collected+"/scores/"+idOf(private), "")
+	a.as(admin, "PUT", collected+"/featured", "")
+	return hidden{"/api/scores": idOf(private), "/api/collections": idOf(collected)}
 }
 
 // seen is everything that alice sees of her own.
@@ -51,7 +56,7 @@ func (a *api) seen(h hidden) map[string]string {
 	for base, id := range h {
 		all[base] = string(a.as(alice, "GET", base+"/"+id, "").body)
 	}
-	for _, path := range []string{"/api/scores?owner=me", "/api/favorites"} {
+	for _, path := range []string{"/api/scores?owner=me", "/api/favorites", "/api/collections?owner=me", "/api/collections/" + h["/api/collections"] + "/scores"} {
 		all[path] = string(a.as(alice, "GET", path, "").body)
 	}
 	return all

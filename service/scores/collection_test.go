@@ -1,0 +1,203 @@
+package scores_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mirubato/mirubato/service/chassis/auth"
+	"github.com/mirubato/mirubato/service/chassis/httpapi"
+	"github.com/mirubato/mirubato/service/scores"
+	"github.com/mirubato/mirubato/service/scores/collection"
+)
+
+var tess = auth.Identity{ID: "tess", Role: auth.RoleTeacher}
+
+// collect adds a collection and returns its path.
+func (a *api) collect(t *testing.T, caller auth.Identity, body string) string {
+	t.Helper()
+	return a.as(caller, "POST", "/api/collections", body).expect(t, 201, `"1"`).header.Get("Location")
+}
+
+// collections reads the names of a page of collections and wants the total to be their number.
+func (a *api) collections(t *testing.T, caller auth.Identity, query string) []string {
+	t.Helper()
+	page := decode[httpapi.ListEnvelope[collection.Collection]](t, a.as(caller, "GET", "/api/collections"+query, "").expect(t, 200, ""))
+	found := []string{}
+	for _, c := range page.Data {
+		found = append(found, c.Name)
+	}
+	if page.Pagination.Total != int64(len(found)) {
+		t.Errorf("total %d of %v", page.Pagination.Total, found)
+	}
+	return found
+}
+
+// members reads the titles in a collection and wants the total to be their number.
+func (a *api) members(t *testing.T, caller auth.Identity, path string) []string {
+	t.Helper()
+	page := decode[httpapi.ListEnvelope[scores.Card]](t, a.as(caller, "GET", path+"/scores", "").expect(t, 200, ""))
+	titles := []string{}
+	for _, c := range page.Data {
+		titles = append(titles, c.Title)
+	}
+	if page.Pagination.Total != int64(len(titles)) {
+		t.Errorf("total %d of %v", page.Pagination.Total, titles)
+	}
+	return titles
+}
+
+func TestLifeOfACollection(t *testing.T) {
+	a := newAPI(t)
+	path := a.collect(t, alice, `{"name":" Waltzes ","description":" "}`)
+	got := decode[httpapi.Envelope[collection.Collection]](t, a.as(alice, "GET", path, "").expect(t, 200, `"1"`)).Data
+	want := collection.Collection{
+		ID: idOf(path), OwnerID: "alice", Version: 1, CreatedAt: got.CreatedAt, UpdatedAt: got.UpdatedAt,
+		Fields: collection.Fields{Name: "Waltzes", Visibility: scores.Private},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	a.as(alice, "GET", path, "", "If-None-Match", `"1"`).expect(t, 304, `"1"`)
+	a.as(alice, "PUT", path, `{"description":"x"}`, "If-Match", `"1"`).expect(t, 200, `"2"`)
+	a.as(alice, "PUT", path, `{"description":"y"}`, "If-Match", `"1"`).expect(t, 412, "")
+	a.as(alice, "PUT", path, `{"name":""}`).expect(t, 400, "")
+	a.as(alice, "PUT", path, `{"visibility":"secret"}`).expect(t, 400, "")
+	a.as(alice, "PUT", path, `{"ownerId":"bob"}`).expect(t, 400, "")
+	first, second := a.create(alice, `{"title":"first"}`), a.create(alice, `{"title":"second"}`)
+	for _, score := range []string{first, second, first} {
+		a.as(alice, "PUT", path+"/scores/"+idOf(score), "").expect(t, 204, "")
+	}
+	if diff := cmp.Diff([]string{"second", "first"}, a.members(t, alice, path)); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+	for range 2 {
+		a.as(alice, "DELETE", path+"/scores/"+idOf(second), "").expect(t, 204, "")
+	}
+	a.as(alice, "DELETE", first, "").expect(t, 204, "")
+	if got := a.members(t, alice, path); len(got) != 0 {
+		t.Errorf("removed scores are members: %v", got)
+	}
+	a.as(alice, "DELETE", path, "").expect(t, 204, "")
+	a.as(alice, "GET", path, "").expect(t, 404, "")
+	a.as(alice, "GET", second, "").expect(t, 200, `"1"`)
+}
+
+func TestC33TheDefaultCollectionStays(t *testing.T) {
+	a := newAPI(t)
+	path := a.collect(t, alice, `{"name":"Mine","isDefault":true}`)
+	a.as(alice, "POST", "/api/collections", `{"name":"Another","isDefault":true}`).expect(t, 409, "")
+	a.collect(t, bob, `{"name":"Mine","isDefault":true}`)
+	a.as(alice, "DELETE", path, "").expect(t, 403, "")
+	a.as(admin, "DELETE", path, "").expect(t, 204, "")
+}
+
+func TestC33Shares(t *testing.T) {
+	a := newAPI(t)
+	path := a.collect(t, tess, `{"name":"Lessons"}`)
+	hers := a.collect(t, alice, `{"name":"Hers"}`)
+	a.as(bob, "GET", path, "").expect(t, 404, "")
+	a.as(bob, "PUT", path+"/shares/bob", "").expect(t, 404, "")
+	a.as(alice, "PUT", hers+"/shares/bob", "").expect(t, 403, "") // an owner, but no teacher
+	for range 2 {
+		a.as(tess, "PUT", path+"/shares/bob", "").expect(t, 204, "")
+	}
+	a.as(tess, "PUT", path+"/shares/alice%20b", "").expect(t, 204, "")
+	a.as(tess, "PUT", path+"/shares/%00", "").expect(t, 400, "")
+	a.as(tess, "PUT", path+"/shares/"+strings.Repeat("x", 129), "").expect(t, 400, "")
+	shared := decode[httpapi.Envelope[[]string]](t, a.as(tess, "GET", path+"/shares", "").expect(t, 200, "")).Data
+	if diff := cmp.Diff([]string{"alice b", "bob"}, shared); diff != "" {
+		t.Errorf("shared with (-want +got):\n%s", diff)
+	}
+	a.as(bob, "GET", path, "").expect(t, 200, `"1"`)
+	if diff := cmp.Diff([]string{"Lessons"}, a.collections(t, bob, "")); diff != "" {
+		t.Errorf("bob's list (-want +got):\n%s", diff)
+	}
+	for _, route := range [][2]string{{"PUT", ""}, {"DELETE", ""}, {"PUT", "/scores/" + id}, {"DELETE", "/scores/" + id}, {"GET", "/shares"}, {"PUT", "/shares/x"}, {"DELETE", "/shares/bob"}, {"PUT", "/featured"}} {
+		body := ""
+		if route[1] == "" && route[0] == "PUT" {
+			body = `{"name":"bob's"}`
+		}
+		a.as(bob, route[0], path+route[1], body).expect(t, 403, "")
+	}
+	for range 2 {
+		a.as(tess, "DELETE", path+"/shares/bob", "").expect(t, 204, "")
+	}
+	a.as(bob, "GET", path, "").expect(t, 404, "")
+	if got := a.collections(t, bob, ""); len(got) != 0 {
+		t.Errorf("bob's list holds %v", got)
+	}
+}
+
+func TestC33Featured(t *testing.T) {
+	a := newAPI(t)
+	public, private := a.collect(t, alice, `{"name":"public","visibility":"public"}`), a.collect(t, alice, `{"name":"private"}`)
+	for _, caller := range []auth.Identity{alice, tess} {
+		a.as(caller, "PUT", public+"/featured", "").expect(t, 403, "")
+		a.as(caller, "DELETE", public+"/featured", "").expect(t, 403, "")
+	}
+	for _, path := range []string{public, private, public} {
+		a.as(admin, "PUT", path+"/featured", "").expect(t, 204, "")
+	}
+	a.as(admin, "PUT", "/api/collections/"+id+"/featured", "").expect(t, 404, "")
+	shown := func() []string {
+		found := []string{}
+		for _, c := range decode[httpapi.Envelope[[]collection.Collection]](t, a.as(auth.Identity{}, "GET", "/api/collections/featured", "").expect(t, 200, "")).Data {
+			found = append(found, c.Name)
+		}
+		return found
+	}
+	if diff := cmp.Diff([]string{"public"}, shown()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	a.as(admin, "DELETE", public+"/featured", "").expect(t, 204, "")
+	if got := shown(); len(got) != 0 {
+		t.Errorf("still featured: %v", got)
+	}
+	var recorded int
+	if err := a.db.Direct("count", `select count(*) from audit_log where action = 'collection.feature'`).QueryRow(t.Context(), []any{&recorded}); err != nil || recorded != 4 {
+		t.Errorf("%d entries in the audit log (%v), want 4", recorded, err)
+	}
+}
+
+func TestC34CollectionsShowOnlyWhatTheCallerMayRead(t *testing.T) {
+	a := newAPI(t)
+	public := a.collect(t, alice, `{"name":"public","visibility":"public"}`)
+	a.collect(t, alice, `{"name":"unlisted","visibility":"unlisted"}`)
+	a.collect(t, alice, `{"name":"private"}`)
+	for _, visibility := range []string{"private", "unlisted", "public"} {
+		score := a.create(alice, `{"title":"hers, `+visibility+`","visibility":"`+visibility+`"}`)
+		a.as(alice, "PUT", public+"/scores/"+idOf(score), "").expect(t, 204, "")
+	}
+	theirs := a.create(bob, `{"title":"his, unlisted","visibility":"unlisted"}`)
+	a.as(alice, "PUT", public+"/scores/"+idOf(theirs), "").expect(t, 204, "")
+	secret := a.create(bob, `{"title":"his, private"}`)
+	a.as(alice, "PUT", public+"/scores/"+idOf(secret), "").expect(t, 404, "")
+	a.as(alice, "PUT", public+"/scores/"+id, "").expect(t, 404, "")
+	for name, tc := range map[string]struct {
+		caller               auth.Identity
+		collections, members []string
+	}{
+		"the owner":                {caller: alice, collections: []string{"private", "unlisted", "public"}, members: []string{"hers, public", "hers, unlisted", "hers, private"}},
+		"another":                  {caller: bob, collections: []string{"public"}, members: []string{"his, unlisted", "hers, public", "hers, unlisted"}},
+		"a caller without a token": {collections: []string{"public"}, members: []string{"hers, public", "hers, unlisted"}},
+		"an admin":                 {caller: admin, collections: []string{"private", "unlisted", "public"}, members: []string{"his, unlisted", "hers, public", "hers, unlisted", "hers, private"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.collections, a.collections(t, tc.caller, "")); diff != "" {
+				t.Errorf("collections (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.collections, a.collections(t, tc.caller, "?owner=alice")); diff != "" {
+				t.Errorf("alice's collections (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.members, a.members(t, tc.caller, public)); diff != "" {
+				t.Errorf("members (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if got := a.collections(t, bob, "?owner=me"); len(got) != 0 {
+		t.Errorf("bob owns %v", got)
+	}
+	a.as(auth.Identity{}, "GET", "/api/collections?owner=me", "").expect(t, 401, "")
+}
