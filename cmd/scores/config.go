@@ -32,6 +32,8 @@ type Config struct {
 	OpsAddr string
 	// Origins are those whose pages may call the API; none by default.
 	Origins []string
+	// Traces is where a collector takes OTLP over HTTP; empty is no traces.
+	Traces string
 	// RequestTimeout is the deadline of a request.
 	RequestTimeout time.Duration
 	// DrainDelay is how long new requests are served after the order to end; 0 is allowed.
@@ -68,6 +70,7 @@ const (
 	envAPIAddr         = "API_ADDR"
 	envOpsAddr         = "OPS_ADDR"
 	envOrigins         = "CORS_ORIGIN"
+	envTraces          = "OTEL_EXPORTER_OTLP_ENDPOINT"
 	envRequestTimeout  = "REQUEST_TIMEOUT"
 	envDrainDelay      = "DRAIN_DELAY"
 	envShutdownTimeout = "SHUTDOWN_TIMEOUT"
@@ -96,6 +99,7 @@ func variables() []variable {
 		{serving, envAPIAddr, "api-addr", ":" + strconv.Itoa(contract.APIPort), "where the API listens", setText(func(c *Config) *string { return &c.APIAddr })},
 		{serving, envOpsAddr, "ops-addr", ":" + strconv.Itoa(contract.OperationsPort), "where probes and metrics listen", setText(func(c *Config) *string { return &c.OpsAddr })},
 		{serving, envOrigins, "cors-origin", "", "origins whose pages may call, separated by commas, or *", setOrigins},
+		{serving, envTraces, "otlp-endpoint", "", "URL of a collector of traces (OTLP over HTTP), such as http://collector:4318", setURL(func(c *Config) *string { return &c.Traces })},
 		{serving, envRequestTimeout, "request-timeout", "5s", "deadline of a request", setDuration(100*time.Millisecond, 5*time.Minute, func(c *Config) *time.Duration { return &c.RequestTimeout })},
 		{serving, envDrainDelay, "drain-delay", "1s", "how long new requests are served after SIGTERM", setDuration(0, time.Minute, func(c *Config) *time.Duration { return &c.DrainDelay })},
 		{serving, envShutdownTimeout, "shutdown-timeout", "20s", "how long running requests may take after that", setDuration(time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.ShutdownTimeout })},
@@ -251,6 +255,18 @@ func setOrigins(c *Config, text string) error {
 		c.Origins = append(c.Origins, origin)
 	}
 	return nil
+}
+
+// setURL takes the URL of a server, or nothing.
+func setURL(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, text string) error {
+		parsed, err := url.Parse(text)
+		if text != "" && (err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https")) {
+			return fmt.Errorf("%q is no URL; write it like http://collector:4318", text)
+		}
+		*field(c) = text
+		return nil
+	}
 }
 
 func setDuration(least, greatest time.Duration, field func(*Config) *time.Duration) func(*Config, string) error {

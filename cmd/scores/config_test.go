@@ -62,6 +62,7 @@ func TestFlagsOverrideVariablesOverrideDefaults(t *testing.T) {
 		"REQUEST_TIMEOUT": "2s", "DRAIN_DELAY": "0s", "SHUTDOWN_TIMEOUT": "1m", "DATABASE_MAX_CONNS": "3",
 		"DATABASE_URL_FILE": "/overridden", "JWT_SECRET_FILE": current, "JWT_PREVIOUS_SECRET_FILE": filepath.Join(dir, "absent"),
 		"JWT_ISSUER": "https://id.example.com", "JWT_AUDIENCE": "scores", "CORS_ORIGIN": "https://a.example.com, http://localhost:3000",
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
 	}, "--database-url-file", url, "--api-addr", "127.0.0.1:3")
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +73,7 @@ func TestFlagsOverrideVariablesOverrideDefaults(t *testing.T) {
 		DatabaseURL: secret.FromFile(url), JWTSecret: secret.FromFile(current),
 		JWTPrevious: secret.FromFile(filepath.Join(dir, "absent")),
 		Origins:     []string{"https://a.example.com", "http://localhost:3000"},
+		Traces:      "http://collector:4318",
 		Tokens:      auth.Policy{Issuer: "https://id.example.com", Audience: "scores"},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(secret.Source{})); diff != "" {
@@ -82,14 +84,15 @@ func TestFlagsOverrideVariablesOverrideDefaults(t *testing.T) {
 func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 	_, err := load(t, map[string]string{
 		"ENVIRONMENT": "two words", "RELEASE": "x\r\nSet-Cookie: a", "LOG_LEVEL": "loud", "REQUEST_TIMEOUT": "5", "DRAIN_DELAY": "-1s",
-		"SHUTDOWN_TIMEOUT": "forever", "DATABASE_MAX_CONNS": "0", "CORS_ORIGIN": "example.com/x", "DATABASE_URL": testURL, "DATABASE_URL_FILE": "/absent",
+		"SHUTDOWN_TIMEOUT": "forever", "DATABASE_MAX_CONNS": "0", "CORS_ORIGIN": "example.com/x",
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "DATABASE_URL": testURL, "DATABASE_URL_FILE": "/absent",
 		"JWT_SECRET": "hunter2", "JWT_PREVIOUS_SECRET": "short",
 	})
 	if err == nil {
 		t.Fatal("accepted")
 	}
 	for _, want := range []string{
-		"ENVIRONMENT: ", "RELEASE: ", "LOG_LEVEL: ", "REQUEST_TIMEOUT: ", "DRAIN_DELAY: ", "SHUTDOWN_TIMEOUT: ", "DATABASE_MAX_CONNS: ", "CORS_ORIGIN: ",
+		"ENVIRONMENT: ", "RELEASE: ", "LOG_LEVEL: ", "REQUEST_TIMEOUT: ", "DRAIN_DELAY: ", "SHUTDOWN_TIMEOUT: ", "DATABASE_MAX_CONNS: ", "CORS_ORIGIN: ", "OTEL_EXPORTER_OTLP_ENDPOINT: ",
 		"DATABASE_URL_FILE and DATABASE_URL: both are set", "JWT_SECRET: has 7 bytes, but needs at least 32", "JWT_PREVIOUS_SECRET: has 5 bytes",
 		"openssl rand",
 	} {

@@ -23,6 +23,7 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/chassis/server"
 	"github.com/mirubato/mirubato/service/chassis/telemetry"
+	"github.com/mirubato/mirubato/service/chassis/tracing"
 	"github.com/mirubato/mirubato/service/scores/migrations"
 )
 
@@ -34,6 +35,8 @@ const (
 	// over.
 	checkFreshFor = 500 * time.Millisecond
 	checkTimeout  = 2 * time.Second
+	// tracesPatience is how long the end of the service waits for a collector.
+	tracesPatience = 2 * time.Second
 )
 
 func newServeCommand(getenv func(string) string) *cobra.Command {
@@ -63,20 +66,18 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	logger := telemetry.NewLogger(out, cfg.LogLevel, info)
 	metrics := telemetry.NewMetrics(info)
 
-	// The database. It may be away: the service then starts, is not ready, and recovers by itself.
-	db, err := postgres.Open(postgres.Config{
-		URL: cfg.DatabaseURL, ApplicationName: serviceName, MaxConns: cfg.DatabaseConns, Observer: metrics,
-		StatementTimeout: cfg.RequestTimeout * 9 / 10,
-	})
+	traces, endTraces, err := startTraces(ctx, cfg, info, logger)
 	if err != nil {
-		return fmt.Errorf("%s: %w", contract.EnvDatabaseURLFile, err)
+		return err
 	}
-	defer func() {
-		if err := db.Close(); err != nil {
-			logger.Warn("Closing", "error", err.Error())
-		}
-	}()
-	metrics.WatchPool("main", db.Pool())
+	defer endTraces()
+
+	// The database.
+	db, closeDatabase, err := openDatabase(cfg, metrics, logger)
+	if err != nil {
+		return err
+	}
+	defer closeDatabase()
 
 	// Who calls.
 	keys, err := auth.NewKeys(cfg.JWTSecret, cfg.JWTPrevious, logger, time.Now)
@@ -100,7 +101,7 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	}
 	srv, err := server.Listen(ctx, server.Config{
 		APIAddr: cfg.APIAddr, OpsAddr: cfg.OpsAddr,
-		API:            httpapi.Middleware(options, api),
+		API:            httpapi.Middleware(options, traces.Handler(api)),
 		Ops:            httpapi.Middleware(options, opsRoutes(reporter, metrics)),
 		RequestTimeout: cfg.RequestTimeout, DrainDelay: cfg.DrainDelay, ShutdownTimeout: cfg.ShutdownTimeout,
 		Drain: reporter.Drain, Logger: logger,
@@ -113,6 +114,41 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	})
 	listening(srv)
 	return srv.Run(ctx)
+}
+
+// startTraces returns tracing and a function that sends what is left when the service ends.
+func startTraces(
+	ctx context.Context, cfg Config, info telemetry.Info, logger *slog.Logger,
+) (*tracing.Tracing, func(), error) {
+	traces, err := tracing.Start(ctx, cfg.Traces, info)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", envTraces, err)
+	}
+	return traces, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tracesPatience)
+		defer cancel()
+		if err := traces.Stop(ctx); err != nil {
+			logger.WarnContext(ctx, "Sending the last traces", "error", err.Error())
+		}
+	}, nil
+}
+
+// openDatabase returns the pool and a function that closes it. The database may be away: the service then starts, is not ready, and
+// recovers by itself.
+func openDatabase(cfg Config, metrics *telemetry.Metrics, logger *slog.Logger) (*postgres.DB, func(), error) {
+	db, err := postgres.Open(postgres.Config{
+		URL: cfg.DatabaseURL, ApplicationName: serviceName, MaxConns: cfg.DatabaseConns, Observer: metrics,
+		StatementTimeout: cfg.RequestTimeout * 9 / 10,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", contract.EnvDatabaseURLFile, err)
+	}
+	metrics.WatchPool("main", db.Pool())
+	return db, func() {
+		if err := db.Close(); err != nil {
+			logger.Warn("Closing", "error", err.Error())
+		}
+	}, nil
 }
 
 func newReporter(info telemetry.Info, db *postgres.DB, logger *slog.Logger) *health.Reporter {
