@@ -380,7 +380,10 @@ func BenchmarkAPI(b *testing.B) {
 		b.Fatal(err)
 	}
 	path := a.create(alice, `{"title":"Nocturne","composer":"Chopin","visibility":"public"}`)
-	for name, target := range map[string]string{"get": path, "list": "/api/scores?limit=20"} {
+	for name, target := range map[string]string{
+		"get": path, "list": "/api/scores?limit=20", "search": "/api/scores/search?q=title+12", "broad search": "/api/scores/search?q=t",
+		"popular": "/api/scores/popular",
+	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {

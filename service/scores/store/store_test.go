@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(pgserver.Run(m)) }
 
-func newStore(t *testing.T) (*store.Store, *postgres.DB) {
+func newStore(t testing.TB) (*store.Store, *postgres.DB) {
 	t.Helper()
 	db := scorestest.Open(t, scorestest.URL(t))
 	return store.New(db), db
@@ -53,7 +53,7 @@ func written(i scores.Instrument) func(*scores.Score) {
 	return func(s *scores.Score) { s.Instrument = &i }
 }
 
-func insert(t *testing.T, st *store.Store, all ...scores.Score) []scores.Score {
+func insert(t testing.TB, st *store.Store, all ...scores.Score) []scores.Score {
 	t.Helper()
 	inserted := make([]scores.Score, len(all))
 	for i, s := range all {
