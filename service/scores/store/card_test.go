@@ -66,15 +66,7 @@ func TestC71CardsOfScoresFromBefore(t *testing.T) {
 
 func TestSearchIsLedByTheIndexOfWords(t *testing.T) {
 	_, db := newStore(t)
-	for _, text := range []string{
-		`insert into scores (owner_id, title, composer, visibility) select 'owner ' || g % 500, 'title ' || g, 'composer ' || g % 100,
-			case when g % 10 = 0 then 'private' else 'public' end from generate_series(1, 20000) g`,
-		`vacuum analyze score_cards`,
-	} {
-		if _, err := db.Direct("fill", text).Exec(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	fill(t, db, 20_000)
 	text, args := store.SearchStatement("title 1777", scores.Filter{ListQuery: scores.ListQuery{Limit: 10}, Selection: scores.Selection{Reader: "owner 7"}})
 	if plan := strings.Join(explain(t, db, text, args), "\n"); !strings.Contains(plan, "score_cards_search") {
 		t.Errorf("reads the whole table:\n%s", plan)
