@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
+	"github.com/mirubato/mirubato/test/results"
 )
 
 // BenchmarkStart measures how long the process takes until it is ready, and how much memory it then holds.
@@ -27,8 +28,13 @@ func BenchmarkStart(b *testing.B) {
 		_ = p.cmd.Wait()
 		b.StartTimer()
 	}
-	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms-to-ready")
-	b.ReportMetric(resident, "MB-resident")
+	ready := float64(b.Elapsed().Microseconds()) / float64(b.N) / float64(time.Millisecond/time.Microsecond)
+	for _, figure := range []results.Figure{
+		{Name: "service start to ready", Value: ready, Unit: "ms", Bound: "< 300", Command: "make bench"},
+		{Name: "service process, idle", Value: resident, Unit: "MB", Bound: "< 40", Command: "make bench"},
+	} {
+		results.Record(b, figure)
+	}
 }
 
 // residentMegabytes reads the memory that a process holds after it has been idle for a moment.
