@@ -24,6 +24,9 @@ export VERSION PROVIDER
 # Versions come from VERSION. Stamping would ask git, which refuses in a checkout that belongs to somebody else.
 export GOFLAGS := $(strip $(shell go env GOFLAGS) -buildvcs=false)
 
+# A compiler that collects garbage less often is done sooner, for some hundred megabytes more while it works.
+BUILD := GOGC=400 go build
+
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS   += --no-print-directory --no-builtin-rules
@@ -126,23 +129,23 @@ help: ## This list
 
 # Programs of ours: go knows better than make whether they are up to date, and is quick to say so.
 $(BIN)/localcluster $(BIN)/images $(BIN)/dev $(BIN)/run $(BIN)/results: $(BIN)/%: FORCE
-	@go build -C hack -o $@ ./$*
+	@$(BUILD) -C hack -o $@ ./$*
 
 $(BIN)/scores: FORCE
-	@go build -o $@ ./cmd/scores
+	@$(BUILD) -o $@ ./cmd/scores
 
 $(BIN)/packages: FORCE
-	@go build -C hack -o $@ ./tools/packages
+	@$(BUILD) -C hack -o $@ ./tools/packages
 
 # Pinned tools: built once, and again when their pin moves.
 $(BIN)/controller-gen: hack/tools/controller-gen/go.mod
 	@echo "Building controller-gen (about a minute, once)"
-	@go build -C hack/tools/controller-gen -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+	@$(BUILD) -C hack/tools/controller-gen -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
 	@touch $@
 
 $(BIN)/golangci-lint: hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/main.go
 	@echo "Building golangci-lint (a minute or two, once)"
-	@go build -C hack/tools/golangci-lint -o $@ .
+	@$(BUILD) -C hack/tools/golangci-lint -o $@ .
 	@touch $@
 
 # What tests run against: a PostgreSQL server, etcd, and the API server of the local cluster's build.
