@@ -76,7 +76,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.
 		}
 	}()
 	if !ms.DeletionTimestamp.IsZero() {
-		return r.finalize(ctx, ms, &seen)
+		return r.finalize(ctx, ms)
 	}
 	if controllerutil.AddFinalizer(ms, v1alpha1.Finalizer) {
 		// Before the first side effect in another namespace, which no owner reference reaches.

@@ -13,7 +13,7 @@ import (
 )
 
 // finalize removes every child and lets the Microservice go when none is left. The databases, and what is in them, stay.
-func (r *Reconciler) finalize(ctx context.Context, ms *v1alpha1.Microservice, seen *observed) (ctrl.Result, error) {
+func (r *Reconciler) finalize(ctx context.Context, ms *v1alpha1.Microservice) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(ms, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil
 	}
@@ -31,7 +31,6 @@ func (r *Reconciler) finalize(ctx context.Context, ms *v1alpha1.Microservice, se
 		return ctrl.Result{}, err
 	}
 	if len(children) > 0 {
-		seen.removing = true
 		return ctrl.Result{}, nil // their disappearance brings us back
 	}
 	before := ms.DeepCopy()

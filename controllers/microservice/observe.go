@@ -29,8 +29,6 @@ type observed struct {
 	environments []observedEnvironment
 	// strays are children of environments that the spec no longer has, or no longer there.
 	strays []client.Object
-	// removing counts the children that are still there while the Microservice is being deleted.
-	removing bool
 }
 
 // observedEnvironment is one environment: what was seen, then what was decided.
