@@ -109,8 +109,8 @@ func (s *Server) Run(ctx context.Context) error {
 // drain ends the servers in the order in which others stop needing them: requests still arrive for a moment after the
 // service was told to end, and the probes are asked until it has.
 func (s *Server) drain(ctx context.Context) error {
-	s.cfg.Logger.Info("Draining", "delay", s.cfg.DrainDelay.String())
 	s.cfg.Drain()
+	s.cfg.Logger.Info("Draining", "delay", s.cfg.DrainDelay.String()) // told once it is true
 	delay := time.NewTimer(s.cfg.DrainDelay)
 	defer delay.Stop()
 	select {
