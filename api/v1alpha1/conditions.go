@@ -23,6 +23,20 @@ const (
 	ReasonDeleting = "Deleting"
 )
 
+// Verbs are annotations that a person sets on a Microservice. Each is carried out once for each value: end the value in a token
+// that was not used before, such as the time.
+const (
+	// VerbAbort ends the rollout in an environment and rejects the release: ENVIRONMENT/TOKEN.
+	VerbAbort = "platform.mirubato.com/abort"
+	// VerbRetry takes back the rejection of the release that the spec asks for: TOKEN.
+	VerbRetry = "platform.mirubato.com/retry"
+	// VerbHold keeps an environment at the release that it has verified last, or at the one that is named:
+	// ENVIRONMENT/TOKEN or ENVIRONMENT/RELEASE/TOKEN.
+	VerbHold = "platform.mirubato.com/hold"
+	// VerbResume lets an environment go on that is held, or whose canary step waits for it: ENVIRONMENT/TOKEN.
+	VerbResume = "platform.mirubato.com/resume"
+)
+
 // Labels and annotations that the operator sets on what it makes, or reads from what others made.
 const (
 	// LabelMicroservice names the Microservice that an object belongs to.
@@ -37,6 +51,12 @@ const (
 	LabelMigration = "platform.mirubato.com/migration"
 	// AnnotationApplied is a hash of what the operator last wrote, so that a field that it no longer sets is noticed.
 	AnnotationApplied = "platform.mirubato.com/applied"
+	// LabelServing is on the pods that the Service sends requests to.
+	LabelServing = "platform.mirubato.com/serving"
+	// LabelSmokeTest is a hash of what a Job of a smoke test runs.
+	LabelSmokeTest = "platform.mirubato.com/smoke-test"
+	// AnnotationAuthor, on a Microservice, is who last changed its spec. An admission policy of the operator sets it.
+	AnnotationAuthor = "platform.mirubato.com/author"
 	// AnnotationRelease names the release that an object was made for.
 	AnnotationRelease = "platform.mirubato.com/release"
 	// ConsentPrefix and the Microservice's namespace and name, joined by a dot, are the label with which a namespace

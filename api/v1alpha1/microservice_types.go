@@ -67,6 +67,14 @@ type MicroserviceSpec struct {
 	// +kubebuilder:validation:XValidation:rule="has(self.secretRef)",message="spec.database.secretRef is required: name the Secret that holds the connection URL in every environment's namespace"
 	Database *DatabaseSpec `json:"database,omitempty"`
 
+	// traffic is how requests reach the pods. Default: the Service only. Changing it restarts nothing.
+	// +optional
+	Traffic *TrafficSpec `json:"traffic,omitempty"`
+
+	// paused leaves everything as it is: nothing is written to any environment until it is false again. Default: false.
+	// +optional
+	Paused bool `json:"paused,omitempty"`
+
 	// environments in the order in which a release passes them. The next one is changed only when the one before it
 	// has verified the same release.
 	// +required
@@ -100,6 +108,11 @@ type EnvironmentSpec struct {
 	// taken whole.
 	// +optional
 	Overrides *EnvironmentOverrides `json:"overrides,omitempty"`
+
+	// rollout is how a release passes this environment. Default: pods are replaced a few at a time, and the release is verified
+	// when all are ready.
+	// +optional
+	Rollout *RolloutSpec `json:"rollout,omitempty"`
 }
 
 // EnvironmentOverrides are what differs in one environment.

@@ -12,9 +12,12 @@ type MicroserviceStatus struct {
 	// summary says in one line where the release is in each environment.
 	// +optional
 	Summary string `json:"summary,omitempty"`
-	// release that the spec asks for, also sent by the pods in the header X-Release.
+	// release that the spec asks for.
 	// +optional
 	Release string `json:"release,omitempty"`
+	// handled are the tokens of the last verbs that were carried out, by verb: a verb is carried out once.
+	// +optional
+	Handled map[string]string `json:"handled,omitempty"`
 	// conditions: Ready, and the pair Reconciling and Stalled that kstatus defines.
 	// +optional
 	// +listType=map
@@ -28,7 +31,7 @@ type MicroserviceStatus struct {
 }
 
 // Step is how far an environment has come with the release.
-// +kubebuilder:validation:Enum=Admit;Expand;Promote;Verified
+// +kubebuilder:validation:Enum=Admit;Expand;Canary;Promote;Soak;Verified;RollBack;Rejected;Superseded
 type Step string
 
 // The steps of a release in one environment, in order.
@@ -37,10 +40,20 @@ const (
 	StepAdmit Step = "Admit"
 	// StepExpand: migrations run; the pods are still those of the release before.
 	StepExpand Step = "Expand"
+	// StepCanary: pods of the release run beside those before it and get a share of the requests.
+	StepCanary Step = "Canary"
 	// StepPromote: pods of the release replace those before it.
 	StepPromote Step = "Promote"
-	// StepVerified: all pods are of the release and ready; the next environment may start.
+	// StepSoak: all pods are of the release and ready; it must stay so for a while.
+	StepSoak Step = "Soak"
+	// StepVerified: the next environment may start.
 	StepVerified Step = "Verified"
+	// StepRollBack: the release has failed; the environment goes back to the one that it verified last.
+	StepRollBack Step = "RollBack"
+	// StepRejected: the release has failed, here or elsewhere, and is not tried here; the environment runs another.
+	StepRejected Step = "Rejected"
+	// StepSuperseded: another release became the target before this one was verified.
+	StepSuperseded Step = "Superseded"
 )
 
 // EnvironmentStatus is how far one environment has come.
@@ -51,15 +64,33 @@ type EnvironmentStatus struct {
 	// namespace of the environment.
 	// +required
 	Namespace string `json:"namespace"`
-	// step of the release that the spec asks for.
+	// target is the release that the environment is to run: the one that the spec asks for, unless it is held at another.
+	// +optional
+	Target string `json:"target,omitempty"`
+	// step of the target.
 	// +required
 	Step Step `json:"step"`
+	// weight of the target's pods, in percent, while they run beside others.
+	// +optional
+	Weight int32 `json:"weight,omitempty"`
 	// release that all pods of the environment run; empty until the first one is complete.
 	// +optional
 	Release string `json:"release,omitempty"`
+	// version that these pods send in the header X-Release.
+	// +optional
+	Version string `json:"version,omitempty"`
 	// image of that release.
 	// +optional
 	Image string `json:"image,omitempty"`
+	// verified is the release that the environment verified last: what it goes back to.
+	// +optional
+	Verified string `json:"verified,omitempty"`
+	// held keeps the environment at a release until somebody resumes it.
+	// +optional
+	Held *Hold `json:"held,omitempty"`
+	// planHash is what an Approval must name.
+	// +optional
+	PlanHash string `json:"planHash,omitempty"`
 	// schemaVersion of the database after the last migration run.
 	// +optional
 	SchemaVersion *int64 `json:"schemaVersion,omitempty"`
@@ -74,8 +105,18 @@ type EnvironmentStatus struct {
 	WaitingFor *WaitingFor `json:"waitingFor,omitempty"`
 }
 
+// Hold keeps an environment at a release.
+type Hold struct {
+	// release that the environment is held at.
+	// +required
+	Release string `json:"release"`
+	// since when it is held.
+	// +required
+	Since metav1.Time `json:"since"`
+}
+
 // WaitType says what kind of thing is waited for.
-// +kubebuilder:validation:Enum=PreviousEnvironment;Namespace;Consent;NameConflict;Secret;Database;Migration;Image;Pods
+// +kubebuilder:validation:Enum=PreviousEnvironment;Namespace;Consent;NameConflict;Secret;Database;Migration;Image;Pods;Window;Budget;Approval;Hold;Pause;Step;SmokeTest;Analysis;Soak;Rejected;Registry;Gateway
 type WaitType string
 
 // What an environment can wait for.
@@ -98,6 +139,30 @@ const (
 	WaitImage WaitType = "Image"
 	// WaitPods: pods are starting.
 	WaitPods WaitType = "Pods"
+	// WaitWindow: no window is open, or a freeze is.
+	WaitWindow WaitType = "Window"
+	// WaitBudget: as many rollouts as the operator may carry out at once are under way.
+	WaitBudget WaitType = "Budget"
+	// WaitApproval: people have to approve.
+	WaitApproval WaitType = "Approval"
+	// WaitHold: somebody holds the environment at a release.
+	WaitHold WaitType = "Hold"
+	// WaitPause: the Microservice is paused, or the canary step is one that waits for a person.
+	WaitPause WaitType = "Pause"
+	// WaitStep: the hold of a canary step is not over.
+	WaitStep WaitType = "Step"
+	// WaitSmokeTest: a smoke test is under way.
+	WaitSmokeTest WaitType = "SmokeTest"
+	// WaitAnalysis: there is no verdict yet on the new pods.
+	WaitAnalysis WaitType = "Analysis"
+	// WaitSoak: the release must run for a while.
+	WaitSoak WaitType = "Soak"
+	// WaitRejected: the release has failed; it takes another one, or a retry.
+	WaitRejected WaitType = "Rejected"
+	// WaitRegistry: the registry does not say which digest the image's tag stands for.
+	WaitRegistry WaitType = "Registry"
+	// WaitGateway: the HTTPRoute cannot be made, or belongs to somebody else.
+	WaitGateway WaitType = "Gateway"
 )
 
 // WaitingFor says what has to happen next, since when, until when, and who can make it happen.

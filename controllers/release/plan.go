@@ -1,0 +1,200 @@
+// Package release moves one release through one environment.
+//
+// Its heart is New, a pure function of what is wanted, what was recorded, what was observed and the time. It returns
+// the step, what to do, what to record, what is waited for and when to look again. The package reads nothing, writes
+// nothing and asks no clock: package microservice observes and carries out.
+package release
+
+import (
+	"time"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+)
+
+// Input is everything that a plan depends on.
+type Input struct {
+	Now time.Time
+	// Environment is the name of the environment. Previous is that of the one before it, empty for the first;
+	// PreviousVerified says whether that one has verified the target.
+	Environment      string
+	Previous         string
+	PreviousVerified bool
+	// Target is the release that the environment shall run. Fallback is the one that it has verified last, nil if there is
+	// none; it may be the target.
+	Target   Candidate
+	Fallback *Candidate
+	// Rollout is how the target passes this environment, defaults filled in.
+	Rollout Rollout
+	// Record is what was recorded of the target in this environment; its zero value (but for the name) before anything was.
+	Record v1alpha1.ReleaseEnvironmentStatus
+	// Rejection of the target, by this environment or another one.
+	Rejection *v1alpha1.Rejection
+	// Paused: the whole Microservice is.
+	Paused bool
+	// Held: somebody keeps the environment at the target, which is then a release that was chosen by hand: the environment
+	// before does not matter to it.
+	Held bool
+	// Abort and Resume are verbs for this environment that were not carried out yet.
+	Abort, Resume bool
+	Facts         Facts
+}
+
+// Candidate is a release as one environment would run it.
+type Candidate struct {
+	// Release is the name of the Release.
+	Release string
+	// Content is the hash of what its pods run with here.
+	Content string
+	// Migration is the hash of the run that must come before its pods, empty without a database.
+	Migration string
+}
+
+// Rollout is v1alpha1.RolloutSpec with defaults filled in.
+type Rollout struct {
+	Strategy v1alpha1.Strategy
+	// Steps of a canary, rising; for BlueGreen a single one of weight 100; none for Rolling.
+	Steps []Step
+	// SmokeTests says whether there are any.
+	SmokeTests bool
+	// Analysis says whether the new pods are compared with the others.
+	Analysis                  bool
+	NotEnoughData, SourceDown v1alpha1.AnalysisPolicy
+	// Soak is 0 for none.
+	Soak        time.Duration
+	StepTimeout time.Duration
+}
+
+// Step is a share of the requests in percent, and how long it is kept at least.
+type Step struct {
+	Weight int32
+	Hold   time.Duration
+	// Pause keeps the share until somebody resumes.
+	Pause bool
+}
+
+// Facts is what was observed of one environment.
+type Facts struct {
+	// Blocked is the first of the things that must be mended before anything can be written here (namespace, consent, names,
+	// Secrets), or nil.
+	Blocked *v1alpha1.WaitingFor
+	// Gates that are not open (window, approval, budget), in the order in which they are asked. They hold up what has not been
+	// admitted, never a rollback.
+	Gates []v1alpha1.WaitingFor
+	// ApprovedBy are the people whose approvals count for the present plan.
+	ApprovedBy []string
+	// PlanHash is what they have approved.
+	PlanHash  string
+	Migration Migration
+	// Stable is the Deployment that all requests go to at weight 0; Canary the one beside it.
+	Stable, Canary Fleet
+	// Weight is the share of the requests that the canary gets at present, in percent.
+	Weight int32
+	// Smoke are the smoke tests by target. A target that was not asked yet is SmokePending.
+	Smoke map[v1alpha1.SmokeTarget]Smoke
+	// Analysis is the verdict over the time since Record.Since. Its zero value: not asked.
+	Analysis Analysis
+}
+
+// Migration is the run that the target needs.
+type Migration struct {
+	// Done: the schema holds what the target needs.
+	Done bool
+	// Failed: the database refused it at FailedAt, for good.
+	Failed   bool
+	FailedAt time.Time
+	// Waiting says what holds it up, while it is neither.
+	Waiting       *v1alpha1.WaitingFor
+	SchemaVersion *int64
+}
+
+// Fleet is a Deployment and its pods.
+type Fleet struct {
+	Exists bool
+	// Content is the hash of what its template runs with, Migration that of the run that came before it.
+	Content, Migration string
+	// Replicas are wanted, Ready are there and of the present template.
+	Replicas, Ready int32
+	// Complete: all pods are of the present template and available, none is left of another.
+	Complete bool
+	// Failed: the Deployment gave up waiting for its pods.
+	Failed bool
+	// Waiting says why it is not complete.
+	Waiting *v1alpha1.WaitingFor
+}
+
+// SmokeState is how far the smoke tests of one target have come.
+type SmokeState int
+
+// The states.
+const (
+	SmokePending SmokeState = iota
+	SmokeRunning
+	SmokePassed
+	SmokeFailed
+)
+
+// Smoke is the outcome of the smoke tests of one target. Message names the test that failed or is running, and what is wrong.
+type Smoke struct {
+	State   SmokeState
+	Message string
+	// Next is when to try again; zero if a watch tells.
+	Next time.Time
+}
+
+// Analysis is a comparison. Next is when there will be another reading.
+type Analysis struct {
+	Verdict v1alpha1.Verdict
+	Message string
+	Next    time.Time
+}
+
+// Plan is what to do in an environment, and what to tell about it.
+type Plan struct {
+	Step v1alpha1.Step
+	// Actions in the order in which they are carried out. Each is idempotent, and any prefix of them may have happened already.
+	Actions []Action
+	// Waiting is nil when Step is Verified. Its Since is left to the caller.
+	Waiting *v1alpha1.WaitingFor
+	// Stalled: nothing will change until a person acts.
+	Stalled bool
+	// WakeUp is when to look again if nothing has happened; zero for never.
+	WakeUp time.Time
+	// Record is what to record of the target in this environment, after the actions.
+	Record v1alpha1.ReleaseEnvironmentStatus
+	// Rejection is set when the target has just failed here.
+	Rejection *v1alpha1.Rejection
+}
+
+// Action is one thing to do.
+type Action struct {
+	Type ActionType
+	// Release is the one that Keep and StartCanary write.
+	Release string
+	// Weight that Shift sets.
+	Weight int32
+	// Smoke is the target that Smoke asks.
+	Smoke v1alpha1.SmokeTarget
+}
+
+// ActionType says what to do.
+type ActionType string
+
+// What can be done.
+const (
+	// Migrate brings the schema towards what the target needs.
+	Migrate ActionType = "Migrate"
+	// ForgetMigration removes the evidence of a run that failed before the target was admitted anew.
+	ForgetMigration ActionType = "ForgetMigration"
+	// Keep writes the stable Deployment and everything around it so that it runs Release.
+	Keep ActionType = "Keep"
+	// StartCanary writes the Deployment beside it, with as many pods as the highest weight of the present step needs.
+	StartCanary ActionType = "StartCanary"
+	// Shift gives the canary Weight percent of the requests.
+	Shift ActionType = "Shift"
+	// StopCanary removes the canary's Deployment. It comes only after Shift to 0 or a complete promotion.
+	StopCanary ActionType = "StopCanary"
+	// Smoke makes one attempt at each smoke test of a target that has not ended.
+	RunSmoke ActionType = "RunSmoke"
+	// CleanUp removes what earlier releases left behind.
+	CleanUp ActionType = "CleanUp"
+)
