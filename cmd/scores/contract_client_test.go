@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/mirubato/mirubato/service/chassis/auth"
-	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
 	"github.com/mirubato/mirubato/service/chassis/server"
+	"github.com/mirubato/mirubato/service/scores/scorestest"
 )
 
 // These tests hold the service, wired as it is served, to its contract. A test's name carries the number of the line
@@ -40,7 +40,7 @@ type library struct {
 // open runs a service on a migrated database of its own; change, unless nil, may alter how it is configured.
 func open(t testing.TB, change func(*Config)) *library {
 	t.Helper()
-	return run(t, migrated(t, pgserver.Database(t)), change)
+	return run(t, scorestest.URL(t), change)
 }
 
 // run runs a service on a database.

@@ -12,13 +12,13 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
+	"github.com/mirubato/mirubato/service/scores/scorestest"
 )
 
 // Clients keep sending requests that nobody may repeat until the readiness probe has told their load balancer to send
 // them elsewhere. None may be lost: not on a connection that was open, not on a new one, not one that was running.
 func TestNoRequestIsLostWhileTheServiceEnds(t *testing.T) {
-	p := startProcess(t, "DATABASE_URL="+migrated(t, pgserver.Database(t)), "DRAIN_DELAY=1s")
+	p := startProcess(t, "DATABASE_URL="+scorestest.URL(t), "DRAIN_DELAY=1s")
 	token, err := command(t, []string{"JWT_SECRET=" + testSecret}, "token", "--user", "alice").Output()
 	if err != nil {
 		t.Fatal(err)

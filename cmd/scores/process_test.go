@@ -21,6 +21,7 @@ import (
 
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
 	"github.com/mirubato/mirubato/service/scores/migrations"
+	"github.com/mirubato/mirubato/service/scores/scorestest"
 )
 
 func runSQL(t testing.TB, url, text string) {
@@ -120,7 +121,7 @@ func status(ctx context.Context, url string) (int, bool, error) {
 }
 
 func TestTerminationDrains(t *testing.T) {
-	p := startProcess(t, "DATABASE_URL="+migrated(t, pgserver.Database(t)), "DRAIN_DELAY=2s")
+	p := startProcess(t, "DATABASE_URL="+scorestest.URL(t), "DRAIN_DELAY=2s")
 	if got, _, err := status(t.Context(), p.ops+"/readyz"); err != nil || got != 200 {
 		t.Fatalf("before: %d, %v", got, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
 	"github.com/mirubato/mirubato/service/chassis/secret"
 	"github.com/mirubato/mirubato/service/chassis/server"
+	"github.com/mirubato/mirubato/service/scores/scorestest"
 )
 
 // TestMain is the service itself when a test starts this binary as a process of its own.
@@ -148,7 +149,7 @@ func (i *instance) created(t *testing.T) http.Header {
 }
 
 func TestServe(t *testing.T) {
-	i := startService(t, testConfig(migrated(t, pgserver.Database(t))))
+	i := startService(t, testConfig(scorestest.URL(t)))
 	i.await(t, http.StatusOK, `"ready"`)
 	header := i.created(t)
 	if got := header.Get("X-Release"); got != "r7" {
@@ -172,7 +173,7 @@ func TestServe(t *testing.T) {
 }
 
 func TestMetricsAreOnTheOperationsPortOnly(t *testing.T) {
-	i := startService(t, testConfig(migrated(t, pgserver.Database(t))))
+	i := startService(t, testConfig(scorestest.URL(t)))
 	i.created(t)
 	if status, body, _ := i.call(t, "GET", i.api+"/metrics", ""); status != 404 {
 		t.Errorf("metrics on the API port: %d %s, want 404", status, body)
@@ -207,7 +208,7 @@ func TestC05ServiceDocumentsItself(t *testing.T) {
 }
 
 func TestLogIsJSONAndShowsNoSecret(t *testing.T) {
-	i := startService(t, testConfig(migrated(t, pgserver.Database(t))))
+	i := startService(t, testConfig(scorestest.URL(t)))
 	i.created(t)
 	valid := i.token
 	i.token += "x"
@@ -318,7 +319,7 @@ func freePort(t *testing.T) int {
 }
 
 func TestSchemaAheadIsNoObstacle(t *testing.T) {
-	url := migrated(t, pgserver.Database(t))
+	url := scorestest.URL(t)
 	i := startService(t, testConfig(url))
 	i.await(t, http.StatusOK, `"ready"`)
 	runSQL(t, url, "insert into goose_db_version (version_id, is_applied) values (9999, true)")
@@ -330,7 +331,7 @@ func TestSchemaAheadIsNoObstacle(t *testing.T) {
 }
 
 func TestC62WritesTakeIdempotencyKeys(t *testing.T) {
-	i := startService(t, testConfig(migrated(t, pgserver.Database(t))))
+	i := startService(t, testConfig(scorestest.URL(t)))
 	create := func() string {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.api+"/api/scores", strings.NewReader(`{"title":"Nocturne"}`))
 		if err != nil {

@@ -7,13 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
+	"github.com/mirubato/mirubato/service/scores/scorestest"
 	"github.com/mirubato/mirubato/test/results"
 )
 
 // BenchmarkStart measures how long the process takes until it is ready, and how much memory it then holds.
 func BenchmarkStart(b *testing.B) {
-	url := migrated(b, pgserver.Database(b))
+	url := scorestest.URL(b)
 	var resident float64
 	for b.Loop() {
 		p := startProcess(b, "DATABASE_URL="+url)

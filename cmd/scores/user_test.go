@@ -8,11 +8,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
+	"github.com/mirubato/mirubato/service/scores/scorestest"
 )
 
 func TestUserCreate(t *testing.T) {
-	url := migrated(t, pgserver.Database(t))
+	url := scorestest.URL(t)
 	create := func(password string, args ...string) (string, string, error) {
 		cmd := command(t, []string{"DATABASE_URL=" + url}, append([]string{"user", "create"}, args...)...)
 		var out, problem bytes.Buffer

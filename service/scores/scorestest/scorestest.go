@@ -2,6 +2,7 @@
 package scorestest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -15,11 +16,10 @@ import (
 // URL returns the URL of a fresh database with the schema of this release. The database is dropped when the test ends.
 func URL(t testing.TB) string {
 	t.Helper()
-	url := pgserver.Database(t)
-	if _, err := migrate.Up(t.Context(), migrate.Config{DatabaseURL: url, Files: migrations.Files}); err != nil {
-		t.Fatal(err)
-	}
-	return url
+	return pgserver.Filled(t, "scores", func(ctx context.Context, url string) error {
+		_, err := migrate.Up(ctx, migrate.Config{DatabaseURL: url, Files: migrations.Files})
+		return err
+	})
 }
 
 // Open returns a pool on the database at url, which is closed when the test ends.

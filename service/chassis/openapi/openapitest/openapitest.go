@@ -6,10 +6,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -25,11 +28,7 @@ import (
 // the test. Requests to addresses that the document does not have may only be answered 404 or 405, by an error envelope.
 func Handler(t testing.TB, routes []httpapi.Route, next http.Handler) http.Handler {
 	t.Helper()
-	document, err := openapi.Document(openapi.Info{Title: "test", Version: "test"}, routes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	router, err := routerOf(t, document)
+	router, err := routerOf(t, routes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,8 +60,33 @@ func (f failing) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-func routerOf(t testing.TB, document []byte) (routers.Router, error) {
+// known are the routers that were made, by what their routes say. Making one takes longer than most tests, and the tests of a
+// binary have the same routes; they have no other way to hand them to each other.
+var known sync.Map
+
+func routerOf(t testing.TB, routes []httpapi.Route) (routers.Router, error) {
 	t.Helper()
+	var key strings.Builder
+	for _, route := range routes {
+		route.Handler = nil
+		fmt.Fprintf(&key, "%#v\n", route)
+	}
+	if router, ok := known.Load(key.String()); ok {
+		return router.(routers.Router), nil
+	}
+	router, err := newRouter(t, routes)
+	if err == nil {
+		known.Store(key.String(), router)
+	}
+	return router, err
+}
+
+func newRouter(t testing.TB, routes []httpapi.Route) (routers.Router, error) {
+	t.Helper()
+	document, err := openapi.Document(openapi.Info{Title: "test", Version: "test"}, routes)
+	if err != nil {
+		return nil, err
+	}
 	doc, err := openapi3.NewLoader().LoadFromData(document)
 	if err != nil {
 		return nil, err

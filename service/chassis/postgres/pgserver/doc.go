@@ -13,4 +13,6 @@
 //		db, err := sql.Open("postgres", pgserver.Database(t))
 //		...
 //	}
+//
+// A database that takes long to fill, such as one with a schema, is filled once and copied by Filled.
 package pgserver

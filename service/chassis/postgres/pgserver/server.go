@@ -246,6 +246,16 @@ func (s *Server) EnsureDatabase(ctx context.Context, name string) error {
 	return nil
 }
 
+// copyDatabase creates a database with the content of another one, to which nobody may be connected; the server waits some
+// seconds for those who are about to leave.
+func (s *Server) copyDatabase(ctx context.Context, source, name string) error {
+	text := "CREATE DATABASE " + pq.QuoteIdentifier(name) + " TEMPLATE " + pq.QuoteIdentifier(source)
+	if _, err := s.admin.ExecContext(ctx, text); err != nil {
+		return fmt.Errorf("copying database %s to %s: %w", source, name, err)
+	}
+	return nil
+}
+
 // DropDatabase removes a database and ends the sessions that use it. It is no error if there is none.
 func (s *Server) DropDatabase(ctx context.Context, name string) error {
 	if _, err := s.admin.ExecContext(ctx, "DROP DATABASE IF EXISTS "+pq.QuoteIdentifier(name)+" WITH (FORCE)"); err != nil {

@@ -271,3 +271,36 @@ func TestFindPrograms(t *testing.T) {
 		})
 	}
 }
+
+func TestFilledDatabasesAreCopiesOfOne(t *testing.T) {
+	filled := 0
+	fill := func(ctx context.Context, url string) error {
+		if filled++; filled == 1 {
+			return errors.New("the first attempt fails")
+		}
+		db, err := sql.Open("postgres", url)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		_, err = db.ExecContext(ctx, "CREATE TABLE works (title text); INSERT INTO works VALUES ('Capricho árabe')")
+		return err
+	}
+	name := t.Name()
+	if _, _, err := shared.next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := shared.template(name).filled(t.Context(), fill); err == nil {
+		t.Fatal("a fill that fails is taken for one that worked")
+	}
+	a, b := Filled(t, name, fill), Filled(t, name, fill)
+	if filled != 2 {
+		t.Errorf("filled %d times, want once besides the failure", filled)
+	}
+	query[string](t, a, "DELETE FROM works; SELECT 'done'")
+	for _, url := range []string{b, Filled(t, name, fill)} {
+		if got := query[string](t, url, "SELECT title FROM works"); got != "Capricho árabe" {
+			t.Errorf("%s holds %q", url, got)
+		}
+	}
+}
