@@ -53,8 +53,9 @@ type DB struct {
 	pool *sql.DB
 	// probe is one connection apart from the pool: a service whose pool is busy must not look as if its database were
 	// away, or the load that keeps it busy moves to the others and takes them down as well.
-	probe    *sql.DB
-	observer Observer
+	probe     *sql.DB
+	connector *connector
+	observer  Observer
 }
 
 // Open returns a pool without connecting, so a database that is away is no error here. A URL that cannot be read or
@@ -64,7 +65,7 @@ func Open(cfg Config) (*DB, error) {
 	if _, err := c.current(); err != nil {
 		return nil, err
 	}
-	return &DB{pool: newPool(c, cfg.MaxConns), probe: newPool(c, 1), observer: cfg.Observer}, nil
+	return &DB{pool: newPool(c, cfg.MaxConns), probe: newPool(c, 1), connector: c, observer: cfg.Observer}, nil
 }
 
 func newPool(c driver.Connector, conns int) *sql.DB {

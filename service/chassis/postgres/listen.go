@@ -1,0 +1,71 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"github.com/lib/pq"
+)
+
+// Listen calls woken once it listens on the channel, and for each notification on it, until ctx ends or the connection is lost;
+// it returns why. What is notified while nobody listens is lost. The connection is one of its own, beside the pool. It has to
+// lead to PostgreSQL itself: a pooler that shares connections between transactions passes no notifications on.
+func (db *DB) Listen(ctx context.Context, channel string, woken func()) error {
+	address, err := db.connector.listenerURL()
+	if err != nil {
+		return err
+	}
+	notices := make(chan *pq.Notification, 32)
+	conn, err := pq.NewListenerConn(address, notices)
+	if err != nil {
+		return fmt.Errorf("connecting to listen: %w", err)
+	}
+	// The connection ends its reading only once nobody keeps it from handing over what it has read.
+	defer func() {
+		_ = conn.Close()
+		for range notices { //nolint:revive // until it is closed
+		}
+	}()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	if _, err := conn.Listen(channel); err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	woken()
+	for range notices {
+		woken()
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return fmt.Errorf("listening: %w", errors.Join(errors.New("the connection was lost"), conn.Err()))
+}
+
+// listenerURL is the URL with the parameters that connections of the pool have by other ways.
+func (c *connector) listenerURL() (string, error) {
+	if _, err := c.current(); err != nil {
+		return "", err
+	}
+	text, err := c.cfg.URL.Read()
+	if err != nil {
+		return "", err
+	}
+	parsed, err := url.Parse(text)
+	if err != nil || parsed.Scheme == "" {
+		// It has the other form, of words; current has understood it.
+		return text + " connect_timeout=" + strconv.Itoa(int(connectTimeout.Seconds())), nil
+	}
+	query := parsed.Query()
+	for name, value := range map[string]string{
+		"connect_timeout": strconv.Itoa(int(connectTimeout.Seconds())), "application_name": c.cfg.ApplicationName,
+	} {
+		if !query.Has(name) {
+			query.Set(name, value)
+		}
+	}
+	parsed.RawQuery = query.Encode()
+	return parsed.String(), nil
+}
