@@ -83,12 +83,16 @@ type Config struct {
 
 // Feed reads the news and tells of its own. It may be used by many goroutines.
 type Feed struct {
-	Config
+	validity *cache.Validity
+	db       *postgres.DB
+	logger   *slog.Logger
+	now      func() time.Time
+
 	begin, read, write, announce, trim *postgres.Statement
 
 	// wake and pending hold a token if there is something to read, or to announce.
 	wake, pending chan struct{}
-	// relistened says that the connection for notifications is a new one.
+	// relistened says that the connection for notifications is another one than before.
 	relistened atomic.Bool
 	readings   atomic.Uint64
 	failures   atomic.Uint64
@@ -115,7 +119,7 @@ type mark struct {
 // New returns a feed that reads nothing until Run is called.
 func New(cfg Config) *Feed {
 	return &Feed{
-		Config: cfg, broken: true,
+		validity: cfg.Validity, db: cfg.DB, logger: cfg.Logger, now: cfg.Now, broken: true,
 		begin:    cfg.DB.Prepared("cache_events.begin", begin),
 		read:     cfg.DB.Prepared("cache_events.read", read),
 		write:    cfg.DB.Prepared("cache_events.write", write),
@@ -141,10 +145,10 @@ func (f *Feed) Publish(ctx context.Context, tags ...string) error {
 
 func (f *Feed) apply(tags []string) {
 	if slices.Contains(tags, Everything) {
-		f.Validity.Purge()
+		f.validity.Purge()
 		return
 	}
-	f.Validity.Invalidate(tags...)
+	f.validity.Invalidate(tags...)
 }
 
 // Run reads and tells news until ctx ends.
@@ -166,17 +170,19 @@ func put(to chan struct{}) {
 
 // listen wakes the reading for each notification.
 func (f *Feed) listen(ctx context.Context) {
-	heard := true
-	for ctx.Err() == nil {
-		f.relistened.Store(true)
-		err := f.DB.Listen(ctx, channel, func() {
-			heard = true
+	for sessions := 0; ctx.Err() == nil; {
+		listens := false
+		err := f.db.Listen(ctx, channel, func() {
+			if !listens {
+				f.relistened.Store(sessions > 0)
+				listens, sessions = true, sessions+1
+			}
 			put(f.wake)
 		})
-		if ctx.Err() == nil && heard {
-			f.Logger.WarnContext(ctx, "Listening for changes", "error", err.Error())
+		if ctx.Err() == nil && (listens || sessions == 0) {
+			f.logger.WarnContext(ctx, "Listening for changes", "error", err.Error())
+			sessions = max(sessions, 1) // what follows is a new attempt, and is not logged again
 		}
-		heard = false
 		pause(ctx, relisten)
 	}
 }
@@ -202,11 +208,11 @@ func (f *Feed) tell(ctx context.Context) {
 // follow reads when there is something to read, and at each tick.
 func (f *Feed) follow(ctx context.Context) {
 	for ctx.Err() == nil {
-		started := f.Now()
+		started := f.now()
 		f.step(ctx)
-		took := f.Now().Sub(started)
-		pause(ctx, min(tick, max(coalesce, rest*took)))
-		wait, cancel := context.WithTimeout(ctx, tick)
+		pausing := min(tick, max(coalesce, rest*f.now().Sub(started)))
+		pause(ctx, pausing)
+		wait, cancel := context.WithTimeout(ctx, tick-pausing)
 		select {
 		case <-f.wake:
 		case <-wait.Done():
@@ -228,12 +234,12 @@ func pause(ctx context.Context, d time.Duration) {
 func (f *Feed) step(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	relistened, started := f.relistened.Swap(false), f.Now()
+	relistened, started := f.relistened.Swap(false), f.now()
 	n, err := f.readNews(ctx)
 	if err != nil {
 		f.failures.Add(1)
 		if !f.broken && !errors.Is(ctx.Err(), context.Canceled) {
-			f.Logger.WarnContext(ctx, "Reading changes", "error", err.Error())
+			f.logger.WarnContext(ctx, "Reading changes", "error", err.Error())
 		}
 		f.broken = true
 		return
@@ -243,10 +249,10 @@ func (f *Feed) step(ctx context.Context) {
 	}
 	if missed := isGap(f.at, n); missed || f.broken || relistened {
 		f.doubts.Add(1)
-		f.Validity.Doubt()
+		f.validity.Doubt()
 	}
 	f.snapshot, f.at, f.broken = n.snapshot, n.at, false
-	f.Validity.Confirm(started)
+	f.validity.Confirm(started)
 	f.readings.Add(1)
 	f.remember(started, n.snapshot)
 }
@@ -306,7 +312,7 @@ func (f *Feed) remember(at time.Time, snapshot string) {
 // Sweep removes rows that everybody has read: those of transactions that had all ended before a snapshot that is older than the
 // retention. When a row was written would not tell, since a transaction may end long after.
 func (f *Feed) Sweep(ctx context.Context) error {
-	xmin := f.trimmable(f.Now().Add(-retention))
+	xmin := f.trimmable(f.now().Add(-retention))
 	if xmin == "" {
 		return nil
 	}
@@ -347,7 +353,7 @@ type Stats struct {
 // Stats returns the statistics.
 func (f *Feed) Stats() Stats {
 	return Stats{
-		Doubtful: f.Validity.Doubtful(), Readings: f.readings.Load(), Failures: f.failures.Load(), Doubts: f.doubts.Load(),
+		Doubtful: f.validity.Doubtful(), Readings: f.readings.Load(), Failures: f.failures.Load(), Doubts: f.doubts.Load(),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/lib/pq"
 )
@@ -26,7 +27,7 @@ func (db *DB) Listen(ctx context.Context, channel string, woken func()) error {
 	// The connection ends its reading only once nobody keeps it from handing over what it has read.
 	defer func() {
 		_ = conn.Close()
-		for range notices { //nolint:revive // until it is closed
+		for range notices { // until it is closed
 		}
 	}()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
@@ -53,10 +54,13 @@ func (c *connector) listenerURL() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if !strings.Contains(text, "://") {
+		// It has the other form, of words, of which the later one counts.
+		return "connect_timeout=" + strconv.Itoa(int(connectTimeout.Seconds())) + " " + text, nil
+	}
 	parsed, err := url.Parse(text)
-	if err != nil || parsed.Scheme == "" {
-		// It has the other form, of words; current has understood it.
-		return text + " connect_timeout=" + strconv.Itoa(int(connectTimeout.Seconds())), nil
+	if err != nil {
+		return "", errors.New("the database URL cannot be understood") // the error would quote the password
 	}
 	query := parsed.Query()
 	for name, value := range map[string]string{
