@@ -19,6 +19,9 @@ import (
 
 // Settings are the live settings of a service: changing one takes effect in running pods, without a restart.
 type Settings struct {
+	// cache is how much is kept of what was answered or read before, and for how long.
+	// +optional
+	Cache *Cache `json:"cache,omitempty"`
 	// rateLimits are how many requests a client may make.
 	// +optional
 	RateLimits *RateLimits `json:"rateLimits,omitempty"`
@@ -36,6 +39,7 @@ type Settings struct {
 // Default returns the settings that hold where nothing else is said. Every field that has a default is set.
 func Default() Settings {
 	return Settings{
+		Cache:      defaultCache(),
 		RateLimits: defaultRateLimits(),
 		CORS:       defaultCORS(),
 		Logging:    defaultLogging(),
@@ -46,6 +50,7 @@ func Default() Settings {
 // Validate returns what is wrong with the fields that are given, in the order in which they are documented; nil if nothing is.
 func (s Settings) Validate() []Problem {
 	var p problems
+	s.Cache.validate(p.at("cache"))
 	s.RateLimits.validate(p.at("rateLimits"))
 	s.CORS.validate(p.at("cors"))
 	s.Logging.validate(p.at("logging"))

@@ -70,6 +70,12 @@ func TestDecode(t *testing.T) {
 		"a level in capitals":           {"logging: {level: INFO}", "logging.level must be"},
 		"tokens for ever":               {"tokens: {refreshTTL: 8761h}", "tokens.refreshTTL must be"},
 		"access longer than the rest":   {"tokens: {accessTTL: 2h, refreshTTL: 1h}", "tokens.accessTTL must not be longer than refreshTTL"},
+		"every kind of cache":           {"cache: {browser: {maxAge: 1m}, edge: {sizeMiB: 0, ttl: 1s, staleWhileRevalidate: 0s, staleIfError: 24h}, application: {sizeMiB: 4096}, query: {ttl: 24h}}", ""},
+		"a negative time to live":       {"cache: {query: {ttl: -1s}}", "cache.query.ttl must be a duration from 1s to 24h"},
+		"a negative stale time":         {"cache: {edge: {staleWhileRevalidate: -1s}}", "cache.edge.staleWhileRevalidate must be a duration from 0s to 24h"},
+		"stale for ever":                {"cache: {application: {staleIfError: 25h}}", "cache.application.staleIfError must be"},
+		"a negative size":               {"cache: {edge: {sizeMiB: -1}}", "cache.edge.sizeMiB must be a number from 0 to 4096"},
+		"a browser for ever":            {"cache: {browser: {maxAge: 25h}}", "cache.browser.maxAge must be a duration from 0s to 24h"},
 		"beyond all measure":            {strings.Repeat("#", settings.MaxSize+1), "more than 1048576"},
 	} {
 		t.Run(name, func(t *testing.T) {
