@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mirubato/mirubato/service/chassis/auth"
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
 	"github.com/mirubato/mirubato/service/chassis/secret"
 )
@@ -51,6 +52,21 @@ func TestC02ReadyzFollowsTheDatabase(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestC03DetailsAreForAdmins(t *testing.T) {
+	l := open(t, nil)
+	for caller, status := range map[auth.Identity]int{nobody: 401, alice: 403, teacher: 403, admin: 200} {
+		l.as(t, caller, "GET", "/health/detailed", "").is(t, status, "")
+	}
+	report := l.as(t, admin, "GET", "/health/detailed", "").object(t)
+	checks, _ := report["checks"].(map[string]any)
+	database, _ := checks["database"].(map[string]any)
+	_, timed := database["latency"].(float64)
+	if total, _ := report["totalLatency"].(float64); report["status"] != "healthy" || database["status"] != "healthy" || !timed || total <= 0 {
+		t.Errorf("%v", report)
+	}
+	l.send(t, "GET", l.ops+"/health/detailed", "").is(t, 404, "")
 }
 
 func TestC03HealthReports(t *testing.T) {

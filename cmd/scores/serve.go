@@ -94,7 +94,7 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	users := accounts.New(accountstore.New(db), auth.NewIssuer(keys, cfg.Tokens), log, uuid.NewString)
 	keysOfWrites := idempotency.New(db, cfg.RequestTimeout, logger)
 	api := apiRoutes(verifier, keysOfWrites.Wrap,
-		reporter.Routes(), library, accounts.Routes(users), log.Routes())
+		reporter.Routes(), reporter.AdminRoutes(), library, accounts.Routes(users), log.Routes())
 	options := httpapi.Options{
 		Logger: logger, Observer: metrics, Release: cfg.Release, RequestTimeout: cfg.RequestTimeout, MaxBody: maxBody,
 		Origins: cfg.Origins, Draining: reporter.Draining,

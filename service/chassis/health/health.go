@@ -16,10 +16,13 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
 )
 
-// Check asks one dependency without which the service cannot serve.
+// Check asks one dependency.
 type Check struct {
 	// Name is the key under which the dependency is reported.
 	Name string
+	// Optional says that the service serves without the dependency, if less well: while it is away the service is degraded, and
+	// ready all the same. Caches and open circuit breakers are of this kind.
+	Optional bool
 	// Run returns nil if the dependency is well, and else an error, best made by Problem.
 	Run func(context.Context) error
 }
@@ -65,11 +68,14 @@ type Reporter struct {
 	draining atomic.Bool
 }
 
+// Register adds a check to those of the Config. Call it before the first probe.
+func (r *Reporter) Register(c Check) { r.checks = append(r.checks, &cachedCheck{Check: c}) }
+
 // New returns a reporter. It runs no check before it is asked.
 func New(cfg Config) *Reporter {
 	r := &Reporter{cfg: cfg, started: cfg.Now()}
 	for _, c := range cfg.Checks {
-		r.checks = append(r.checks, &cachedCheck{Check: c})
+		r.Register(c)
 	}
 	return r
 }
@@ -86,7 +92,10 @@ func (r *Reporter) Ready(ctx context.Context) error {
 		return Problem("shutting down", nil)
 	}
 	for _, c := range r.checks {
-		if err := r.result(ctx, c); err != nil {
+		if c.Optional {
+			continue
+		}
+		if err := r.result(ctx, c).err; err != nil {
 			return err
 		}
 	}
@@ -135,46 +144,6 @@ func (r *Reporter) readyz(ctx context.Context) httpapi.Response {
 	return httpapi.JSON(http.StatusOK, status{Status: "ready"})
 }
 
-// Report is the answer of the health path.
-type Report struct {
-	// Status is "healthy" or "unhealthy".
-	Status string `json:"status"`
-	// Timestamp is in UTC with milliseconds.
-	Timestamp   string `json:"timestamp"`
-	Service     string `json:"service"`
-	Version     string `json:"version"`
-	Environment string `json:"environment"`
-	Release     string `json:"release"`
-	// Uptime is in seconds.
-	Uptime int64 `json:"uptime"`
-	// Checks says of each dependency whether it is well.
-	Checks map[string]bool `json:"checks"`
-	// Problems says of each dependency that is not well what is the matter.
-	Problems map[string]string `json:"problems,omitempty"`
-}
-
-func (r *Reporter) health(ctx context.Context) httpapi.Response {
-	now := r.cfg.Now()
-	report := Report{
-		Status: "healthy", Timestamp: now.UTC().Format("2006-01-02T15:04:05.000Z"),
-		Service: r.cfg.Service, Version: r.cfg.Version, Environment: r.cfg.Environment, Release: r.cfg.Release,
-		Uptime: int64(now.Sub(r.started).Seconds()), Checks: map[string]bool{},
-	}
-	code := http.StatusOK
-	for _, c := range r.checks {
-		err := r.result(ctx, c)
-		report.Checks[c.Name] = err == nil
-		if err == nil {
-			continue
-		}
-		if report.Problems == nil {
-			report.Problems = map[string]string{}
-		}
-		report.Status, report.Problems[c.Name], code = "unhealthy", reasonOf(err), http.StatusServiceUnavailable
-	}
-	return httpapi.JSON(code, report)
-}
-
 func reasonOf(err error) string {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p.reason
@@ -186,32 +155,40 @@ func reasonOf(err error) string {
 type cachedCheck struct {
 	Check
 	mu    sync.Mutex
-	asked time.Time
 	known bool
+	last  result
+}
+
+// result is how a check ended.
+type result struct {
+	asked time.Time
+	took  time.Duration
 	err   error
 }
 
 // result runs the check unless its last result is fresh. Callers that come while it runs wait for its result.
-func (r *Reporter) result(ctx context.Context, c *cachedCheck) error {
+func (r *Reporter) result(ctx context.Context, c *cachedCheck) result {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.known && r.cfg.Now().Sub(c.asked) < r.cfg.FreshFor {
-		return c.err
+	started := r.cfg.Now()
+	if c.known && started.Sub(c.last.asked) < r.cfg.FreshFor {
+		return c.last
 	}
 	// One caller's going away must not become everybody's result.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Timeout)
 	defer cancel()
 	err := c.Run(ctx)
 	r.logChange(ctx, c, err)
-	c.asked, c.known, c.err = r.cfg.Now(), true, err
-	return err
+	ended := r.cfg.Now()
+	c.known, c.last = true, result{asked: ended, took: ended.Sub(started), err: err}
+	return c.last
 }
 
 func (r *Reporter) logChange(ctx context.Context, c *cachedCheck, err error) {
 	switch {
-	case err != nil && (!c.known || c.err == nil || reasonOf(c.err) != reasonOf(err)):
+	case err != nil && (!c.known || c.last.err == nil || reasonOf(c.last.err) != reasonOf(err)):
 		r.cfg.Logger.WarnContext(ctx, "Losing dependency", "check", c.Name, "reason", reasonOf(err), "error", err.Error())
-	case err == nil && c.known && c.err != nil:
+	case err == nil && c.known && c.last.err != nil:
 		r.cfg.Logger.InfoContext(ctx, "Regaining dependency", "check", c.Name)
 	}
 }

@@ -100,8 +100,11 @@ func TestProbes(t *testing.T) {
 func TestHealthReport(t *testing.T) {
 	_, h, w := newReporter()
 	want := health.Report{
-		Status: "healthy", Timestamp: "2030-01-01T12:00:00.005Z", Service: "scores", Version: "1.2.3",
-		Environment: "staging", Release: "r1", Checks: map[string]bool{"database": true},
+		Summary: health.Summary{
+			Status: "healthy", Timestamp: "2030-01-01T12:00:00.005Z", Service: "scores", Version: "1.2.3",
+			Environment: "staging", Release: "r1",
+		},
+		Checks: map[string]bool{"database": true},
 	}
 	check := func(wantCode int) {
 		t.Helper()
@@ -119,6 +122,67 @@ func TestHealthReport(t *testing.T) {
 	want.Status, want.Timestamp, want.Uptime = "unhealthy", "2030-01-01T12:01:00.005Z", 60
 	want.Checks, want.Problems = map[string]bool{"database": false}, map[string]string{"database": "gone"}
 	check(503)
+}
+
+// admits lets everybody pass as an admin.
+type admits struct{}
+
+func (admits) Guard(_ httpapi.Access, next http.Handler) http.Handler { return next }
+
+func TestC03ServiceIsDegradedWithoutWhatItCanDoWithout(t *testing.T) {
+	for name, tc := range map[string]struct {
+		database, cache error
+		status          string
+		code, ready     int
+		want            map[string]health.Finding
+	}{
+		"all is well": {status: "healthy", code: 200, ready: 200, want: map[string]health.Finding{
+			"database": {Status: "healthy", Latency: 3}, "cache": {Status: "healthy", Latency: 3},
+		}},
+		"the cache is away": {cache: health.Problem("full", nil), status: "degraded", code: 200, ready: 200, want: map[string]health.Finding{
+			"database": {Status: "healthy", Latency: 3}, "cache": {Status: "degraded", Latency: 3, Problem: "full"},
+		}},
+		"the database is away": {database: health.Problem("gone", nil), status: "unhealthy", code: 503, ready: 503, want: map[string]health.Finding{
+			"database": {Status: "unhealthy", Latency: 3, Problem: "gone"}, "cache": {Status: "healthy", Latency: 3},
+		}},
+		"both are away": {database: health.Problem("gone", nil), cache: errors.New("secret"), status: "unhealthy", code: 503, ready: 503, want: map[string]health.Finding{
+			"database": {Status: "unhealthy", Latency: 3, Problem: "gone"}, "cache": {Status: "degraded", Latency: 3, Problem: "not available"},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{at: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)}
+			answer := func(err error) func(context.Context) error {
+				return func(context.Context) error {
+					w.set(nil, 3*time.Millisecond)
+					return err
+				}
+			}
+			r := health.New(health.Config{
+				Checks:   []health.Check{{Name: "database", Run: answer(tc.database)}},
+				FreshFor: time.Minute, Timeout: time.Second, Logger: slog.New(slog.DiscardHandler), Now: w.now,
+			})
+			r.Register(health.Check{Name: "cache", Optional: true, Run: answer(tc.cache)})
+			router := httpapi.NewRouter()
+			router.Mount(httpapi.OpenGuard{}, r.Routes())
+			router.Mount(admits{}, r.AdminRoutes())
+			if code, body := get(t, router, "/readyz"); code != tc.ready {
+				t.Errorf("/readyz: %d %s, want %d", code, body, tc.ready)
+			}
+			var short health.Report
+			code, body := get(t, router, "/health")
+			if err := json.Unmarshal([]byte(body), &short); err != nil || code != tc.code || short.Status != tc.status {
+				t.Errorf("/health: %d %s (%v), want %d %s", code, body, err, tc.code, tc.status)
+			}
+			var long health.Detailed
+			code, body = get(t, router, health.DetailedPath)
+			if err := json.Unmarshal([]byte(body), &long); err != nil || code != tc.code || long.Status != tc.status || long.TotalLatency != 6 {
+				t.Errorf("%s: %d %s (%v), want %d %s", health.DetailedPath, code, body, err, tc.code, tc.status)
+			}
+			if diff := cmp.Diff(tc.want, long.Checks); diff != "" {
+				t.Errorf("checks (-want +got):\n%s", diff)
+			}
+		})
+	}
 }
 
 func TestProbesCannotOverloadADependency(t *testing.T) {

@@ -249,7 +249,7 @@ func (s *Server) EnsureDatabase(ctx context.Context, name string) error {
 // copyDatabase creates a database with the content of another one, to which nobody may be connected; the server waits some
 // seconds for those who are about to leave.
 func (s *Server) copyDatabase(ctx context.Context, source, name string) error {
-	text := "CREATE DATABASE " + pq.QuoteIdentifier(name) + " TEMPLATE " + pq.QuoteIdentifier(source)
+	text := "CREATE DATABASE " + pq.QuoteIdentifier(name) + " TEMPLATE " + pq.QuoteIdentifier(source) //nolint:gosec // quoted
 	if _, err := s.admin.ExecContext(ctx, text); err != nil {
 		return fmt.Errorf("copying database %s to %s: %w", source, name, err)
 	}
