@@ -202,8 +202,15 @@ func TestC05ServiceDocumentsItself(t *testing.T) {
 			t.Errorf("the document lacks %s", want)
 		}
 	}
-	if status, page, _ := i.call(t, "GET", i.api+"/swagger", ""); status != 200 || !strings.Contains(page, "swagger-ui-bundle.js") {
-		t.Errorf("the page: %d %s", status, page)
+	for _, path := range []string{"/docs/openapi.json", "/api/openapi.json"} {
+		if status, same, _ := i.call(t, "GET", i.api+path, ""); status != 200 || same != body {
+			t.Errorf("%s is not the document: %d %s", path, status, same)
+		}
+	}
+	for _, path := range []string{"/swagger", "/docs/swagger"} {
+		if status, page, _ := i.call(t, "GET", i.api+path, ""); status != 200 || !strings.Contains(page, "/swagger/swagger-ui-bundle.js") {
+			t.Errorf("the page at %s: %d %s", path, status, page)
+		}
 	}
 }
 

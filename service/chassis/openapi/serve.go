@@ -27,6 +27,12 @@ const (
 	PagePath     = "/swagger"
 )
 
+// aliases are other paths at which clients look, by the names of their routes.
+var (
+	documentAliases = [][2]string{{"/docs/openapi.json", "getDocumentFile"}, {"/api/openapi.json", "getAPIDocument"}}
+	pageAliases     = [][2]string{{"/docs/swagger", "getDocumentPage"}}
+)
+
 // pagePolicy lets the page load its own scripts and styles and ask its own origin, and nothing else. The page's library
 // writes styles into elements, and draws small pictures from data URLs.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
@@ -50,28 +56,46 @@ func Routes(info Info, table func() []httpapi.Route) []httpapi.Route {
 		}
 		return newAnswer(body, jsonType, ""), nil
 	})
-	return []httpapi.Route{
-		{
-			Method: http.MethodGet, Path: DocumentPath, Access: httpapi.Open,
-			Name: "getDocument", Group: "Documentation", Summary: "This document", Status: http.StatusOK,
-			Response: map[string]any{}, Others: map[int]any{http.StatusNotModified: nil},
-			Handler: serve(func(*http.Request) (answer, error) { return document() }),
-		},
-		{
-			Method: http.MethodGet, Path: PagePath, Access: httpapi.Open,
-			Name: "getPage", Group: "Documentation", Summary: "A page to read and try the API", Status: http.StatusOK,
-			MediaType: "text/html", Others: map[int]any{http.StatusNotModified: nil},
-			Handler: serve(func(*http.Request) (answer, error) {
-				return readAnswer(page, "page/index.html", "text/html; charset=utf-8")
-			}),
-		},
+	routes := []httpapi.Route{
+		documentAt(DocumentPath, "getDocument", "This document", document),
+		pageAt(PagePath, "getPage", "A page to read and try the API"),
 		{
 			Method: http.MethodGet, Path: PagePath + "/{file}", Access: httpapi.Open,
-			Name: "getPageFile", Group: "Documentation", Summary: "A file of the page", Status: http.StatusOK,
+			Name: "getPageFile", Group: group, Summary: "A file of the page", Status: http.StatusOK,
 			Params: fileParams{}, MediaType: "*/*", Others: map[int]any{http.StatusNotModified: nil},
 			Faults:  []fault.Code{fault.NotFound},
 			Handler: serve(func(r *http.Request) (answer, error) { return asset(r.PathValue("file")) }),
 		},
+	}
+	for _, alias := range documentAliases {
+		routes = append(routes, documentAt(alias[0], alias[1], "This document, at another address", document))
+	}
+	for _, alias := range pageAliases {
+		routes = append(routes, pageAt(alias[0], alias[1], "The page, at another address"))
+	}
+	return routes
+}
+
+// group is the heading of these routes in the document.
+const group = "Documentation"
+
+func documentAt(path, name, summary string, document func() (answer, error)) httpapi.Route {
+	return httpapi.Route{
+		Method: http.MethodGet, Path: path, Access: httpapi.Open,
+		Name: name, Group: group, Summary: summary, Status: http.StatusOK,
+		Response: map[string]any{}, Others: map[int]any{http.StatusNotModified: nil},
+		Handler: serve(func(*http.Request) (answer, error) { return document() }),
+	}
+}
+
+func pageAt(path, name, summary string) httpapi.Route {
+	return httpapi.Route{
+		Method: http.MethodGet, Path: path, Access: httpapi.Open,
+		Name: name, Group: group, Summary: summary, Status: http.StatusOK,
+		MediaType: "text/html", Others: map[int]any{http.StatusNotModified: nil},
+		Handler: serve(func(*http.Request) (answer, error) {
+			return readAnswer(page, "page/index.html", "text/html; charset=utf-8")
+		}),
 	}
 }
 
