@@ -5,6 +5,8 @@
 // It owns names and shapes, no behaviour, and imports nothing of Kubernetes, so that a service may import it.
 package contract
 
+import "strconv"
+
 // Ports on which a service listens.
 const (
 	// APIPort serves the API, and the three probes as well, for whoever cannot reach OperationsPort.
@@ -47,6 +49,10 @@ const (
 	EnvJWTIssuer = "JWT_ISSUER"
 	// EnvJWTAudience is the required aud claim; empty means that none is required.
 	EnvJWTAudience = "JWT_AUDIENCE"
+	// EnvSettingsDir is the directory of settings generations; without it a service runs with its defaults.
+	EnvSettingsDir = "SETTINGS_DIR"
+	// EnvSettingsGenerationFile is the path of the file that holds the pod's own generation, see SettingsGenerationFile.
+	EnvSettingsGenerationFile = "SETTINGS_GENERATION_FILE"
 	// EnvMigrationsDir is the directory into which the export command writes the migration files.
 	EnvMigrationsDir = "MIGRATIONS_DIR"
 )
@@ -61,6 +67,31 @@ const (
 	AuthPreviousFile   = AuthDir + "/previous"
 	MigrationsDir      = "/migrations"
 	TerminationMessage = "/dev/termination-log"
+)
+
+// How live settings reach a pod. SettingsDir holds one file for each generation, see SettingsFile, with settings as in api/settings.
+// SettingsCurrentFile in it holds the number of the generation for pods that have none of their own. A pod's own generation is
+// the value of SettingsGenerationAnnotation, which the downward API writes to SettingsGenerationFile: changing the annotation makes
+// the kubelet refresh both volumes at once. Both are mounted as whole directories, never as single files.
+const (
+	SettingsDir                  = "/var/run/mirubato/settings"
+	SettingsCurrentFile          = "current"
+	PodDir                       = "/var/run/mirubato/pod"
+	SettingsGenerationFile       = PodDir + "/settings-generation"
+	SettingsGenerationAnnotation = "platform.mirubato.com/settings-generation"
+)
+
+// SettingsFile is the name of a generation's file. Generations are numbered from 1.
+func SettingsFile(generation int64) string { return strconv.FormatInt(generation, 10) + ".yaml" }
+
+// Metrics by which a pod says which settings it runs with; HealthPath says the same under "settings".
+const (
+	// SettingsGenerationMetric is a gauge: the generation in force, 0 before there was a good one.
+	SettingsGenerationMetric = "settings_generation"
+	// SettingsRejectedMetric is a gauge: the generation that was refused and is still the one wanted, 0 if there is none.
+	SettingsRejectedMetric = "settings_rejected_generation"
+	// SettingsErrorMetric is a gauge: 1 while the settings wanted are not those in force, else 0.
+	SettingsErrorMetric = "settings_error"
 )
 
 // ExportArgs are the arguments with which the operator starts a service image whose Microservice names no export
