@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mirubato/mirubato/api/contract"
+	"github.com/mirubato/mirubato/api/settings"
 	"github.com/mirubato/mirubato/service/chassis/auth"
-	"github.com/mirubato/mirubato/service/chassis/httpapi"
 	"github.com/mirubato/mirubato/service/chassis/secret"
 	"github.com/mirubato/mirubato/service/chassis/telemetry"
 )
@@ -30,8 +30,12 @@ type Config struct {
 
 	APIAddr string
 	OpsAddr string
-	// Origins are those whose pages may call the API; none by default.
+	// Origins are those whose pages may call the API while the settings do not say whose; none by default.
 	Origins []string
+	// SettingsDir is the directory of settings generations; empty means that the defaults hold.
+	SettingsDir string
+	// SettingsGenerationFile is the file of the pod's own generation; empty means the current one.
+	SettingsGenerationFile string
 	// Traces is where a collector takes OTLP over HTTP; empty is no traces.
 	Traces string
 	// RequestTimeout is the deadline of a request.
@@ -99,6 +103,8 @@ func variables() []variable {
 		{serving, envAPIAddr, "api-addr", ":" + strconv.Itoa(contract.APIPort), "where the API listens", setText(func(c *Config) *string { return &c.APIAddr })},
 		{serving, envOpsAddr, "ops-addr", ":" + strconv.Itoa(contract.OperationsPort), "where probes and metrics listen", setText(func(c *Config) *string { return &c.OpsAddr })},
 		{serving, envOrigins, "cors-origin", "", "origins whose pages may call, separated by commas, or *", setOrigins},
+		{serving, contract.EnvSettingsDir, "settings-dir", "", "directory of settings generations", setText(func(c *Config) *string { return &c.SettingsDir })},
+		{serving, contract.EnvSettingsGenerationFile, "settings-generation-file", "", "file with the generation that this process uses", setText(func(c *Config) *string { return &c.SettingsGenerationFile })},
 		{serving, envTraces, "otlp-endpoint", "", "URL of a collector of traces (OTLP over HTTP), such as http://collector:4318", setURL(func(c *Config) *string { return &c.Traces })},
 		{serving, envRequestTimeout, "request-timeout", "5s", "deadline of a request", setDuration(100*time.Millisecond, 5*time.Minute, func(c *Config) *time.Duration { return &c.RequestTimeout })},
 		{serving, envDrainDelay, "drain-delay", "1s", "how long new requests are served after SIGTERM", setDuration(0, time.Minute, func(c *Config) *time.Duration { return &c.DrainDelay })},
@@ -248,9 +254,8 @@ func setOrigins(c *Config, text string) error {
 		if origin == "" {
 			continue
 		}
-		parsed, err := url.Parse(origin)
-		if origin != httpapi.AnyOrigin && (err != nil || parsed.Host == "" || parsed.Scheme+"://"+parsed.Host != origin) {
-			return fmt.Errorf("%q is no origin; write it like https://example.org", origin)
+		if found := (settings.Settings{CORS: &settings.CORS{Origins: []string{origin}}}).Validate(); len(found) > 0 {
+			return fmt.Errorf("%q %s", origin, found[0].Message)
 		}
 		c.Origins = append(c.Origins, origin)
 	}

@@ -63,8 +63,12 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	info := telemetry.Info{
 		Service: serviceName, Version: buildVersion(), Environment: cfg.Environment, Release: cfg.Release,
 	}
-	logger := telemetry.NewLogger(out, cfg.LogLevel, info)
+	var level slog.LevelVar
+	level.Set(cfg.LogLevel)
+	logger := telemetry.NewLogger(out, &level, info)
 	metrics := telemetry.NewMetrics(info)
+	current := openSettings(cfg, &level, metrics, logger)
+	go current.Run(ctx)
 
 	traces, endTraces, err := startTraces(ctx, cfg, info, logger)
 	if err != nil {
@@ -87,17 +91,17 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	verifier := auth.NewVerifier(keys, cfg.Tokens)
 
 	// What is served.
-	reporter := newReporter(info, db, logger)
+	reporter := newReporter(info, db, settingsInForce(current), logger)
 	log := audit.New(db, uuid.NewString)
 	library, endLibrary := newLibrary(ctx, db, log, logger)
 	defer endLibrary()
-	users := accounts.New(accountstore.New(db), auth.NewIssuer(keys, cfg.Tokens), log, uuid.NewString)
+	users := accounts.New(accountstore.New(db), auth.NewIssuer(keys, cfg.Tokens), log, uuid.NewString, tokenLives(current))
 	keysOfWrites := idempotency.New(db, cfg.RequestTimeout, logger)
 	api := apiRoutes(verifier, keysOfWrites.Wrap,
 		reporter.Routes(), reporter.AdminRoutes(), library, accounts.Routes(users), log.Routes())
 	options := httpapi.Options{
 		Logger: logger, Observer: metrics, Release: cfg.Release, RequestTimeout: cfg.RequestTimeout, MaxBody: maxBody,
-		Origins: cfg.Origins, Draining: reporter.Draining,
+		CORS: whosePages(current), Draining: reporter.Draining,
 	}
 	srv, err := server.Listen(ctx, server.Config{
 		APIAddr: cfg.APIAddr, OpsAddr: cfg.OpsAddr,
@@ -151,11 +155,13 @@ func openDatabase(cfg Config, metrics *telemetry.Metrics, logger *slog.Logger) (
 	}, nil
 }
 
-func newReporter(info telemetry.Info, db *postgres.DB, logger *slog.Logger) *health.Reporter {
+func newReporter(
+	info telemetry.Info, db *postgres.DB, inForce func() health.Settings, logger *slog.Logger,
+) *health.Reporter {
 	return health.New(health.Config{
 		Service: info.Service, Version: info.Version, Environment: info.Environment, Release: info.Release,
 		Checks:   []health.Check{{Name: "database", Run: checkDatabase(db, migrations.MinimumVersion)}},
-		FreshFor: checkFreshFor, Timeout: checkTimeout, Logger: logger, Now: time.Now,
+		Settings: inForce, FreshFor: checkFreshFor, Timeout: checkTimeout, Logger: logger, Now: time.Now,
 	})
 }
 

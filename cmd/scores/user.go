@@ -77,7 +77,7 @@ func createUser(ctx context.Context, cfg Config, n accounts.NewUser, out io.Writ
 			slog.Default().Warn("Closing", "error", err.Error())
 		}
 	}()
-	service := accounts.New(accountstore.New(db), nil, audit.New(db, uuid.NewString), uuid.NewString)
+	service := accounts.New(accountstore.New(db), nil, audit.New(db, uuid.NewString), uuid.NewString, nil)
 	made, err := service.Create(ctx, operator, n)
 	if err != nil {
 		return inWords(err)

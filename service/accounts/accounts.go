@@ -18,14 +18,16 @@ import (
 )
 
 // Lives of tokens.
-const (
-	// AccessLife is how long an access token is good; it cannot be revoked before.
-	AccessLife = 15 * time.Minute
-	// RefreshLife is how long a refresh token waits to be used.
-	RefreshLife = 30 * 24 * time.Hour
-	// Grace is how long a used refresh token may be used again, for a client to which the answer was lost.
-	Grace = 10 * time.Second
-)
+// Lives are how long tokens are good. Both are positive.
+type Lives struct {
+	// Access is how long an access token is good; it cannot be revoked before.
+	Access time.Duration
+	// Refresh is how long a refresh token waits to be used.
+	Refresh time.Duration
+}
+
+// Grace is how long a used refresh token may be used again, for a client to which the answer was lost.
+const Grace = 10 * time.Second
 
 // Lengths of a password, in characters.
 const (
@@ -83,12 +85,13 @@ type Accounts struct {
 	minter Minter
 	log    audit.Recorder
 	newID  func() string
+	lives  func() Lives
 	hasher *hasher
 }
 
-// New returns accounts. newID returns a random UUID in lower case.
-func New(repo Repository, minter Minter, log audit.Recorder, newID func() string) *Accounts {
-	return &Accounts{repo: repo, minter: minter, log: log, newID: newID, hasher: newHasher()}
+// New returns accounts. newID returns a random UUID in lower case; lives is asked each time that tokens are issued.
+func New(repo Repository, minter Minter, log audit.Recorder, newID func() string, lives func() Lives) *Accounts {
+	return &Accounts{repo: repo, minter: minter, log: log, newID: newID, lives: lives, hasher: newHasher()}
 }
 
 // Create makes a user in the name of an admin. It is not idempotent. Faults: Denied, Invalid, Conflict.

@@ -58,7 +58,9 @@ func newAPI(t testing.TB) *api {
 		t.Fatal(err)
 	}
 	issuer, log := auth.NewIssuer(keys, auth.Policy{}), audit.New(db, uuid.NewString)
-	users := accounts.New(store.New(db), issuer, log, uuid.NewString)
+	users := accounts.New(store.New(db), issuer, log, uuid.NewString, func() accounts.Lives {
+		return accounts.Lives{Access: 15 * time.Minute, Refresh: 30 * 24 * time.Hour}
+	})
 	router := httpapi.NewRouter()
 	router.Mount(auth.NewVerifier(keys, auth.Policy{}), append(accounts.Routes(users), log.Routes()...))
 	handler := openapitest.Handler(t, router.Routes(), httpapi.Middleware(httpapi.Options{

@@ -64,10 +64,11 @@ func (a *Accounts) Login(ctx context.Context, c Credentials) (Tokens, error) {
 		return Tokens{}, fault.New(fault.Unauthenticated, "The e-mail address or the password is wrong")
 	}
 	token, tokenHash := newToken()
-	if err := a.repo.Begin(ctx, user.ID, a.newID(), tokenHash, RefreshLife); err != nil {
+	lives := a.lives()
+	if err := a.repo.Begin(ctx, user.ID, a.newID(), tokenHash, lives.Refresh); err != nil {
 		return Tokens{}, err
 	}
-	return a.tokens(user, token)
+	return a.tokens(user, token, lives)
 }
 
 // find looks the user up; an address that cannot be anybody's is not asked for.
@@ -88,14 +89,15 @@ func (a *Accounts) Refresh(ctx context.Context, r Refresh) (Tokens, error) {
 		return Tokens{}, refused()
 	}
 	token, successor := newToken()
-	user, err := a.repo.Rotate(ctx, hash, successor, RefreshLife, Grace)
+	lives := a.lives()
+	user, err := a.repo.Rotate(ctx, hash, successor, lives.Refresh, Grace)
 	if errors.Is(err, ErrAbsent) {
 		return Tokens{}, refused()
 	}
 	if err != nil {
 		return Tokens{}, err
 	}
-	return a.tokens(user, token)
+	return a.tokens(user, token, lives)
 }
 
 // Logout ends the session of a refresh token. It is idempotent, and does not tell whether there was one.
@@ -139,14 +141,14 @@ func refused() error {
 	return fault.New(fault.Unauthenticated, "The refresh token is invalid, expired or already used; log in again")
 }
 
-func (a *Accounts) tokens(u User, refresh string) (Tokens, error) {
-	access, err := a.minter.Mint(auth.Identity{ID: u.ID, Role: u.Role}, AccessLife)
+func (a *Accounts) tokens(u User, refresh string, lives Lives) (Tokens, error) {
+	access, err := a.minter.Mint(auth.Identity{ID: u.ID, Role: u.Role}, lives.Access)
 	if err != nil {
 		return Tokens{}, err
 	}
 	return Tokens{
-		AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(AccessLife),
-		RefreshToken: refresh, RefreshExpiresIn: seconds(RefreshLife),
+		AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(lives.Access),
+		RefreshToken: refresh, RefreshExpiresIn: seconds(lives.Refresh),
 	}, nil
 }
 

@@ -44,13 +44,15 @@ func (p *problem) Error() string {
 
 func (p *problem) Unwrap() error { return p.cause }
 
-// Config says what a Reporter reports. All fields are required, except that Release may be empty.
+// Config says what a Reporter reports. All fields are required, except that Release may be empty and Settings nil.
 type Config struct {
 	Service     string
 	Version     string
 	Environment string
 	Release     string
 	Checks      []Check
+	// Settings says which settings are in force.
+	Settings func() Settings
 	// FreshFor is how long the result of a check answers further probes, so that probes cannot overload a dependency.
 	FreshFor time.Duration
 	// Timeout bounds one run of a check.

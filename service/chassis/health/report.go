@@ -34,6 +34,19 @@ type Summary struct {
 	Release     string `json:"release"`
 	// Uptime is in seconds.
 	Uptime int64 `json:"uptime"`
+	// Settings says which settings are in force. Refused ones do not make the service unhealthy: it goes on with the last good
+	// ones.
+	Settings *Settings `json:"settings,omitempty"`
+}
+
+// Settings says which settings are in force.
+type Settings struct {
+	// Generation is the one in force; 0 before there was a good one.
+	Generation int64 `json:"generation"`
+	// Rejected is the one that is wanted and was refused.
+	Rejected int64 `json:"rejected,omitempty"`
+	// Error says why.
+	Error string `json:"error,omitempty"`
 }
 
 // Report is the answer of the health path.
@@ -112,6 +125,10 @@ func (r *Reporter) observe(ctx context.Context) (Summary, map[string]Finding) {
 		Status: Healthy, Timestamp: now.UTC().Format("2006-01-02T15:04:05.000Z"),
 		Service: r.cfg.Service, Version: r.cfg.Version, Environment: r.cfg.Environment, Release: r.cfg.Release,
 		Uptime: int64(now.Sub(r.started).Seconds()),
+	}
+	if r.cfg.Settings != nil {
+		state := r.cfg.Settings()
+		summary.Settings = &state
 	}
 	findings := map[string]Finding{}
 	for _, c := range r.checks {

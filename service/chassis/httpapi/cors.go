@@ -3,13 +3,23 @@ package httpapi
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
-// AnyOrigin in Options.Origins lets pages of every origin call, without credentials that browsers add by themselves.
+// CORS says whose pages may call. The zero value says nobody's.
+type CORS struct {
+	// Origins are those whose pages may call, such as "https://example.org", or AnyOrigin.
+	Origins []string
+	// MaxAge is how long browsers may remember it, in whole seconds.
+	MaxAge time.Duration
+}
+
+// AnyOrigin among the origins lets pages of every origin call, without credentials that browsers add by themselves.
 const AnyOrigin = "*"
 
-// What pages of other origins may send and read, and how many seconds browsers may remember it.
+// What pages of other origins may send and read.
 var (
 	corsMethods = strings.Join([]string{
 		http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
@@ -23,25 +33,27 @@ var (
 	}, ", ")
 )
 
-const corsMaxAge = "86400"
-
 // crossOrigin lets pages of the origins call the API. To others it says nothing, so that their browsers keep the answer from them.
-func crossOrigin(origins []string, next http.Handler) http.Handler {
-	if len(origins) == 0 {
+func crossOrigin(policy func() CORS, next http.Handler) http.Handler {
+	if policy == nil {
 		return next
 	}
-	anyone := slices.Contains(origins, AnyOrigin)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cors := policy()
+		if len(cors.Origins) == 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
 		h, origin := w.Header(), r.Header.Get("Origin")
 		h.Add("Vary", "Origin")
 		switch {
 		case origin == "":
 			next.ServeHTTP(w, r)
 			return
-		case slices.Contains(origins, origin):
+		case slices.Contains(cors.Origins, origin):
 			h.Set("Access-Control-Allow-Origin", origin)
 			h.Set("Access-Control-Allow-Credentials", "true")
-		case anyone:
+		case slices.Contains(cors.Origins, AnyOrigin):
 			h.Set("Access-Control-Allow-Origin", AnyOrigin)
 		default:
 			next.ServeHTTP(w, r)
@@ -54,7 +66,7 @@ func crossOrigin(origins []string, next http.Handler) http.Handler {
 		}
 		h.Set("Access-Control-Allow-Methods", corsMethods)
 		h.Set("Access-Control-Allow-Headers", corsRequestHeaders)
-		h.Set("Access-Control-Max-Age", corsMaxAge)
+		h.Set("Access-Control-Max-Age", strconv.Itoa(int(cors.MaxAge.Seconds())))
 		w.WriteHeader(http.StatusNoContent)
 	})
 }

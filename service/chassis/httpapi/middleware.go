@@ -22,7 +22,7 @@ type Observer interface {
 	RequestFinished(route, method string, status int, took time.Duration)
 }
 
-// Options say how Middleware treats requests. All fields but Origins and Draining are required.
+// Options say how Middleware treats requests. All fields but CORS and Draining are required.
 type Options struct {
 	Logger   *slog.Logger
 	Observer Observer
@@ -32,9 +32,8 @@ type Options struct {
 	RequestTimeout time.Duration
 	// MaxBody is how many bytes of a body are read.
 	MaxBody int64
-	// Origins are those whose pages may call, such as "https://example.org", or AnyOrigin; none means that no page of
-	// another origin may.
-	Origins []string
+	// CORS is asked at each request whose pages may call; nil means that no page of another origin may.
+	CORS func() CORS
 	// Draining asks clients to open their next connection elsewhere while it returns true; nil means never.
 	Draining func() bool
 }
@@ -42,7 +41,7 @@ type Options struct {
 // Middleware puts around next what every request needs: an identity, one log line, metrics, recovery from panics, the
 // standard headers, a deadline and a limit for the body.
 func Middleware(o Options, next http.Handler) http.Handler {
-	inner := recoverPanics(crossOrigin(o.Origins, limits(o, next)))
+	inner := recoverPanics(crossOrigin(o.CORS, limits(o, next)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
 		rec := newRecord(r)

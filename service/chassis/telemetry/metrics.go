@@ -34,6 +34,7 @@ type Metrics struct {
 	duration *prometheus.HistogramVec
 	queries  *prometheus.HistogramVec
 	failures *prometheus.CounterVec
+	settings settingsGauges
 
 	mu    sync.RWMutex
 	bound map[requestKey]boundRequest
@@ -81,6 +82,7 @@ func NewMetrics(info Info) *Metrics {
 		},
 	})
 	service.Set(1)
+	m.settings = newSettingsGauges(m.registry)
 	m.registry.MustRegister(service, m.inFlight, m.requests, m.duration, m.queries, m.failures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
