@@ -25,6 +25,9 @@ type Settings struct {
 	// rateLimits are how many requests a client may make.
 	// +optional
 	RateLimits *RateLimits `json:"rateLimits,omitempty"`
+	// resilience is how the service keeps answering while something that it needs does not.
+	// +optional
+	Resilience *Resilience `json:"resilience,omitempty"`
 	// cors is whose pages may call the service from a browser.
 	// +optional
 	CORS *CORS `json:"cors,omitempty"`
@@ -41,6 +44,7 @@ func Default() Settings {
 	return Settings{
 		Cache:      defaultCache(),
 		RateLimits: defaultRateLimits(),
+		Resilience: defaultResilience(),
 		CORS:       defaultCORS(),
 		Logging:    defaultLogging(),
 		Tokens:     defaultTokens(),
@@ -52,6 +56,7 @@ func (s Settings) Validate() []Problem {
 	var p problems
 	s.Cache.validate(p.at("cache"))
 	s.RateLimits.validate(p.at("rateLimits"))
+	s.Resilience.validate(p.at("resilience"))
 	s.CORS.validate(p.at("cors"))
 	s.Logging.validate(p.at("logging"))
 	s.Tokens.validate(p.at("tokens"))
@@ -77,7 +82,11 @@ func (p Problem) Error() string {
 // Merge returns base with the fields that over gives put over it, however deep they are; neither is changed. Lists are
 // taken whole. The result shares memory with both, so it must not be changed either.
 func Merge(base, over Settings) Settings {
-	return merged(reflect.ValueOf(base), reflect.ValueOf(over)).Interface().(Settings)
+	return mergeValues(base, over)
+}
+
+func mergeValues[T any](base, over T) T {
+	return merged(reflect.ValueOf(base), reflect.ValueOf(over)).Interface().(T)
 }
 
 // merged goes down pointers to structs; whatever else is set replaces what was there.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mirubato/mirubato/api/contract"
+	"github.com/mirubato/mirubato/api/settings"
 	"github.com/mirubato/mirubato/service/accounts"
 	accountstore "github.com/mirubato/mirubato/service/accounts/store"
 	"github.com/mirubato/mirubato/service/chassis/audit"
@@ -76,12 +77,14 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	}
 	defer endTraces()
 
-	// The database.
-	db, closeDatabase, err := openDatabase(cfg, metrics, logger)
+	// The database, and what protects it and the service itself.
+	guards := newProtections(current, cfg.DatabaseConns, metrics, logger)
+	db, closeDatabase, err := openDatabase(cfg, guards, metrics, logger)
 	if err != nil {
 		return err
 	}
 	defer closeDatabase()
+	current.Subscribe(func(s settings.Settings) { db.SetStatementTimeout(statementTimeout(s.Resilience)) })
 
 	// Who calls.
 	keys, err := auth.NewKeys(cfg.JWTSecret, cfg.JWTPrevious, logger, time.Now)
@@ -92,20 +95,22 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 
 	// What is served.
 	reporter := newReporter(info, db, settingsInForce(current), logger)
+	reporter.Register(breakerCheck(guards.reads))
+	reporter.Register(breakerCheck(guards.writes))
 	log := audit.New(db, uuid.NewString)
 	library, endLibrary := newLibrary(ctx, db, log, logger)
 	defer endLibrary()
 	users := accounts.New(accountstore.New(db), auth.NewIssuer(keys, cfg.Tokens), log, uuid.NewString, tokenLives(current))
-	keysOfWrites := idempotency.New(db, cfg.RequestTimeout, logger)
+	keysOfWrites := idempotency.New(db, requestTimeout(current), logger)
 	api := apiRoutes(verifier, keysOfWrites.Wrap,
 		reporter.Routes(), reporter.AdminRoutes(), library, accounts.Routes(users), log.Routes())
 	options := httpapi.Options{
-		Logger: logger, Observer: metrics, Release: cfg.Release, RequestTimeout: cfg.RequestTimeout, MaxBody: maxBody,
+		Logger: logger, Observer: metrics, Release: cfg.Release, RequestTimeout: requestTimeout(current), MaxBody: maxBody,
 		CORS: whosePages(current), Draining: reporter.Draining,
 	}
 	srv, err := server.Listen(ctx, server.Config{
 		APIAddr: cfg.APIAddr, OpsAddr: cfg.OpsAddr,
-		API:            httpapi.Middleware(options, traces.Handler(api)),
+		API:            httpapi.Middleware(options, guards.shedding.Handler(traces.Handler(api))),
 		Ops:            httpapi.Middleware(options, opsRoutes(reporter, metrics)),
 		RequestTimeout: cfg.RequestTimeout, DrainDelay: cfg.DrainDelay, ShutdownTimeout: cfg.ShutdownTimeout,
 		Drain: reporter.Drain, Logger: logger,
@@ -139,10 +144,12 @@ func startTraces(
 
 // openDatabase returns the pool and a function that closes it. The database may be away: the service then starts, is not ready, and
 // recovers by itself.
-func openDatabase(cfg Config, metrics *telemetry.Metrics, logger *slog.Logger) (*postgres.DB, func(), error) {
+func openDatabase(
+	cfg Config, guards protections, metrics *telemetry.Metrics, logger *slog.Logger,
+) (*postgres.DB, func(), error) {
 	db, err := postgres.Open(postgres.Config{
 		URL: cfg.DatabaseURL, ApplicationName: serviceName, MaxConns: cfg.DatabaseConns, Observer: metrics,
-		StatementTimeout: cfg.RequestTimeout * 9 / 10,
+		StatementTimeout: cfg.RequestTimeout, Reads: guards.reads, Writes: guards.writes,
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", contract.EnvDatabaseURLFile, err)

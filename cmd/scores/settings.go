@@ -40,8 +40,10 @@ func baseSettings(cfg Config) settings.Settings {
 	case slog.LevelError:
 		level = settings.LogError
 	}
+	timeout := settings.Duration(cfg.RequestTimeout)
 	return settings.Merge(settings.Default(), settings.Settings{
 		CORS: &settings.CORS{Origins: cfg.Origins}, Logging: &settings.Logging{Level: &level},
+		Resilience: &settings.Resilience{RequestTimeout: &timeout},
 	})
 }
 

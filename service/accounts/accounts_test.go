@@ -64,7 +64,7 @@ func newAPI(t testing.TB) *api {
 	router := httpapi.NewRouter()
 	router.Mount(auth.NewVerifier(keys, auth.Policy{}), append(accounts.Routes(users), log.Routes()...))
 	handler := openapitest.Handler(t, router.Routes(), httpapi.Middleware(httpapi.Options{
-		Logger: slog.New(slog.DiscardHandler), Observer: unmeasured{}, RequestTimeout: 30 * time.Second, MaxBody: 1 << 20,
+		Logger: slog.New(slog.DiscardHandler), Observer: unmeasured{}, RequestTimeout: httpapi.Fixed(30 * time.Second), MaxBody: 1 << 20,
 	}, router))
 	return &api{t: t, db: db, users: users, log: log, issuer: issuer, handler: handler}
 }

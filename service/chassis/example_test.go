@@ -172,14 +172,14 @@ func songService(
 	operations.Mount(httpapi.OpenGuard{}, reporter.Routes())
 	operations.Handle("GET /metrics", metrics.Handler())
 	options := httpapi.Options{
-		Logger: cfg.Logger, Observer: metrics, Release: info.Release, RequestTimeout: 5 * time.Second, MaxBody: 1 << 20,
+		Logger: cfg.Logger, Observer: metrics, Release: info.Release, RequestTimeout: httpapi.Fixed(5 * time.Second), MaxBody: 1 << 20,
 		Draining: reporter.Draining,
 	}
 	srv, err := server.Listen(ctx, server.Config{
 		APIAddr: "127.0.0.1:0", OpsAddr: "127.0.0.1:0",
 		API:            around(api.Routes(), httpapi.Middleware(options, api)),
 		Ops:            httpapi.Middleware(options, operations),
-		RequestTimeout: options.RequestTimeout, ShutdownTimeout: 5 * time.Second, Drain: reporter.Drain, Logger: cfg.Logger,
+		RequestTimeout: options.RequestTimeout(), ShutdownTimeout: 5 * time.Second, Drain: reporter.Drain, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("songs: %w", err), db.Close())

@@ -70,7 +70,7 @@ func newAPI(t testing.TB) *api {
 	router.Mount(verifier, category.Routes(category.New(store.NewCategories(db), library, audit.New(db, uuid.NewString), uuid.NewString)))
 	router.Mount(verifier, collection.Routes(collection.NewService(store.NewCollections(db), library, audit.New(db, uuid.NewString), uuid.NewString)))
 	server := httptest.NewServer(openapitest.Handler(t, router.Routes(), httpapi.Middleware(httpapi.Options{
-		Logger: slog.New(slog.DiscardHandler), Observer: unmeasured{}, Release: "r1", RequestTimeout: 5 * time.Second, MaxBody: maxBody,
+		Logger: slog.New(slog.DiscardHandler), Observer: unmeasured{}, Release: "r1", RequestTimeout: httpapi.Fixed(5 * time.Second), MaxBody: maxBody,
 	}, router)))
 	t.Cleanup(server.Close)
 	return &api{t: t, server: server, db: db, issuer: auth.NewIssuer(keys, auth.Policy{}), library: library, router: router}

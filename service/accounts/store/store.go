@@ -70,13 +70,13 @@ var _ accounts.Repository = (*Store)(nil)
 // New returns a store. It does not touch the database before it is used.
 func New(db *postgres.DB) *Store {
 	return &Store{
-		insert:  db.Prepared("users.insert", insertUser),
+		insert:  db.Prepared("users.insert", insertUser, postgres.Repeatable),
 		byID:    db.Prepared("users.find", findByID),
 		byEmail: db.Prepared("users.find_by_email", findByEmail),
-		begin:   db.Prepared("refresh_tokens.begin", begin),
+		begin:   db.Prepared("refresh_tokens.begin", begin, postgres.Repeatable),
 		rotate:  db.Prepared("refresh_tokens.rotate", rotate),
-		revoke:  db.Prepared("refresh_tokens.revoke", revoke),
-		sweep:   db.Prepared("refresh_tokens.sweep", sweep),
+		revoke:  db.Prepared("refresh_tokens.revoke", revoke, postgres.Repeatable),
+		sweep:   db.Prepared("refresh_tokens.sweep", sweep, postgres.Repeatable),
 	}
 }
 

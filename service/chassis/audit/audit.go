@@ -60,7 +60,7 @@ func New(db *postgres.DB, newID func() string) *Log {
 	return &Log{
 		newID: newID,
 		insert: db.Prepared("audit.insert", `insert into audit_log (id, actor_id, actor_role, action, target, request_id, details)
-			values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing`),
+			values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing`, postgres.Repeatable),
 		list: db.Prepared("audit.list", `select id, at, actor_id, actor_role, action, target, request_id, details
 			from audit_log order by at desc, id desc limit $1 offset $2`),
 		count: db.Prepared("audit.count", `select count(*) from audit_log`),

@@ -6,6 +6,7 @@ package fault
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Code names the kind of a fault. It is what clients see in the field "code" and what they act on.
@@ -58,6 +59,8 @@ type Error struct {
 	Code    Code
 	Message string
 	Details []Detail
+	// RetryAfter is when trying again may help, for Unavailable; 0 leaves it to the encoder.
+	RetryAfter time.Duration
 	// Err is the cause, nil if there is none beyond the message.
 	Err error
 }

@@ -40,7 +40,7 @@ func TestC60OriginsAreToldWhatTheyMay(t *testing.T) {
 			router.Handle("GET /things", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				NoContent().WithHeader("Vary", "Authorization").Write(r.Context(), w)
 			}))
-			h := Middleware(Options{Logger: slog.New(slog.DiscardHandler), Observer: &observer{}, RequestTimeout: time.Second, MaxBody: 1, CORS: func() CORS { return CORS{Origins: tc.origins, MaxAge: 24 * time.Hour} }}, router)
+			h := Middleware(Options{Logger: slog.New(slog.DiscardHandler), Observer: &observer{}, RequestTimeout: Fixed(time.Second), MaxBody: 1, CORS: func() CORS { return CORS{Origins: tc.origins, MaxAge: 24 * time.Hour} }}, router)
 			req := httptest.NewRequestWithContext(t.Context(), tc.method, "/things", nil)
 			for i := 0; i < len(tc.headers); i += 2 {
 				req.Header.Set(tc.headers[i], tc.headers[i+1])

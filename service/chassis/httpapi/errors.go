@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/mirubato/mirubato/service/chassis/fault"
 )
@@ -63,7 +65,7 @@ func writeFault(ctx context.Context, w http.ResponseWriter, f *fault.Error, mess
 	case fault.Internal:
 		body.Error, body.Message, body.Details = "Internal server error", "An unexpected error occurred", nil
 	case fault.Unavailable:
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", strconv.FormatInt(retryAfter(f), 10))
 	case fault.Unauthenticated:
 		if w.Header().Get("WWW-Authenticate") == "" {
 			w.Header().Set("WWW-Authenticate", Challenge)
@@ -71,4 +73,9 @@ func writeFault(ctx context.Context, w http.ResponseWriter, f *fault.Error, mess
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	JSON(StatusOf(f.Code), body).Write(ctx, w)
+}
+
+// retryAfter is in whole seconds, at least one.
+func retryAfter(f *fault.Error) int64 {
+	return max(int64((f.RetryAfter+time.Second-1)/time.Second), 1)
 }

@@ -28,8 +28,8 @@ type Options struct {
 	Observer Observer
 	// Release is sent with every answer.
 	Release string
-	// RequestTimeout ends the context of a request.
-	RequestTimeout time.Duration
+	// RequestTimeout returns what a request may take; then its context ends.
+	RequestTimeout func() time.Duration
 	// MaxBody is how many bytes of a body are read.
 	MaxBody int64
 	// CORS is asked at each request whose pages may call; nil means that no page of another origin may.
@@ -37,6 +37,12 @@ type Options struct {
 	// Draining asks clients to open their next connection elsewhere while it returns true; nil means never.
 	Draining func() bool
 }
+
+// Fixed returns a function that returns always the same, for options that may change in a service whose do not.
+func Fixed[T any](v T) func() T { return func() T { return v } }
+
+// writeSlack is what a client gets beyond the timeout to send its request and to take the answer.
+const writeSlack = 15 * time.Second
 
 // Middleware puts around next what every request needs: an identity, one log line, metrics, recovery from panics, the
 // standard headers, a deadline and a limit for the body.
@@ -79,12 +85,32 @@ func limits(o Options, next http.Handler) http.Handler {
 			WriteError(r.Context(), w, bodyFault(&http.MaxBytesError{Limit: o.MaxBody}))
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), o.RequestTimeout)
+		timeout := o.RequestTimeout()
+		// The server was told once how long an answer may take. Not every http.ResponseWriter is a server's.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout + writeSlack))
+		ctx, cancel := context.WithTimeout(r.Context(), timeoutFor(r, timeout))
 		defer cancel()
 		r = r.WithContext(ctx)
 		r.Body = http.MaxBytesReader(w, r.Body, o.MaxBody)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// TimeoutHeader carries how many milliseconds a caller waits for the answer, so that nobody works on what nobody will
+// read. It is relative because clocks differ.
+const TimeoutHeader = "X-Request-Timeout-Ms"
+
+// timeoutFor is the timeout, or what the caller waits if that is less. What is no positive number is not heeded.
+func timeoutFor(r *http.Request, timeout time.Duration) time.Duration {
+	given := r.Header.Get(TimeoutHeader)
+	if given == "" {
+		return timeout
+	}
+	waits, err := strconv.ParseInt(given, 10, 32)
+	if err != nil || waits <= 0 {
+		return timeout
+	}
+	return min(timeout, time.Duration(waits)*time.Millisecond)
 }
 
 // recoverPanics answers a panic with 500, or ends the connection when the answer had already begun, since a half answer must not

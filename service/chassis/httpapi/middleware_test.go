@@ -84,7 +84,7 @@ func serve(t *testing.T, routes map[string]http.HandlerFunc) *fixture {
 	}
 	f.server = httptest.NewServer(Middleware(Options{
 		Logger: slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Observer: f.observer,
-		Release: "r7", RequestTimeout: 200 * time.Millisecond, MaxBody: 64, Draining: f.draining.Load,
+		Release: "r7", RequestTimeout: Fixed(200 * time.Millisecond), MaxBody: 64, Draining: f.draining.Load,
 	}, router))
 	f.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	t.Cleanup(f.server.Close)

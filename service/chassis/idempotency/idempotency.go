@@ -59,20 +59,20 @@ func keptHeaders() []string {
 
 // Keys remembers requests by their keys. It may be used by many goroutines.
 type Keys struct {
-	lease                             time.Duration
+	timeout                           func() time.Duration
 	logger                            *slog.Logger
 	claim, find, keep, release, sweep *postgres.Statement
 }
 
 // New returns keys for requests that take no longer than the timeout. It does not touch the database before it is used.
-func New(db *postgres.DB, timeout time.Duration, logger *slog.Logger) *Keys {
+func New(db *postgres.DB, timeout func() time.Duration, logger *slog.Logger) *Keys {
 	return &Keys{
-		lease: leases * timeout, logger: logger,
+		timeout: timeout, logger: logger,
 		claim:   db.Prepared("idempotency_keys.claim", claim),
 		find:    db.Prepared("idempotency_keys.find", find),
-		keep:    db.Prepared("idempotency_keys.keep", keep),
-		release: db.Prepared("idempotency_keys.release", release),
-		sweep:   db.Prepared("idempotency_keys.sweep", sweep),
+		keep:    db.Prepared("idempotency_keys.keep", keep, postgres.Repeatable),
+		release: db.Prepared("idempotency_keys.release", release, postgres.Repeatable),
+		sweep:   db.Prepared("idempotency_keys.sweep", sweep, postgres.Repeatable),
 	}
 }
 
@@ -119,7 +119,7 @@ func (k *Keys) serve(w http.ResponseWriter, r *http.Request, route string, given
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	n := name{user: auth.FromContext(r.Context()).ID, route: route, key: given[0]}
 	hash := hashOf(r, body)
-	claimed, err := k.claim.Exec(r.Context(), n.args(hash, life.Microseconds(), k.lease.Microseconds())...)
+	claimed, err := k.claim.Exec(r.Context(), n.args(hash, life.Microseconds(), (leases*k.timeout()).Microseconds())...)
 	if err != nil {
 		return err
 	}

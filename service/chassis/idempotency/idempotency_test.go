@@ -89,7 +89,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.DiscardHandler)
-	f := &fixture{t: t, db: db, keys: idempotency.New(db, 10*time.Second, logger), entered: make(chan struct{}, 100)}
+	f := &fixture{t: t, db: db, keys: idempotency.New(db, httpapi.Fixed(10*time.Second), logger), entered: make(chan struct{}, 100)}
 	handler := httpapi.Handle(httpapi.DecodeJSON[thing], f.make,
 		func(made thing) httpapi.Response { return httpapi.Created("/things/1", made).WithVersion(1) })
 	router := httpapi.NewRouter()
@@ -98,7 +98,7 @@ func newFixture(t *testing.T) *fixture {
 		{Method: "PUT", Path: "/things/{id}", Access: httpapi.Callers, Handler: handler},
 		{Method: "POST", Path: "/secrets", Access: httpapi.Callers, Sensitive: true, Handler: handler},
 	}, f.keys.Wrap)
-	f.h = httpapi.Middleware(httpapi.Options{Logger: logger, Observer: unmeasured{}, RequestTimeout: 10 * time.Second, MaxBody: 1 << 10}, router)
+	f.h = httpapi.Middleware(httpapi.Options{Logger: logger, Observer: unmeasured{}, RequestTimeout: httpapi.Fixed(10 * time.Second), MaxBody: 1 << 10}, router)
 	return f
 }
 

@@ -69,7 +69,7 @@ func get(t *testing.T, h http.Handler, path string, headers ...string) *httptest
 		req.Header.Set(headers[i], headers[i+1])
 	}
 	rec := httptest.NewRecorder()
-	httpapi.Middleware(httpapi.Options{Logger: discard, Observer: unmeasured{}, RequestTimeout: patience, MaxBody: 1 << 20}, h).ServeHTTP(rec, req)
+	httpapi.Middleware(httpapi.Options{Logger: discard, Observer: unmeasured{}, RequestTimeout: httpapi.Fixed(patience), MaxBody: 1 << 20}, h).ServeHTTP(rec, req)
 	return rec
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lib/pq"
@@ -15,29 +16,39 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/fault"
 )
 
-// connector makes connections with the URL that is in force at the moment, so that a rotated password is picked up
-// without a restart.
+// connector makes connections with the URL and the statement timeout that are in force at the moment, so that a rotated
+// password and a changed timeout are picked up without a restart.
 type connector struct {
 	cfg Config
+	// timeout is the statement timeout.
+	timeout atomic.Int64
 
-	mu   sync.Mutex
-	url  string
-	made *pq.Connector
+	mu      sync.Mutex
+	url     string
+	madeFor time.Duration
+	made    *pq.Connector
 }
 
 // Connect implements driver.Connector. Whatever keeps a connection from being made, the service can only wait for it to
 // be mended.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	timeout := c.timeout.Load()
 	made, err := c.current()
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, unavailable, err)
+		return nil, fault.Wrap(fault.Unavailable, unavailable, notConnected{err})
 	}
-	conn, err := made.Connect(ctx)
+	wire := &wire{}
+	conn, err := made.Connect(context.WithValue(ctx, wireKey{}, wire))
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, unavailable, fmt.Errorf("connecting: %w", err))
+		return nil, fault.Wrap(fault.Unavailable, unavailable, notConnected{fmt.Errorf("connecting: %w", err)})
 	}
-	return conn, nil
+	return &connection{pqConn: conn.(pqConn), wire: wire, made: timeout, current: &c.timeout}, nil
 }
+
+// wire is where the dialer leaves the network connection that a new connection uses, since the driver keeps it to itself.
+type wire struct{ conn *patientConn }
+
+type wireKey struct{}
 
 // Driver implements driver.Connector.
 func (c *connector) Driver() driver.Driver { return &pq.Driver{} }
@@ -47,20 +58,56 @@ func (c *connector) current() (*pq.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
+	timeout := time.Duration(c.timeout.Load())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.made != nil && c.url == url {
+	if c.made != nil && c.url == url && c.madeFor == timeout {
 		return c.made, nil
 	}
-	made, err := newConnector(url, c.cfg)
+	made, err := newConnector(url, c.cfg.ApplicationName, timeout)
 	if err != nil {
 		return nil, err
 	}
-	c.url, c.made = url, made
+	c.url, c.madeFor, c.made = url, timeout, made
 	return made, nil
 }
 
-func newConnector(url string, cfg Config) (*pq.Connector, error) {
+// pqConn is what the driver's connections implement beyond driver.Conn. All of it must be passed through: whatever is
+// missing, database/sql does in a slower way.
+type pqConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.QueryerContext
+	driver.SessionResetter
+	driver.Validator
+}
+
+// connection is a connection that is given up when the statement timeout that it was made with no longer holds, and
+// whose reads end with the context of its user.
+type connection struct {
+	pqConn
+	wire    *wire
+	made    int64
+	current *atomic.Int64
+}
+
+// ResetSession implements driver.SessionResetter. It is called with the context of the next user before the connection
+// is used again.
+func (c *connection) ResetSession(ctx context.Context) error {
+	if c.made != c.current.Load() {
+		return driver.ErrBadConn
+	}
+	if c.wire.conn != nil {
+		c.wire.conn.end, _ = ctx.Deadline()
+	}
+	return c.pqConn.ResetSession(ctx)
+}
+
+func newConnector(url, application string, statementTimeout time.Duration) (*pq.Connector, error) {
 	if url == "" {
 		return nil, errors.New("the database URL is empty")
 	}
@@ -73,20 +120,20 @@ func newConnector(url string, cfg Config) (*pq.Connector, error) {
 		parsed.ConnectTimeout = connectTimeout
 	}
 	if parsed.ApplicationName == "" {
-		parsed.ApplicationName = cfg.ApplicationName
+		parsed.ApplicationName = application
 	}
 	// Statements that are not prepared then take one round trip instead of two.
 	parsed.BinaryParameters = true
 	if parsed.Runtime == nil {
 		parsed.Runtime = map[string]string{}
 	}
-	setDefault(parsed.Runtime, "statement_timeout", cfg.StatementTimeout)
+	setDefault(parsed.Runtime, "statement_timeout", statementTimeout)
 	setDefault(parsed.Runtime, "idle_in_transaction_session_timeout", idleInTransaction)
 	made, err := pq.NewConnectorConfig(parsed)
 	if err != nil {
 		return nil, fmt.Errorf("preparing to connect: %w", err)
 	}
-	made.Dialer(dialer{patience: cfg.StatementTimeout + connectTimeout})
+	made.Dialer(dialer{patience: statementTimeout + readSlack})
 	return made, nil
 }
 
@@ -117,7 +164,11 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	return &patientConn{Conn: conn, patience: d.patience}, nil
+	patient := &patientConn{Conn: conn, patience: d.patience}
+	if wire, ok := ctx.Value(wireKey{}).(*wire); ok {
+		wire.conn = patient
+	}
+	return patient, nil
 }
 
 // patientConn bounds each read. The server answers within its statement timeout or not at all; without the bound, a
@@ -126,6 +177,8 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 type patientConn struct {
 	net.Conn
 	patience time.Duration
+	// end is the deadline of the present user; zero is none.
+	end time.Time
 	// bounded is true while the driver has set a deadline of its own, as it does during the handshake. A connection is
 	// used by one goroutine at a time.
 	bounded bool
@@ -140,7 +193,11 @@ func (c *patientConn) SetDeadline(t time.Time) error {
 // Read implements net.Conn.
 func (c *patientConn) Read(p []byte) (int, error) {
 	if !c.bounded {
-		if err := c.SetReadDeadline(time.Now().Add(c.patience)); err != nil {
+		until := time.Now().Add(c.patience)
+		if end := c.end.Add(endSlack); !c.end.IsZero() && end.Before(until) {
+			until = end
+		}
+		if err := c.SetReadDeadline(until); err != nil {
 			return 0, err
 		}
 	}

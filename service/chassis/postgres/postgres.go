@@ -23,13 +23,16 @@ type Config struct {
 	URL secret.Source
 	// ApplicationName is shown in pg_stat_activity, unless the URL sets one.
 	ApplicationName string
-	// StatementTimeout is when the server gives a statement up, unless the URL sets one. Keep it below the deadline of a
-	// request: a statement that the server ends keeps its connection, one that the client cancels costs two.
+	// StatementTimeout is when the server gives a statement up, unless the URL sets one. Keep it below the deadline of an
+	// attempt: a statement that the server ends keeps its connection, one that the client cancels costs two.
 	StatementTimeout time.Duration
 	// MaxConns is the size of the pool, busy and idle. One more connection is kept for the probes.
 	MaxConns int
 	// Observer measures queries.
 	Observer Observer
+	// Reads and Writes protect the statements that read and those that write; nil is no protection. The probes are never
+	// kept from asking.
+	Reads, Writes Protection
 }
 
 // Observer measures queries. It is called by many goroutines.
@@ -40,6 +43,10 @@ type Observer interface {
 
 const (
 	connectTimeout = 3 * time.Second
+	// readSlack is what the server may be late with an answer beyond the statement timeout.
+	readSlack = time.Second
+	// endSlack is what is left to the driver, after its context has ended, to notice that itself.
+	endSlack = 50 * time.Millisecond
 	// idleInTransaction frees the locks of a transaction whose owner is gone or stuck.
 	idleInTransaction = 10 * time.Second
 	connMaxIdle       = 5 * time.Minute
@@ -50,23 +57,39 @@ const (
 
 // DB is a pool of connections. It may be used by many goroutines.
 type DB struct {
-	pool *sql.DB
+	connector *connector
+	pool      *sql.DB
 	// probe is one connection apart from the pool: a service whose pool is busy must not look as if its database were
 	// away, or the load that keeps it busy moves to the others and takes them down as well.
-	probe     *sql.DB
-	connector *connector
-	observer  Observer
+	probe         *sql.DB
+	observer      Observer
+	reads, writes Protection
 }
 
 // Open returns a pool without connecting, so a database that is away is no error here. A URL that cannot be read or
 // understood is one.
 func Open(cfg Config) (*DB, error) {
 	c := &connector{cfg: cfg}
+	c.timeout.Store(int64(cfg.StatementTimeout))
 	if _, err := c.current(); err != nil {
 		return nil, err
 	}
-	return &DB{pool: newPool(c, cfg.MaxConns), probe: newPool(c, 1), connector: c, observer: cfg.Observer}, nil
+	db := &DB{
+		connector: c, pool: newPool(c, cfg.MaxConns), probe: newPool(c, 1), observer: cfg.Observer,
+		reads: cfg.Reads, writes: cfg.Writes,
+	}
+	if db.reads == nil {
+		db.reads = unprotected{}
+	}
+	if db.writes == nil {
+		db.writes = unprotected{}
+	}
+	return db, nil
 }
+
+// SetStatementTimeout changes when the server gives a statement up. Connections that were made before are renewed
+// before they are used again.
+func (db *DB) SetStatementTimeout(d time.Duration) { db.connector.timeout.Store(int64(d)) }
 
 func newPool(c driver.Connector, conns int) *sql.DB {
 	pool := sql.OpenDB(c)

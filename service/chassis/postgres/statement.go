@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,9 @@ type Statement struct {
 	text string
 	// prepare is false for texts that vary too much to be worth the server's memory.
 	prepare bool
+	// protection is the one of reads or the one of writes.
+	protection Protection
+	repeatable bool
 
 	mu      sync.Mutex
 	current *prepared
@@ -30,13 +34,19 @@ type prepared struct {
 
 // Prepared returns a statement that is prepared at its first use, once on each connection. The text lists its columns
 // explicitly, so that it survives columns being added.
-func (db *DB) Prepared(name, text string) *Statement {
-	return &Statement{db: db, name: name, text: text, prepare: true}
+func (db *DB) Prepared(name, text string, traits ...Trait) *Statement {
+	s := db.Direct(name, text, traits...)
+	s.prepare = true
+	return s
 }
 
 // Direct returns a statement that is sent as it is, for texts that are put together for a request.
-func (db *DB) Direct(name, text string) *Statement {
-	return &Statement{db: db, name: name, text: text}
+func (db *DB) Direct(name, text string, traits ...Trait) *Statement {
+	s := &Statement{db: db, name: name, text: text, protection: db.writes, repeatable: slices.Contains(traits, Repeatable)}
+	if isRead(text) {
+		s.protection, s.repeatable = db.reads, true
+	}
+	return s
 }
 
 // querier is what *sql.Stmt and *sql.DB have in common once the text is bound.
@@ -71,16 +81,21 @@ func (q onPool) exec(ctx context.Context, args []any) (sql.Result, error) {
 // Query calls scan for each row. JSON arguments are passed as string, arrays by pq.Array. Errors are faults, those
 // of scan included.
 func (s *Statement) Query(ctx context.Context, scan func(*sql.Rows) error, args ...any) error {
-	return s.run(ctx, func(q querier) error {
+	return s.run(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.query(ctx, args)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = rows.Close() }()
+		begun := false
 		for rows.Next() {
+			begun = true
 			if err := scan(rows); err != nil {
 				return err
 			}
+		}
+		if err := rows.Err(); err != nil && begun {
+			return brokenOff{err}
 		}
 		return rows.Err()
 	})
@@ -106,7 +121,7 @@ func (s *Statement) QueryRow(ctx context.Context, dest []any, args ...any) error
 // before the answer arrives, so a statement must not do harm when it runs twice.
 func (s *Statement) Exec(ctx context.Context, args ...any) (int64, error) {
 	var touched int64
-	err := s.run(ctx, func(q querier) error {
+	err := s.run(ctx, func(ctx context.Context, q querier) error {
 		res, err := q.exec(ctx, args)
 		if err != nil {
 			return err
@@ -117,30 +132,36 @@ func (s *Statement) Exec(ctx context.Context, args ...any) (int64, error) {
 	return touched, err
 }
 
-// run calls do once, or twice if the first time only told that the prepared statement is out of date, which is so
-// after a change of the schema and is found before anything is done.
-func (s *Statement) run(ctx context.Context, do func(querier) error) error {
+// run calls do under the protection of the database and measures all of it.
+func (s *Statement) run(ctx context.Context, do func(context.Context, querier) error) error {
 	started := time.Now()
+	err := s.protection.Do(ctx, s.repeatable, func(ctx context.Context) error { return s.attempt(ctx, do) })
+	s.db.observer.ObserveQuery(s.name, time.Since(started), err)
+	return err
+}
+
+// attempt calls do once, or twice if the first time only told that the prepared statement is out of date, which is so
+// after a change of the schema and is found before anything is done.
+func (s *Statement) attempt(ctx context.Context, do func(context.Context, querier) error) error {
 	err := s.once(ctx, do)
 	if s.prepare && isCode(err, pqerror.FeatureNotSupported, pqerror.InvalidSQLStatementName) {
 		err = s.once(ctx, do)
 	}
 	if err != nil {
-		err = translate(ctx, s.name, err)
+		return translate(ctx, s.name, err)
 	}
-	s.db.observer.ObserveQuery(s.name, time.Since(started), err)
-	return err
+	return nil
 }
 
-func (s *Statement) once(ctx context.Context, do func(querier) error) error {
+func (s *Statement) once(ctx context.Context, do func(context.Context, querier) error) error {
 	if !s.prepare {
-		return do(onPool{pool: s.db.pool, text: s.text})
+		return do(ctx, onPool{pool: s.db.pool, text: s.text})
 	}
 	p, err := s.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	err = do(onStmt{stmt: p.stmt})
+	err = do(ctx, onStmt{stmt: p.stmt})
 	s.release(p, isCode(err, pqerror.FeatureNotSupported, pqerror.InvalidSQLStatementName))
 	return err
 }

@@ -36,6 +36,8 @@ type Metrics struct {
 	failures *prometheus.CounterVec
 	settings settingsGauges
 
+	dependencies dependencies
+
 	mu    sync.RWMutex
 	bound map[requestKey]boundRequest
 }
@@ -85,6 +87,7 @@ func NewMetrics(info Info) *Metrics {
 	m.settings = newSettingsGauges(m.registry)
 	m.registry.MustRegister(service, m.inFlight, m.requests, m.duration, m.queries, m.failures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.dependencies = newDependencies(m.registry)
 	return m
 }
 

@@ -63,7 +63,7 @@ func serve(t *testing.T, traces *tracing.Tracing, path, parent string) int {
 	router.Handle("GET /things/{id}", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		httpapi.WriteError(r.Context(), w, fault.New(fault.Internal, "a secret cause"))
 	}))
-	h := httpapi.Middleware(httpapi.Options{Logger: slog.New(slog.DiscardHandler), Observer: unmeasured{}, RequestTimeout: time.Second, MaxBody: 1}, traces.Handler(router))
+	h := httpapi.Middleware(httpapi.Options{Logger: slog.New(slog.DiscardHandler), Observer: unmeasured{}, RequestTimeout: httpapi.Fixed(time.Second), MaxBody: 1}, traces.Handler(router))
 	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 	req.Header.Set("Traceparent", parent)
 	req.Header.Set(httpapi.RequestIDHeader, "r-1")

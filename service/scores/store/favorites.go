@@ -38,8 +38,8 @@ func NewFavorites(db *postgres.DB) *Favorites {
 		list:   db.Prepared("favorites.list", listFavorites),
 		count:  db.Prepared("favorites.count", countFavorites),
 		among:  db.Prepared("favorites.among", amongFavorites),
-		insert: db.Prepared("favorites.insert", insertFavorite),
-		remove: db.Prepared("favorites.remove", removeFavorite),
+		insert: db.Prepared("favorites.insert", insertFavorite, postgres.Repeatable),
+		remove: db.Prepared("favorites.remove", removeFavorite, postgres.Repeatable),
 	}
 }
 

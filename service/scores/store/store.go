@@ -62,7 +62,7 @@ var _ scores.Repository = (*Store)(nil)
 func New(db *postgres.DB) *Store {
 	return &Store{
 		db:      db,
-		insert:  db.Prepared("scores.insert", insertScore),
+		insert:  db.Prepared("scores.insert", insertScore, postgres.Repeatable),
 		find:    db.Prepared("scores.find", findScore),
 		replace: db.Prepared("scores.replace", replaceScore),
 		remove:  db.Prepared("scores.remove", removeScore),
