@@ -23,6 +23,8 @@ const (
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 	// ManagedBy is the value of LabelManagedBy.
 	ManagedBy = "mirubato"
+	// Serving is the value of v1alpha1.LabelServing.
+	Serving = "true"
 )
 
 // Component is the part that an object plays within an environment.
@@ -31,7 +33,9 @@ type Component string
 // The components of an environment.
 const (
 	ComponentAPI       Component = "api"
+	ComponentCanary    Component = "canary"
 	ComponentMigration Component = "migration"
+	ComponentSmokeTest Component = "smoke-test"
 )
 
 // Owner is the environment of a Microservice that an object belongs to.
@@ -71,6 +75,17 @@ func Of(object client.Object) (Owner, bool) {
 	}
 	managed := labels[LabelManagedBy] == ManagedBy
 	return owner, managed && owner.Microservice.Name != "" && owner.Microservice.Namespace != "" && owner.Environment != ""
+}
+
+// ComponentOf returns the part that an object's labels name, or that a selector is for; empty if they name none.
+func ComponentOf(labels map[string]string) Component { return Component(labels[labelComponent]) }
+
+// ServingSelector returns the labels of pods that v1alpha1.LabelServing has put in service, whatever their component.
+func (o Owner) ServingSelector() map[string]string {
+	selector := o.Selector("")
+	delete(selector, labelComponent)
+	selector[v1alpha1.LabelServing] = Serving
+	return selector
 }
 
 // ByMicroservice selects every object of a Microservice, whatever its namespace.

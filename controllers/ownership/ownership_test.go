@@ -18,8 +18,11 @@ import (
 var staging = Owner{Microservice: types.NamespacedName{Namespace: "mirubato", Name: "scores"}, Environment: "staging"}
 
 func TestLabelsLeadBackToTheOwner(t *testing.T) {
-	for _, component := range []Component{ComponentAPI, ComponentMigration} {
+	for _, component := range []Component{ComponentAPI, ComponentCanary, ComponentMigration, ComponentSmokeTest} {
 		object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Labels: staging.Labels(component)}}
+		if got := ComponentOf(object.Labels); got != component {
+			t.Errorf("component = %q, want %q", got, component)
+		}
 		if got, ok := Of(object); !ok || got != staging {
 			t.Errorf("%s: owner = %+v, %t; want %+v", component, got, ok, staging)
 		}
