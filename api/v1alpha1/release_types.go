@@ -160,6 +160,13 @@ type ReleaseEnvironmentStatus struct {
 	// since is when the present step, or the present weight, began.
 	// +optional
 	Since *metav1.Time `json:"since,omitempty"`
+	// pendingSince is since when the step has waited for its pods or for a verdict: stepTimeout counts from then. Absent while it
+	// waits for anything else.
+	// +optional
+	PendingSince *metav1.Time `json:"pendingSince,omitempty"`
+	// resumedAt is when somebody let the present canary step go on that pauses.
+	// +optional
+	ResumedAt *metav1.Time `json:"resumedAt,omitempty"`
 	// admittedAt is when the gates had all opened.
 	// +optional
 	AdmittedAt *metav1.Time `json:"admittedAt,omitempty"`

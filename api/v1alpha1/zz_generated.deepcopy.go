@@ -719,6 +719,14 @@ func (in *ReleaseEnvironmentStatus) DeepCopyInto(out *ReleaseEnvironmentStatus) 
 		in, out := &in.Since, &out.Since
 		*out = (*in).DeepCopy()
 	}
+	if in.PendingSince != nil {
+		in, out := &in.PendingSince, &out.PendingSince
+		*out = (*in).DeepCopy()
+	}
+	if in.ResumedAt != nil {
+		in, out := &in.ResumedAt, &out.ResumedAt
+		*out = (*in).DeepCopy()
+	}
 	if in.AdmittedAt != nil {
 		in, out := &in.AdmittedAt, &out.AdmittedAt
 		*out = (*in).DeepCopy()

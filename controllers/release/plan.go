@@ -14,6 +14,8 @@ import (
 // Input is everything that a plan depends on.
 type Input struct {
 	Now time.Time
+	// Microservice is named in the commands that people are told.
+	Microservice v1alpha1.MicroserviceReference
 	// Environment is the name of the environment. Previous is that of the one before it, empty for the first;
 	// PreviousVerified says whether that one has verified the target.
 	Environment      string
@@ -25,16 +27,18 @@ type Input struct {
 	Fallback *Candidate
 	// Rollout is how the target passes this environment, defaults filled in.
 	Rollout Rollout
-	// Record is what was recorded of the target in this environment; its zero value (but for the name) before anything was.
+	// Record is what was recorded of the target in this environment; its zero value (but for the name) before anything was. Once
+	// another release becomes the target the caller sets its step to Superseded: should it come back, it starts anew.
 	Record v1alpha1.ReleaseEnvironmentStatus
 	// Rejection of the target, by this environment or another one.
 	Rejection *v1alpha1.Rejection
-	// Paused: the whole Microservice is.
+	// Paused: the whole Microservice is. Nothing is written to the environment, not even a rollback.
 	Paused bool
 	// Held: somebody keeps the environment at the target, which is then a release that was chosen by hand: the environment
 	// before does not matter to it.
 	Held bool
-	// Abort and Resume are verbs for this environment that were not carried out yet.
+	// Abort and Resume are verbs for this environment that were not carried out yet. They are with this plan, in whatever step it
+	// is. Resume must be marked as handled before the plan is carried out: done twice it would let a later step go on as well.
 	Abort, Resume bool
 	Facts         Facts
 }
@@ -75,7 +79,7 @@ type Step struct {
 // Facts is what was observed of one environment.
 type Facts struct {
 	// Blocked is the first of the things that must be mended before anything can be written here (namespace, consent, names,
-	// Secrets), or nil.
+	// Secrets), or nil. A missing Secret holds up only what has not been admitted; the others hold up everything.
 	Blocked *v1alpha1.WaitingFor
 	// Gates that are not open (window, approval, budget), in the order in which they are asked. They hold up what has not been
 	// admitted, never a rollback.
@@ -102,7 +106,7 @@ type Migration struct {
 	// Failed: the database refused it at FailedAt, for good.
 	Failed   bool
 	FailedAt time.Time
-	// Waiting says what holds it up, while it is neither.
+	// Waiting says what holds it up, or why it was refused. Its Deadline is when the next attempt is due, if one is.
 	Waiting       *v1alpha1.WaitingFor
 	SchemaVersion *int64
 }
@@ -110,8 +114,12 @@ type Migration struct {
 // Fleet is a Deployment and its pods.
 type Fleet struct {
 	Exists bool
+	// Release is the one that its template was written for, as far as it tells.
+	Release string
 	// Content is the hash of what its template runs with, Migration that of the run that came before it.
 	Content, Migration string
+	// Weight, of a canary, is that of the StartCanary that decided the number of its pods.
+	Weight int32
 	// Replicas are wanted, Ready are there and of the present template.
 	Replicas, Ready int32
 	// Complete: all pods are of the present template and available, none is left of another.
@@ -153,15 +161,18 @@ type Plan struct {
 	Step v1alpha1.Step
 	// Actions in the order in which they are carried out. Each is idempotent, and any prefix of them may have happened already.
 	Actions []Action
-	// Waiting is nil when Step is Verified. Its Since is left to the caller.
+	// Waiting is nil when all is as it shall be. At the step Verified it may still tell that pods have been lost, that somebody
+	// holds the environment, or what keeps drift from being undone. Its Since is left to the caller.
 	Waiting *v1alpha1.WaitingFor
 	// Stalled: nothing will change until a person acts.
 	Stalled bool
-	// WakeUp is when to look again if nothing has happened; zero for never.
+	// WakeUp is when to look again if nothing has happened; zero for never. It may have passed: look again at once, after Record
+	// was written.
 	WakeUp time.Time
 	// Record is what to record of the target in this environment, after the actions.
 	Record v1alpha1.ReleaseEnvironmentStatus
-	// Rejection is set when the target has just failed here.
+	// Rejection is set when the target has just failed here. There are no actions then: it is recorded first and rolled back in
+	// the next pass, so that a failure is never forgotten.
 	Rejection *v1alpha1.Rejection
 }
 
@@ -170,7 +181,7 @@ type Action struct {
 	Type ActionType
 	// Release is the one that Keep and StartCanary write.
 	Release string
-	// Weight that Shift sets.
+	// Weight that Shift sets, and that StartCanary makes enough pods for.
 	Weight int32
 	// Smoke is the target that Smoke asks.
 	Smoke v1alpha1.SmokeTarget
@@ -187,13 +198,13 @@ const (
 	ForgetMigration ActionType = "ForgetMigration"
 	// Keep writes the stable Deployment and everything around it so that it runs Release.
 	Keep ActionType = "Keep"
-	// StartCanary writes the Deployment beside it, with as many pods as the highest weight of the present step needs.
+	// StartCanary writes the Deployment beside it, with as many pods as Weight needs, and notes Weight on it.
 	StartCanary ActionType = "StartCanary"
 	// Shift gives the canary Weight percent of the requests.
 	Shift ActionType = "Shift"
 	// StopCanary removes the canary's Deployment. It comes only after Shift to 0 or a complete promotion.
 	StopCanary ActionType = "StopCanary"
-	// Smoke makes one attempt at each smoke test of a target that has not ended.
+	// RunSmoke makes one attempt at each smoke test of a target that has not ended.
 	RunSmoke ActionType = "RunSmoke"
 	// CleanUp removes what earlier releases left behind.
 	CleanUp ActionType = "CleanUp"
