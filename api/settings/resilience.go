@@ -62,7 +62,7 @@ type Breaker struct {
 	// +kubebuilder:validation:Maximum=100
 	FailurePercent *int32 `json:"failurePercent,omitempty"`
 	// minimumCalls is how many calls the window must hold before their share counts, 1 to 10000. As many failures in a row open it as
-	// well. Default: 10.
+	// well. Default: 5.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
@@ -125,7 +125,7 @@ func defaultProtection() *Protection {
 		Timeout: pointer(Duration(2 * time.Second)),
 		Retries: pointer(int32(2)),
 		Breaker: &Breaker{
-			FailurePercent: pointer(int32(50)), MinimumCalls: pointer(int32(10)),
+			FailurePercent: pointer(int32(50)), MinimumCalls: pointer(int32(5)),
 			Window: pointer(Duration(10 * time.Second)), OpenFor: pointer(Duration(time.Second)),
 		},
 		Bulkhead: &Bulkhead{Wait: pointer(Duration(500 * time.Millisecond))},

@@ -40,10 +40,11 @@ func baseSettings(cfg Config) settings.Settings {
 	case slog.LevelError:
 		level = settings.LogError
 	}
-	timeout := settings.Duration(cfg.RequestTimeout)
-	return settings.Merge(settings.Default(), settings.Settings{
+	base, timeout := settings.Default(), settings.Duration(cfg.RequestTimeout)
+	statement := min(*base.Resilience.Database.Timeout, timeout)
+	return settings.Merge(base, settings.Settings{
 		CORS: &settings.CORS{Origins: cfg.Origins}, Logging: &settings.Logging{Level: &level},
-		Resilience: &settings.Resilience{RequestTimeout: &timeout},
+		Resilience: &settings.Resilience{RequestTimeout: &timeout, Database: &settings.Protection{Timeout: &statement}},
 	})
 }
 

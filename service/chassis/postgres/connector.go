@@ -38,6 +38,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, fault.Wrap(fault.Unavailable, unavailable, notConnected{err})
 	}
 	wire := &wire{}
+	wire.end, _ = ctx.Deadline()
 	conn, err := made.Connect(context.WithValue(ctx, wireKey{}, wire))
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, unavailable, notConnected{fmt.Errorf("connecting: %w", err)})
@@ -45,8 +46,12 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &connection{pqConn: conn.(pqConn), wire: wire, made: timeout, current: &c.timeout}, nil
 }
 
-// wire is where the dialer leaves the network connection that a new connection uses, since the driver keeps it to itself.
-type wire struct{ conn *patientConn }
+// wire is where the dialer leaves the network connection that a new connection uses, since the driver keeps it to itself,
+// and where it finds until when its first user waits.
+type wire struct {
+	conn *patientConn
+	end  time.Time
+}
 
 type wireKey struct{}
 
@@ -166,7 +171,7 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 	}
 	patient := &patientConn{Conn: conn, patience: d.patience}
 	if wire, ok := ctx.Value(wireKey{}).(*wire); ok {
-		wire.conn = patient
+		wire.conn, patient.end = patient, wire.end
 	}
 	return patient, nil
 }
@@ -187,19 +192,26 @@ type patientConn struct {
 // SetDeadline implements net.Conn.
 func (c *patientConn) SetDeadline(t time.Time) error {
 	c.bounded = !t.IsZero()
+	if c.bounded {
+		t = c.within(t)
+	}
 	return c.Conn.SetDeadline(t)
 }
 
 // Read implements net.Conn.
 func (c *patientConn) Read(p []byte) (int, error) {
 	if !c.bounded {
-		until := time.Now().Add(c.patience)
-		if end := c.end.Add(endSlack); !c.end.IsZero() && end.Before(until) {
-			until = end
-		}
-		if err := c.SetReadDeadline(until); err != nil {
+		if err := c.SetReadDeadline(c.within(time.Now().Add(c.patience))); err != nil {
 			return 0, err
 		}
 	}
 	return c.Conn.Read(p)
+}
+
+// within is the time, or the end of the present user if that is earlier.
+func (c *patientConn) within(t time.Time) time.Time {
+	if end := c.end.Add(endSlack); !c.end.IsZero() && end.Before(t) {
+		return end
+	}
+	return t
 }

@@ -1,6 +1,10 @@
 package resilience
 
-import "testing"
+import (
+	"context"
+	"testing"
+	"time"
+)
 
 func TestShouldOpen(t *testing.T) {
 	policy := Breaker{FailurePercent: 50, MinimumCalls: 10}
@@ -77,5 +81,22 @@ func TestBudget(t *testing.T) {
 	}
 	if got := paid(0, 10); got != 0 {
 		t.Errorf("no budget pays for %d retries", got)
+	}
+}
+
+func TestIsAbandoned(t *testing.T) {
+	for name, tc := range map[string]struct {
+		caller error
+		took   time.Duration
+		want   bool
+	}{
+		"the caller is still there":              {took: time.Second},
+		"the caller went away":                   {caller: context.Canceled, took: time.Second, want: true},
+		"the caller had no time to begin with":   {caller: context.DeadlineExceeded, took: 100 * time.Millisecond, want: true},
+		"the dependency had time, but no answer": {caller: context.DeadlineExceeded, took: 600 * time.Millisecond},
+	} {
+		if got := isAbandoned(tc.caller, tc.took, time.Second); got != tc.want {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }

@@ -51,7 +51,7 @@ type Config struct {
 	// Policy returns the values in force. It is called for each call.
 	Policy   func() Policy
 	Bulkhead *Bulkhead
-	// Judge says what the error of a call tells. It is not asked about nil, nor when the caller's context has ended.
+	// Judge says what the error of a call tells. It is not asked about nil, nor when the caller went away.
 	Judge    func(error) Outcome
 	Observer Observer
 	Logger   *slog.Logger
@@ -167,14 +167,22 @@ func (s *Shield) enclosed(ctx context.Context, timeout time.Duration, call func(
 	defer slots.leave()
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	started := time.Now()
 	err = call(within)
 	switch {
 	case err == nil:
 		return nil
-	case ctx.Err() != nil:
+	case isAbandoned(ctx.Err(), time.Since(started), timeout):
 		return &judged{outcome: Abandoned, err: err}
 	}
 	return &judged{outcome: s.cfg.Judge(err), err: err}
+}
+
+// isAbandoned says whether a call failed because its caller went away. When the caller's deadline has passed, that is
+// the dependency's doing if it had half of the time of an attempt: callers who have waited for their turn have less than
+// all of it, and one who asks for an answer in no time must not make the dependency look unwell.
+func isAbandoned(caller error, took, timeout time.Duration) bool {
+	return errors.Is(caller, context.Canceled) || (caller != nil && took < timeout/2)
 }
 
 func refusal(cause error, retryAfter time.Duration) error {
