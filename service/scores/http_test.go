@@ -30,6 +30,7 @@ import (
 	"github.com/mirubato/mirubato/service/scores/category"
 	"github.com/mirubato/mirubato/service/scores/collection"
 	"github.com/mirubato/mirubato/service/scores/favorite"
+	"github.com/mirubato/mirubato/service/scores/note"
 	"github.com/mirubato/mirubato/service/scores/scorestest"
 	"github.com/mirubato/mirubato/service/scores/store"
 )
@@ -69,6 +70,7 @@ func newAPI(t testing.TB) *api {
 	router.Mount(verifier, favorite.Routes(favorite.New(store.NewFavorites(db), library)))
 	router.Mount(verifier, category.Routes(category.New(store.NewCategories(db), library, audit.New(db, uuid.NewString), uuid.NewString)))
 	router.Mount(verifier, collection.Routes(collection.NewService(store.NewCollections(db), library, audit.New(db, uuid.NewString), uuid.NewString)))
+	router.Mount(verifier, note.Routes(note.New(store.NewNotes(db), library, keyset(t))))
 	server := httptest.NewServer(openapitest.Handler(t, router.Routes(), httpapi.Middleware(httpapi.Options{
 		Logger: slog.New(slog.DiscardHandler), Observer: unmeasured{}, Release: "r1", RequestTimeout: httpapi.Fixed(5 * time.Second), MaxBody: maxBody,
 	}, router)))
