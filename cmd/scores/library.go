@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -25,8 +26,12 @@ const readsEvery = 10 * time.Second
 // newLibrary builds the domain and returns its routes. The function that comes with them ends what the domain does in the
 // background: call it when no more requests are served and before the database is closed.
 func newLibrary(
-	ctx context.Context, db *postgres.DB, keys *encryption.Keys, log audit.Recorder, logger *slog.Logger,
-) (routes []httpapi.Route, end func()) {
+	ctx context.Context, cfg Config, db *postgres.DB, log audit.Recorder, logger *slog.Logger,
+) (routes []httpapi.Route, end func(), err error) {
+	keys, err := encryption.NewKeys(cfg.NotesKeyset, logger, time.Now)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", envNotesKeysetFile, err)
+	}
 	library := scores.New(store.New(db), uuid.NewString)
 	routes = append(routes, scores.Routes(library)...)
 	routes = append(routes, favorite.Routes(favorite.New(store.NewFavorites(db), library))...)
@@ -46,5 +51,5 @@ func newLibrary(
 	return routes, func() {
 		stop()
 		<-counted
-	}
+	}, nil
 }

@@ -17,7 +17,6 @@ import (
 	accountstore "github.com/mirubato/mirubato/service/accounts/store"
 	"github.com/mirubato/mirubato/service/chassis/audit"
 	"github.com/mirubato/mirubato/service/chassis/auth"
-	"github.com/mirubato/mirubato/service/chassis/encryption"
 	"github.com/mirubato/mirubato/service/chassis/health"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
 	"github.com/mirubato/mirubato/service/chassis/idempotency"
@@ -95,15 +94,12 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	verifier := auth.NewVerifier(keys, cfg.Tokens)
 
 	// What is served.
-	reporter := newReporter(info, db, settingsInForce(current), logger)
-	reporter.Register(breakerCheck(guards.reads))
-	reporter.Register(breakerCheck(guards.writes))
+	reporter := newReporter(info, db, guards, settingsInForce(current), logger)
 	log := audit.New(db, uuid.NewString)
-	noteKeys, err := encryption.NewKeys(cfg.NotesKeyset, logger, time.Now)
+	library, endLibrary, err := newLibrary(ctx, cfg, db, log, logger)
 	if err != nil {
-		return fmt.Errorf("%s: %w", envNotesKeysetFile, err)
+		return err
 	}
-	library, endLibrary := newLibrary(ctx, db, noteKeys, log, logger)
 	defer endLibrary()
 	users := accounts.New(accountstore.New(db), auth.NewIssuer(keys, cfg.Tokens), log, uuid.NewString, tokenLives(current))
 	keysOfWrites := idempotency.New(db, requestTimeout(current), logger)
@@ -168,13 +164,16 @@ func openDatabase(
 }
 
 func newReporter(
-	info telemetry.Info, db *postgres.DB, inForce func() health.Settings, logger *slog.Logger,
+	info telemetry.Info, db *postgres.DB, guards protections, inForce func() health.Settings, logger *slog.Logger,
 ) *health.Reporter {
-	return health.New(health.Config{
+	r := health.New(health.Config{
 		Service: info.Service, Version: info.Version, Environment: info.Environment, Release: info.Release,
 		Checks:   []health.Check{{Name: "database", Run: checkDatabase(db, migrations.MinimumVersion)}},
 		Settings: inForce, FreshFor: checkFreshFor, Timeout: checkTimeout, Logger: logger, Now: time.Now,
 	})
+	r.Register(breakerCheck(guards.reads))
+	r.Register(breakerCheck(guards.writes))
+	return r
 }
 
 // checkDatabase says whether the database answers and its schema is new enough.
