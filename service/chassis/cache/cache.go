@@ -38,7 +38,7 @@ type Config struct {
 	Settings Settings
 	Validity *Validity
 	// LoadTimeout bounds a load, which goes on when those who want its result have gone.
-	LoadTimeout time.Duration
+	LoadTimeout func() time.Duration
 	Now         func() time.Time
 }
 
@@ -46,7 +46,7 @@ type Config struct {
 type Cache struct {
 	name     string
 	validity *Validity
-	timeout  time.Duration
+	timeout  func() time.Duration
 	now      func() time.Time
 	flights  singleflight.Group
 	counts   counts
@@ -247,7 +247,7 @@ type flight struct {
 func (c *Cache) fly(ctx context.Context, key string, tags []string, load Load) <-chan singleflight.Result {
 	return c.flights.DoChan(key, func() (any, error) {
 		began := c.validity.Mark()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout())
 		defer cancel()
 		loaded, err := guarded(ctx, load)
 		if err == nil && !loaded.Unkept {

@@ -35,7 +35,7 @@ var settings = cache.Settings{MiB: 1, TTL: time.Minute, StaleWhileRevalidate: 30
 
 func newCache(t testing.TB, s cache.Settings, v *cache.Validity, now func() time.Time) *cache.Cache {
 	t.Helper()
-	c, err := cache.New(cache.Config{Name: "test", Settings: s, Validity: v, LoadTimeout: 10 * time.Second, Now: now})
+	c, err := cache.New(cache.Config{Name: "test", Settings: s, Validity: v, LoadTimeout: func() time.Duration { return 10 * time.Second }, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

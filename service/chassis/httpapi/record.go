@@ -16,6 +16,8 @@ type Record struct {
 	Route string
 	// UserID is the subject of a verified token; empty for an anonymous caller.
 	UserID string
+	// Shared says that the answer is the same for everybody who may ask, so that it may be kept for others.
+	Shared bool
 	// Fault is why the request was not served; nil when it was.
 	Fault *fault.Error
 
@@ -32,6 +34,19 @@ func RecordOf(ctx context.Context) *Record {
 		return rec
 	}
 	return &Record{}
+}
+
+// Detach returns a context whose record is a new one, of a read that names no version, for serving a request on behalf of many.
+func Detach(ctx context.Context) (context.Context, *Record) {
+	rec := &Record{RequestID: RecordOf(ctx).RequestID, isRead: true}
+	return context.WithValue(ctx, recordKey{}, rec), rec
+}
+
+// Has reports whether the client of the request that ctx belongs to has told that it has what the entity tag names, so that
+// 304 is the answer to its read.
+func Has(ctx context.Context, etag string) bool {
+	rec := RecordOf(ctx)
+	return rec.isRead && etag != "" && matchesETag(rec.ifNoneMatch, etag)
 }
 
 func newRecord(r *http.Request) *Record {

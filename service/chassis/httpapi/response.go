@@ -3,9 +3,12 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +22,7 @@ type Response struct {
 	status int
 	header [][2]string
 	etag   string
+	shared bool
 	body   any
 	// raw is sent as it is instead of body, as mediaType.
 	raw       []byte
@@ -84,7 +88,14 @@ func (r Response) WithHeader(name, value string) Response {
 // answered with 304. The answer may then be kept by the caller's own cache, which has to ask before each use.
 func (r Response) WithVersion(version int64) Response {
 	r.etag = ETag(version)
-	return r.WithHeader("Cache-Control", "private, no-cache").WithHeader("Vary", "Authorization")
+	return r.WithHeader("Cache-Control", CacheControl{Private: true}.String()).WithHeader("Vary", "Authorization")
+}
+
+// Shared says that everybody who may ask gets this same answer, so that it may serve others as well, where the route says so
+// too. Without a version the content itself makes the ETag. Unless a cache in front decides otherwise, the answer is the caller's.
+func (r Response) Shared() Response {
+	r.shared = true
+	return r.WithHeader("Cache-Control", CacheControl{Private: true}.String()).WithHeader("Vary", "Authorization")
 }
 
 // ETag is the entity tag of a version.
@@ -98,9 +109,9 @@ const maxPooledBuffer = 64 << 10
 // Write sends the answer. The body is encoded before the status is sent, so that an answer that cannot be encoded
 // becomes a clean 500.
 func (r Response) Write(ctx context.Context, w http.ResponseWriter) {
-	rec := RecordOf(ctx)
+	RecordOf(ctx).Shared = r.shared
 	r.setHeaders(w.Header())
-	if r.status == http.StatusOK && rec.isRead && r.etag != "" && matchesETag(rec.ifNoneMatch, r.etag) {
+	if r.status == http.StatusOK && Has(ctx, r.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
@@ -128,7 +139,21 @@ func (r Response) Write(ctx context.Context, w http.ResponseWriter) {
 		WriteError(ctx, w, fmt.Errorf("encoding the answer: %w", err))
 		return
 	}
+	if r.shared && r.etag == "" {
+		etag := contentTag(buf.Bytes())
+		w.Header().Set("ETag", etag)
+		if r.status == http.StatusOK && Has(ctx, etag) {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
 	send(w, r.status, "application/json; charset=utf-8", buf.Bytes())
+}
+
+// contentTag is the entity tag of a content: the first half of its SHA-256 in hexadecimal.
+func contentTag(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `"` + hex.EncodeToString(sum[:len(sum)/2]) + `"`
 }
 
 func (r Response) setHeaders(h http.Header) {
@@ -137,10 +162,16 @@ func (r Response) setHeaders(h http.Header) {
 	}
 	for _, line := range r.header {
 		if line[0] == "Vary" {
-			h.Add(line[0], line[1]) // others vary the answer as well
+			addVary(h, line[1]) // others vary the answer as well
 			continue
 		}
 		h.Set(line[0], line[1])
+	}
+}
+
+func addVary(h http.Header, name string) {
+	if !slices.Contains(h["Vary"], name) {
+		h.Add("Vary", name)
 	}
 }
 

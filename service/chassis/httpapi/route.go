@@ -69,6 +69,10 @@ type Route struct {
 	// Versioned says that a success carries the thing's version as ETag; a read then answers If-None-Match, a write heeds
 	// If-Match.
 	Versioned bool
+	// Sharing says whom an answer may serve besides the one who asked; only reads may be shared.
+	Sharing Sharing
+	// Kept is called for each request that was answered by a kept answer, without Handler; nil if nobody needs to know.
+	Kept func(*http.Request)
 	// Sensitive says that the body holds a secret, so that nothing is kept of it, not even a hash; such a route heeds no
 	// idempotency key.
 	Sensitive bool
@@ -127,11 +131,14 @@ func (r Route) AllFaults() []fault.Code {
 type Wrapper func(Route, http.Handler) http.Handler
 
 // Mount registers routes: the guard comes first, then the wrappers in their order, then the handler. It panics on a
-// route that has no access or no handler, or contradicts another one.
+// route that has no access or no handler, shares answers to writes, or contradicts another one.
 func (rt *Router) Mount(guard Guard, routes []Route, wrappers ...Wrapper) {
 	for _, r := range routes {
 		if r.Handler == nil {
 			panic("httpapi: the route " + r.Pattern() + " has no handler")
+		}
+		if r.Sharing != Unshared && !r.IsRead() {
+			panic("httpapi: the route " + r.Pattern() + " changes something, so its answers cannot be shared")
 		}
 		h := r.Handler
 		for _, wrap := range slices.Backward(wrappers) {

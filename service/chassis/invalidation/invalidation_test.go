@@ -94,7 +94,7 @@ func newInstance(t testing.TB, url string) *instance {
 	i.validity = cache.NewValidity(i.now, invalidation.Patience)
 	var err error
 	i.cache, err = cache.New(cache.Config{
-		Name: "things", Validity: i.validity, LoadTimeout: 5 * time.Second, Now: i.now,
+		Name: "things", Validity: i.validity, LoadTimeout: func() time.Duration { return 5 * time.Second }, Now: i.now,
 		Settings: cache.Settings{MiB: 1, TTL: time.Hour, StaleIfError: time.Hour},
 	})
 	if err != nil {

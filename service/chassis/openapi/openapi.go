@@ -129,7 +129,7 @@ func (b *builder) answers(oc openapi.OperationContext, route httpapi.Route) {
 	for status, body := range route.Others {
 		oc.AddRespStructure(body, openapi.WithHTTPStatus(status))
 	}
-	if route.Versioned && route.IsRead() {
+	if isConditional(route) {
 		oc.AddRespStructure(nil, func(cu *openapi.ContentUnit) {
 			cu.HTTPStatus, cu.Description = http.StatusNotModified, "The client has this version already."
 		})
@@ -155,12 +155,24 @@ func (b *builder) answers(oc openapi.OperationContext, route httpapi.Route) {
 
 func addHeaders(cor openapi.ContentOrReference, route httpapi.Route) {
 	response := cor.(*openapi31.ResponseOrReference).Response
-	if route.Versioned && route.Status != http.StatusNoContent {
+	switch {
+	case route.Versioned && route.Status != http.StatusNoContent:
 		addHeader(response, "ETag", "The version of the thing.")
+	case isConditional(route):
+		addHeader(response, "ETag", "Names the content.")
+	}
+	if route.Sharing != httpapi.Unshared {
+		addHeader(response, "X-Cache", "HIT, MISS or STALE if a kept answer was looked for, else BYPASS.")
+		addHeader(response, "Age", "How many seconds ago a kept answer was made.")
 	}
 	if route.Status == http.StatusCreated {
 		addHeader(response, "Location", "The path of the new thing.")
 	}
+}
+
+// isConditional reports whether the route answers 304 to a client that has what it asks for.
+func isConditional(route httpapi.Route) bool {
+	return route.IsRead() && (route.Versioned || route.Sharing != httpapi.Unshared)
 }
 
 func addErrorHeaders(cor openapi.ContentOrReference, status int) {
@@ -187,7 +199,7 @@ func (b *builder) headersOf(route httpapi.Route) []openapi31.ParameterOrReferenc
 		}})
 	}
 	switch {
-	case route.Versioned && route.IsRead():
+	case isConditional(route):
 		add("If-None-Match", "The ETag that the client has; if it is still the present one, the answer is 304.")
 	case route.Versioned && route.Status != http.StatusCreated:
 		add("If-Match", "The ETag that the client has read; if it is no longer the present one, the answer is 412.")
