@@ -226,7 +226,10 @@ func TestC50AnswersSayWhoMayKeepThem(t *testing.T) {
 		want         string
 	}{
 		"a caller's score":  {alice, "GET", path, "private, no-cache"},
-		"a caller's list":   {alice, "GET", "/api/scores", "no-store"},
+		"a caller's list":   {alice, "GET", "/api/scores", "private, no-cache"},
+		"everybody's score": {nobody, "GET", path, "public, max-age=0, s-maxage=60, stale-while-revalidate=30, stale-if-error=600"},
+		"everybody's list":  {nobody, "GET", "/api/scores", "public, max-age=0, s-maxage=60, stale-while-revalidate=30, stale-if-error=600"},
+		"favorites":         {alice, "GET", "/api/favorites", "no-store"},
 		"who is calling":    {alice, "GET", "/api/auth/me", "no-store"},
 		"a refusal":         {nobody, "GET", "/api/auth/me", "no-store"},
 		"what is not there": {nobody, "GET", "/api/songs", "no-store"},

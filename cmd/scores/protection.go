@@ -47,6 +47,12 @@ func newProtections(
 	}
 }
 
+// report adds the breakers to the health report.
+func (p protections) report(to *health.Reporter) {
+	to.Register(breakerCheck(p.reads))
+	to.Register(breakerCheck(p.writes))
+}
+
 // breakerCheck reports a breaker that is not closed. The service is degraded then, but no less ready: whether it can
 // serve is what the other checks find out, and they are let through.
 func breakerCheck(s *resilience.Shield) health.Check {

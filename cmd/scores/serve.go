@@ -20,9 +20,11 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/health"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
 	"github.com/mirubato/mirubato/service/chassis/idempotency"
+	"github.com/mirubato/mirubato/service/chassis/invalidation"
 	"github.com/mirubato/mirubato/service/chassis/openapi"
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/chassis/server"
+	live "github.com/mirubato/mirubato/service/chassis/settings"
 	"github.com/mirubato/mirubato/service/chassis/telemetry"
 	"github.com/mirubato/mirubato/service/chassis/tracing"
 	"github.com/mirubato/mirubato/service/scores/migrations"
@@ -41,7 +43,7 @@ const (
 )
 
 func newServeCommand(getenv func(string) string) *cobra.Command {
-	const areas = process | serving | database | tokens | notes
+	const areas = process | serving | database | tokens
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API until SIGTERM",
@@ -96,19 +98,19 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	// What is served.
 	reporter := newReporter(info, db, guards, settingsInForce(current), logger)
 	log := audit.New(db, uuid.NewString)
-	library, endLibrary, err := newLibrary(ctx, cfg, db, log, logger)
+	caches, endCaching, err := openCaching(ctx, cfg, current, metrics, logger)
 	if err != nil {
 		return err
 	}
+	defer endCaching()
+	library, endLibrary := newLibrary(ctx, db, caches.stores, log, logger)
 	defer endLibrary()
 	users := accounts.New(accountstore.New(db), auth.NewIssuer(keys, cfg.Tokens), log, uuid.NewString, tokenLives(current))
 	keysOfWrites := idempotency.New(db, requestTimeout(current), logger)
-	api := apiRoutes(verifier, keysOfWrites.Wrap,
-		reporter.Routes(), reporter.AdminRoutes(), library, accounts.Routes(users), log.Routes())
-	options := httpapi.Options{
-		Logger: logger, Observer: metrics, Release: cfg.Release, RequestTimeout: requestTimeout(current), MaxBody: maxBody,
-		CORS: whosePages(current), Draining: reporter.Draining,
-	}
+	api := apiRoutes(verifier, []httpapi.Wrapper{caches.answers.Wrap, keysOfWrites.Wrap},
+		reporter.Routes(), reporter.AdminRoutes(), library, accounts.Routes(users), log.Routes(),
+		invalidation.Routes(caches.feed, caches.all, log))
+	options := optionsOf(cfg, current, reporter, metrics, logger)
 	srv, err := server.Listen(ctx, server.Config{
 		APIAddr: cfg.APIAddr, OpsAddr: cfg.OpsAddr,
 		API:            httpapi.Middleware(options, guards.shedding.Handler(traces.Handler(api))),
@@ -120,7 +122,7 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 		return err
 	}
 	go sweep(ctx, sweepEvery, logger, map[string]func(context.Context) error{
-		"refresh_tokens": users.Sweep, "idempotency_keys": keysOfWrites.Sweep,
+		"refresh_tokens": users.Sweep, "idempotency_keys": keysOfWrites.Sweep, "cache_events": caches.feed.Sweep,
 	})
 	listening(srv)
 	return srv.Run(ctx)
@@ -166,14 +168,23 @@ func openDatabase(
 func newReporter(
 	info telemetry.Info, db *postgres.DB, guards protections, inForce func() health.Settings, logger *slog.Logger,
 ) *health.Reporter {
-	r := health.New(health.Config{
+	reporter := health.New(health.Config{
 		Service: info.Service, Version: info.Version, Environment: info.Environment, Release: info.Release,
 		Checks:   []health.Check{{Name: "database", Run: checkDatabase(db, migrations.MinimumVersion)}},
 		Settings: inForce, FreshFor: checkFreshFor, Timeout: checkTimeout, Logger: logger, Now: time.Now,
 	})
-	r.Register(breakerCheck(guards.reads))
-	r.Register(breakerCheck(guards.writes))
-	return r
+	guards.report(reporter)
+	return reporter
+}
+
+// optionsOf say how every request is treated.
+func optionsOf(
+	cfg Config, current *live.Live, reporter *health.Reporter, metrics *telemetry.Metrics, logger *slog.Logger,
+) httpapi.Options {
+	return httpapi.Options{
+		Logger: logger, Observer: metrics, Release: cfg.Release, RequestTimeout: requestTimeout(current), MaxBody: maxBody,
+		CORS: whosePages(current), Draining: reporter.Draining,
+	}
 }
 
 // checkDatabase says whether the database answers and its schema is new enough.
@@ -192,10 +203,10 @@ func checkDatabase(db *postgres.DB, minimum int64) func(context.Context) error {
 }
 
 // apiRoutes is the API: the routes of each domain, and the document that describes them all.
-func apiRoutes(guard httpapi.Guard, wrap httpapi.Wrapper, domains ...[]httpapi.Route) http.Handler {
+func apiRoutes(guard httpapi.Guard, wrappers []httpapi.Wrapper, domains ...[]httpapi.Route) http.Handler {
 	router := httpapi.NewRouter()
 	for _, routes := range domains {
-		router.Mount(guard, routes, wrap)
+		router.Mount(guard, routes, wrappers...)
 	}
 	router.Mount(guard, openapi.Routes(openapi.Info{
 		Title: "Scores", Description: "A sheet-music library.", Version: buildVersion(), IdempotencyKeys: true,

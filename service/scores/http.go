@@ -3,6 +3,7 @@ package scores
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -44,11 +45,21 @@ func getScore(s Service) httpapi.Route {
 		Method: http.MethodGet, Path: basePath + "/{id}", Access: httpapi.Anyone,
 		Name: "getScore", Group: group, Summary: "Read a score",
 		Params: idParams{}, Status: http.StatusOK, Response: httpapi.Envelope[Score]{}, Versioned: true,
-		Faults: []fault.Code{fault.NotFound},
+		Faults:  []fault.Code{fault.NotFound},
+		Sharing: httpapi.AmongAll, Kept: func(r *http.Request) { s.Read(strings.ToLower(r.PathValue("id"))) },
 		Handler: httpapi.Handle(decodeID,
 			func(ctx context.Context, id string) (Score, error) { return s.Get(ctx, auth.FromContext(ctx), id) },
-			func(found Score) httpapi.Response { return httpapi.OK(found).WithVersion(found.Version) }),
+			respondScore),
 	}
+}
+
+// respondScore answers with a score. Whoever asks for a public one gets the same.
+func respondScore(found Score) httpapi.Response {
+	res := httpapi.OK(found).WithVersion(found.Version)
+	if found.Visibility == Public {
+		res = res.Shared()
+	}
+	return res
 }
 
 func updateScore(s Service) httpapi.Route {

@@ -15,10 +15,10 @@ func listScores(s Service) httpapi.Route {
 		Name: "listScores", Group: group, Summary: "List scores",
 		Description: "The caller's own scores and everybody's public ones; an admin's list holds all. " +
 			"A client either turns pages, or follows nextCursor, which shows nothing twice while scores are added.",
-		Params: listParams{}, Status: http.StatusOK, Response: CardList{},
+		Params: listParams{}, Status: http.StatusOK, Response: CardList{}, Sharing: httpapi.AmongAnonymous,
 		Handler: httpapi.Handle(decodeList,
 			func(ctx context.Context, w wanted) (CardList, error) { return list(ctx, s, w) },
-			func(l CardList) httpapi.Response { return httpapi.JSON(http.StatusOK, l) }),
+			func(l CardList) httpapi.Response { return httpapi.JSON(http.StatusOK, l).Shared() }),
 	}
 }
 
@@ -28,7 +28,7 @@ func searchScores(s Service) httpapi.Route {
 		Name: "searchScores", Group: group, Summary: "Find scores by words",
 		Description: "Among the scores that the caller may list, those in which each word begins a word of the title, composer, " +
 			"opus, tags or description; case and accents do not count. The best match comes first.",
-		Params: searchParams{}, Status: http.StatusOK, Response: httpapi.Envelope[[]Card]{},
+		Params: searchParams{}, Status: http.StatusOK, Response: httpapi.Envelope[[]Card]{}, Sharing: httpapi.AmongAnonymous,
 		Handler: httpapi.Handle(decodeSearch,
 			func(ctx context.Context, q SearchQuery) ([]Card, error) {
 				return s.Search(ctx, auth.FromContext(ctx), q)
@@ -40,7 +40,7 @@ func recentScores(s Service) httpapi.Route {
 	return httpapi.Route{
 		Method: http.MethodGet, Path: basePath + "/recent", Access: httpapi.Anyone,
 		Name: "recentScores", Group: group, Summary: "Show the newest scores that the caller may list",
-		Params: shortParams{}, Status: http.StatusOK, Response: httpapi.Envelope[[]Card]{},
+		Params: shortParams{}, Status: http.StatusOK, Response: httpapi.Envelope[[]Card]{}, Sharing: httpapi.AmongAnonymous,
 		Handler: httpapi.Handle(decodeShort,
 			func(ctx context.Context, limit int) ([]Card, error) {
 				return s.Recent(ctx, auth.FromContext(ctx), limit)
@@ -53,7 +53,7 @@ func popularScores(s Service) httpapi.Route {
 	return httpapi.Route{
 		Method: http.MethodGet, Path: basePath + "/popular", Access: httpapi.Anyone,
 		Name: "popularScores", Group: group, Summary: "Show the public scores with most favorites and reads",
-		Params: shortParams{}, Status: http.StatusOK, Response: httpapi.Envelope[[]Card]{},
+		Params: shortParams{}, Status: http.StatusOK, Response: httpapi.Envelope[[]Card]{}, Sharing: httpapi.AmongAll,
 		Handler: httpapi.Handle(decodeShort, s.Popular, respondCards),
 	}
 }
@@ -62,7 +62,7 @@ func respondCards(found []Card) httpapi.Response {
 	if found == nil {
 		found = []Card{}
 	}
-	return httpapi.OK(found)
+	return httpapi.OK(found).Shared()
 }
 
 // CardList is the body of an answer that carries a part of a list. Clients in Go may decode into it.

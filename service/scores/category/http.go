@@ -29,11 +29,11 @@ func list(s Service) httpapi.Route {
 		Method: http.MethodGet, Path: basePath, Access: httpapi.Open,
 		Name: "listCategories", Group: group, Summary: "Show all categories",
 		Description: "Each is followed by those below it, which name it as parentId.",
-		Status:      http.StatusOK, Response: httpapi.Envelope[[]Category]{},
+		Status:      http.StatusOK, Response: httpapi.Envelope[[]Category]{}, Sharing: httpapi.AmongAll,
 		Handler: httpapi.Handle(
 			func(*http.Request) (struct{}, error) { return struct{}{}, nil },
 			func(ctx context.Context, _ struct{}) ([]Category, error) { return s.List(ctx) },
-			respondAll),
+			func(all []Category) httpapi.Response { return respondAll(all).Shared() }),
 	}
 }
 

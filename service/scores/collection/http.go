@@ -48,13 +48,14 @@ func list(s Service) httpapi.Route {
 		Name: "listCollections", Group: group, Summary: "List collections, the newest first",
 		Description: "Those that are the caller's own, shared with the caller, or public; an admin's list holds all.",
 		Params:      listParams{}, Status: http.StatusOK, Response: httpapi.ListEnvelope[Collection]{},
+		Sharing: httpapi.AmongAnonymous,
 		Handler: httpapi.Handle(decodeList,
 			func(ctx context.Context, l listed[Collection]) (listed[Collection], error) {
 				page, err := s.List(ctx, auth.FromContext(ctx), l.subject, l.page, l.limit)
 				l.items, l.total = page.Collections, page.Total
 				return l, err
 			},
-			respondList[Collection]),
+			func(l listed[Collection]) httpapi.Response { return respondList(l).Shared() }),
 	}
 }
 
@@ -83,7 +84,7 @@ func featured(s Service) httpapi.Route {
 	return httpapi.Route{
 		Method: http.MethodGet, Path: basePath + "/featured", Access: httpapi.Anyone,
 		Name: "featuredCollections", Group: group, Summary: "Show the featured collections that are public",
-		Params: featuredParams{}, Status: http.StatusOK, Response: httpapi.Envelope[[]Collection]{},
+		Params: featuredParams{}, Status: http.StatusOK, Response: httpapi.Envelope[[]Collection]{}, Sharing: httpapi.AmongAll,
 		Handler: httpapi.Handle(
 			func(r *http.Request) (int, error) {
 				q := httpapi.ReadQuery(r)
@@ -95,7 +96,7 @@ func featured(s Service) httpapi.Route {
 				if found == nil {
 					found = []Collection{}
 				}
-				return httpapi.OK(found)
+				return httpapi.OK(found).Shared()
 			}),
 	}
 }
@@ -126,11 +127,20 @@ func get(s Service) httpapi.Route {
 		Method: http.MethodGet, Path: one, Access: httpapi.Anyone,
 		Name: "getCollection", Group: group, Summary: "Read a collection",
 		Params: idParams{}, Status: http.StatusOK, Response: httpapi.Envelope[Collection]{}, Versioned: true,
-		Faults: []fault.Code{fault.NotFound},
+		Faults: []fault.Code{fault.NotFound}, Sharing: httpapi.AmongAll,
 		Handler: httpapi.Handle(decodeID,
 			func(ctx context.Context, id string) (Collection, error) { return s.Get(ctx, auth.FromContext(ctx), id) },
-			func(c Collection) httpapi.Response { return httpapi.OK(c).WithVersion(c.Version) }),
+			respondOne),
 	}
+}
+
+// respondOne answers with a collection. Whoever asks for a public one gets the same.
+func respondOne(c Collection) httpapi.Response {
+	res := httpapi.OK(c).WithVersion(c.Version)
+	if c.Visibility == scores.Public {
+		res = res.Shared()
+	}
+	return res
 }
 
 // target is a collection at a version, and what is wanted of it.

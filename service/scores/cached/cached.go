@@ -1,0 +1,152 @@
+// Package cached puts caches in front of the stores of the library. It owns what is kept, under which keys and tags, and which
+// tags each change ends. Single things are kept for all who ask; of the lists only those that everybody may see, since the others
+// have one reader each. Whoever may see a thing is asked each time, by the domain.
+//
+// The tags are those that the triggers of the schema tell the other processes (migration cache_events):
+//
+//	score:ID            a score, and its categories
+//	scores:visible      every card that is not private
+//	categories          the tree of categories
+//	collection:ID       a collection, with whom it is shared, and what is in it
+//	collections:public  the collections that everybody may list
+package cached
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/mirubato/mirubato/service/chassis/cache"
+	"github.com/mirubato/mirubato/service/scores"
+)
+
+const (
+	visibleScores     = "scores:visible"
+	allCategories     = "categories"
+	publicCollections = "collections:public"
+)
+
+func scoreTag(id string) string      { return "score:" + id }
+func collectionTag(id string) string { return "collection:" + id }
+
+// Caches are what all stores of this package share.
+type Caches struct {
+	// Entities keeps single things, Lists what everybody may list.
+	Entities, Lists *cache.Cache
+	// Changed is told the tags of each change once it was made, also if it is not known whether it was.
+	Changed func(tags ...string)
+}
+
+// list is a list and the number of all that match.
+type list[T any] struct {
+	Items []T   `json:"items"`
+	Total int64 `json:"total"`
+}
+
+// public reads a list that everybody sees, under a key made of the name and what is asked for.
+func public[T any](
+	ctx context.Context, c Caches, name string, asked any, tags []string, load func(context.Context) (T, error),
+) (T, error) {
+	text, err := json.Marshal(asked)
+	if err != nil {
+		var none T
+		return none, fmt.Errorf("asking for %s: %w", name, err)
+	}
+	return cache.Read(ctx, c.Lists, name+" "+string(text), tags, load)
+}
+
+// isPublic reports whether everybody gets the same of the selection.
+func isPublic(s scores.Selection) bool { return s == scores.Selection{} }
+
+// Scores is a scores.Repository with caches in front of it. It may be used by many goroutines.
+type Scores struct {
+	scores.Repository
+	Caches
+}
+
+var _ scores.Repository = Scores{}
+
+// Find implements scores.Repository.
+func (s Scores) Find(ctx context.Context, id string) (scores.Score, error) {
+	return cache.Read(ctx, s.Entities, "score "+id, []string{scoreTag(id)},
+		func(ctx context.Context) (scores.Score, error) { return s.Repository.Find(ctx, id) })
+}
+
+// List implements scores.Repository.
+func (s Scores) List(ctx context.Context, f scores.Filter) ([]scores.Card, int64, error) {
+	if !isPublic(f.Selection) {
+		return s.Repository.List(ctx, f)
+	}
+	found, err := public(ctx, s.Caches, "scores", f, []string{visibleScores},
+		func(ctx context.Context) (l list[scores.Card], err error) {
+			l.Items, l.Total, err = s.Repository.List(ctx, f)
+			return l, err
+		})
+	return found.Items, found.Total, err
+}
+
+// Walk implements scores.Repository.
+func (s Scores) Walk(ctx context.Context, f scores.Filter, after *scores.Position) ([]scores.Card, error) {
+	if !isPublic(f.Selection) {
+		return s.Repository.Walk(ctx, f, after)
+	}
+	return public(ctx, s.Caches, "scores after", []any{f, after}, []string{visibleScores},
+		func(ctx context.Context) ([]scores.Card, error) { return s.Repository.Walk(ctx, f, after) })
+}
+
+// Search implements scores.Repository.
+func (s Scores) Search(ctx context.Context, text string, f scores.Filter) ([]scores.Card, error) {
+	if !isPublic(f.Selection) {
+		return s.Repository.Search(ctx, text, f)
+	}
+	return public(ctx, s.Caches, "scores with", []any{text, f}, []string{visibleScores},
+		func(ctx context.Context) ([]scores.Card, error) { return s.Repository.Search(ctx, text, f) })
+}
+
+// Popular implements scores.Repository.
+func (s Scores) Popular(ctx context.Context, limit int) ([]scores.Card, error) {
+	return cache.Read(ctx, s.Lists, "popular scores "+strconv.Itoa(limit), []string{visibleScores},
+		func(ctx context.Context) ([]scores.Card, error) { return s.Repository.Popular(ctx, limit) })
+}
+
+// Insert implements scores.Repository.
+func (s Scores) Insert(ctx context.Context, score scores.Score) (scores.Score, error) {
+	defer s.changed(score.ID)
+	return s.Repository.Insert(ctx, score)
+}
+
+// Replace implements scores.Repository.
+func (s Scores) Replace(ctx context.Context, score scores.Score) (scores.Score, error) {
+	defer s.changed(score.ID)
+	return s.Repository.Replace(ctx, score)
+}
+
+// Remove implements scores.Repository.
+func (s Scores) Remove(ctx context.Context, id string, version int64) error {
+	defer s.changed(id)
+	return s.Repository.Remove(ctx, id, version)
+}
+
+// ReplaceMany implements scores.Repository.
+func (s Scores) ReplaceMany(
+	ctx context.Context, owner string, ids []string, given scores.Change, f scores.Fields,
+) (int64, error) {
+	defer s.changed(ids...)
+	return s.Repository.ReplaceMany(ctx, owner, ids, given, f)
+}
+
+// RemoveMany implements scores.Repository.
+func (s Scores) RemoveMany(ctx context.Context, owner string, ids []string) (int64, error) {
+	defer s.changed(ids...)
+	return s.Repository.RemoveMany(ctx, owner, ids)
+}
+
+// changed says that scores were changed, which may have been, or become, visible.
+func (s Scores) changed(ids ...string) {
+	tags := []string{visibleScores}
+	for _, id := range ids {
+		tags = append(tags, scoreTag(id))
+	}
+	s.Changed(tags...)
+}
