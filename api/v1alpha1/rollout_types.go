@@ -96,6 +96,7 @@ type RolloutStep struct {
 // SmokeTest is a request, or a Job, that must succeed.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.http) != has(self.job)",message="a smoke test is either http or job; set one of them"
+// +kubebuilder:validation:XValidation:rule="!has(self.http) || !has(self.timeout) || duration(self.timeout) <= duration('10s')",message="timeout of a smoke test by http must be at most 10s; use job for longer ones"
 type SmokeTest struct {
 	// name of the test.
 	// +required
@@ -110,7 +111,7 @@ type SmokeTest struct {
 	// RELEASE and ENVIRONMENT.
 	// +optional
 	Job *JobTest `json:"job,omitempty"`
-	// timeout of one attempt, from 100ms to 1h. Default: 5s for http, 5m for job.
+	// timeout of one attempt, all pods together, from 100ms to 10s for http, to 1h for job. Default: 5s for http, 5m for job.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('100ms') && duration(self) <= duration('1h')",message="timeout must be between 100ms and 1h"
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
@@ -121,7 +122,11 @@ type SmokeTest struct {
 	Attempts *int32 `json:"attempts,omitempty"`
 }
 
-// HTTPTest is a request and what its answer must be. Its X-Release must be that of the pods under test.
+// HTTPTest is a request to every pod and what the answer must be. Its X-Release must be that of the pods under test. Redirects
+// are not followed.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.value) || has(self.jsonPath)",message="value is what jsonPath must lead to; set jsonPath"
+// +kubebuilder:validation:XValidation:rule="!has(self.jsonPath) || !has(self.method) || self.method != 'HEAD'",message="an answer to HEAD has no body in which jsonPath could be looked up; use GET"
 type HTTPTest struct {
 	// method of the request. Default: GET.
 	// +optional
@@ -133,7 +138,7 @@ type HTTPTest struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="self.startsWith('/')",message="path must start with '/'"
 	Path string `json:"path"`
-	// body of the request.
+	// body of the request, sent as application/json unless headersFrom names another Content-Type.
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096
 	Body string `json:"body,omitempty"`
@@ -342,6 +347,7 @@ type GatewaySpec struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.all(h, h.matches('^([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$'))",message="hostnames must be names such as scores.example.com or *.example.com, in lower case and without a port"
 	Hostnames []string `json:"hostnames,omitempty"`
 	// previewHeader names a header that leads to the new pods, whatever the weight, if its value is "canary". Default: none.
 	// +optional
