@@ -31,6 +31,26 @@ const (
 // ReleaseHeader carries, on every response of the API, the value of EnvRelease, so that a smoke test knows whom it asked.
 const ReleaseHeader = "X-Release"
 
+// SyntheticHeader marks requests that the operator sends when there are too few to judge a release. Its value does not matter.
+// A service counts them apart, in SyntheticRequestsMetric and SyntheticDurationMetric, so that they do not look like users.
+const SyntheticHeader = "X-Synthetic"
+
+// Metrics by which the operator compares two releases. Series are added up over all labels; a series whose RouteLabel is the
+// path of a probe or of the metrics is left out.
+const (
+	// RequestsMetric is a counter of the requests that were answered, with StatusLabel.
+	RequestsMetric = "http_requests_total"
+	// RequestDurationMetric is a histogram of the time that answers took, in seconds, with classic buckets.
+	RequestDurationMetric = "http_request_duration_seconds"
+	// SyntheticRequestsMetric and SyntheticDurationMetric are the same of requests with SyntheticHeader.
+	SyntheticRequestsMetric = "http_synthetic_requests_total"
+	SyntheticDurationMetric = "http_synthetic_request_duration_seconds"
+	// StatusLabel is the status of the answer, such as "200". From "500" on, the request has failed.
+	StatusLabel = "status"
+	// RouteLabel is optional: the pattern of the path, such as "/api/songs/{id}".
+	RouteLabel = "route"
+)
+
 // Environment variables that the operator sets in every container of a service. Secrets come as files, never as
 // values, so that they appear in no process listing and can be rotated in place.
 const (

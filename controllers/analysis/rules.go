@@ -1,0 +1,134 @@
+// Package analysis judges a new release by its figures: it compares the pods of the new release with those of the one before,
+// over the same time, and says Pass, Fail, NotEnoughData or SourceDown.
+//
+// Resolve, Window and Judge are pure: rules, what was counted, the verdict. Recorder keeps what running comparisons have
+// counted and is the only part that asks pods, Prometheus and never the clock. What follows from a verdict is decided by
+// package release; docs/analysis.md tells users what is compared and how sure a verdict is.
+package analysis
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+)
+
+// Rules are v1alpha1.AnalysisSpec with defaults filled in and numbers read.
+type Rules struct {
+	Interval time.Duration
+	// MinSamples is how many requests the new pods must have answered before they may pass.
+	MinSamples float64
+	// Errors is nil if errors are not judged, as Latency is for time.
+	Errors        *ErrorRule
+	Latency       *LatencyRule
+	Metrics       []MetricRule
+	PrometheusURL string
+	NotEnoughData v1alpha1.AnalysisPolicy
+	SourceDown    v1alpha1.AnalysisPolicy
+	// Synthetic is nil if the operator sends no requests.
+	Synthetic *Synthetic
+}
+
+// ErrorRule bounds the share of errors. Max is from 0 to 1, nil for none.
+type ErrorRule struct{ Max *float64 }
+
+// LatencyRule bounds a quantile.
+type LatencyRule struct {
+	// Quantile is between 0 and 1.
+	Quantile float64
+	// Factor by which the others' quantile may be exceeded, at least 1.
+	Factor float64
+	// Max is in seconds, 0 for none.
+	Max float64
+}
+
+// MetricRule bounds a figure that is read by the name of a metric of the pods or by a query.
+type MetricRule struct {
+	Name, Metric, Query string
+	Min, Max            *float64
+}
+
+// Synthetic says which requests the operator sends: so many to each side in an interval.
+type Synthetic struct {
+	Path     string
+	Requests int
+}
+
+// Resolve fills in defaults. An analysis that names no rule judges errors. The error names the field that is no number; the
+// API server lets none through.
+func Resolve(spec v1alpha1.AnalysisSpec) (Rules, error) {
+	rules := Rules{
+		Interval:      10 * time.Second,
+		MinSamples:    float64(or(spec.MinSamples, 50)),
+		PrometheusURL: spec.PrometheusURL,
+		NotEnoughData: orWait(spec.NotEnoughData),
+		SourceDown:    orWait(spec.SourceDown),
+	}
+	if spec.Interval != nil {
+		rules.Interval = spec.Interval.Duration
+	}
+	if s := spec.SyntheticTraffic; s != nil {
+		rules.Synthetic = &Synthetic{Path: s.Path, Requests: int(or(s.RequestsPerInterval, 10))}
+	}
+	if l := spec.Latency; l != nil {
+		rules.Latency = &LatencyRule{
+			Quantile: float64(or(l.Quantile, 99)) / 100,
+			Factor:   1 + float64(or(l.MaxIncreasePercent, 20))/100,
+		}
+		if l.Max != nil {
+			rules.Latency.Max = l.Max.Seconds()
+		}
+	}
+	switch {
+	case spec.ErrorRatio != nil:
+		percent, err := number("errorRatio.maxPercent", spec.ErrorRatio.MaxPercent)
+		if err != nil {
+			return Rules{}, err
+		}
+		rules.Errors = &ErrorRule{}
+		if percent != nil {
+			share := *percent / 100
+			rules.Errors.Max = &share
+		}
+	case spec.Latency == nil && len(spec.Metrics) == 0:
+		rules.Errors = &ErrorRule{}
+	}
+	for _, m := range spec.Metrics {
+		rule := MetricRule{Name: m.Name, Metric: m.Metric, Query: m.Query}
+		var err error
+		if rule.Min, err = number("metrics["+m.Name+"].min", m.Min); err != nil {
+			return Rules{}, err
+		}
+		if rule.Max, err = number("metrics["+m.Name+"].max", m.Max); err != nil {
+			return Rules{}, err
+		}
+		rules.Metrics = append(rules.Metrics, rule)
+	}
+	return rules, nil
+}
+
+func number(field, text string) (*float64, error) {
+	if text == "" {
+		return nil, nil //nolint:nilnil // no number is what the field says
+	}
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return nil, fmt.Errorf("analysis.%s is %q, which is no number", field, text)
+	}
+	return &value, nil
+}
+
+func or(value *int32, otherwise int32) int32 {
+	if value == nil {
+		return otherwise
+	}
+	return *value
+}
+
+func orWait(policy v1alpha1.AnalysisPolicy) v1alpha1.AnalysisPolicy {
+	if policy == "" {
+		return v1alpha1.AnalysisWait
+	}
+	return policy
+}
