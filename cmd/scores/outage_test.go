@@ -110,7 +110,7 @@ func (o *outage) signal(s syscall.Signal) {
 	}
 	// The first one stops starting others, so the list is complete once it has its signal.
 	for _, pid := range append([]int{postmaster}, childrenOf(o.t, postmaster)...) {
-		if err := syscall.Kill(pid, s); err != nil && err != syscall.ESRCH { //nolint:errorlint // a system call's error
+		if err := syscall.Kill(pid, s); err != nil && err != syscall.ESRCH {
 			o.t.Fatal(err)
 		}
 	}

@@ -87,8 +87,8 @@ func Open(cfg Config) (*DB, error) {
 	return db, nil
 }
 
-// SetStatementTimeout changes when the server gives a statement up. Connections that were made before are renewed
-// before they are used again.
+// SetStatementTimeout changes when the server gives a statement up. Connections that were used before are renewed
+// before they are used again; one that is being made at this moment serves one statement more.
 func (db *DB) SetStatementTimeout(d time.Duration) { db.connector.timeout.Store(int64(d)) }
 
 func newPool(c driver.Connector, conns int) *sql.DB {

@@ -393,3 +393,58 @@ func TestSchemaVersion(t *testing.T) {
 	exec(t, db, `insert into public.goose_db_version values (0, true), (3, true), (2, true), (4, false)`)
 	check(3)
 }
+
+func TestStatementTimeoutChangesWhileConnectionsAreOpen(t *testing.T) {
+	db, _ := open(t, secret.FromValue(pgserver.Database(t)), time.Second, 1)
+	show := db.Prepared("show", `select current_setting('statement_timeout')`)
+	for _, want := range []string{"1s", "7s", "2s"} {
+		d, err := time.ParseDuration(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		db.SetStatementTimeout(d)
+		for range 3 {
+			var got string
+			if err := show.QueryRow(t.Context(), []any{&got}); err != nil || got != want {
+				t.Errorf("statement_timeout %s, %v, want %s", got, err, want)
+			}
+		}
+	}
+}
+
+// flaky protects nothing: it makes each call twice if it may.
+type flaky struct{ calls int }
+
+func (f *flaky) Do(ctx context.Context, repeatable bool, call func(context.Context) error) error {
+	f.calls++
+	err := call(ctx)
+	if err != nil && repeatable {
+		f.calls++
+		err = call(ctx)
+	}
+	return err
+}
+
+func TestStatementsSayWhatMayBeRepeated(t *testing.T) {
+	reads, writes := &flaky{}, &flaky{}
+	db, err := postgres.Open(postgres.Config{
+		URL: secret.FromValue(pgserver.Database(t)), MaxConns: 1, StatementTimeout: time.Second, Observer: &observed{},
+		Reads: reads, Writes: writes,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	for _, statement := range []*postgres.Statement{
+		db.Direct("read", `select id from absent`),
+		db.Direct("write", `insert into absent values (1)`),
+		db.Direct("repeatable", `insert into absent values (1) on conflict do nothing`, postgres.Repeatable),
+	} {
+		if _, err := statement.Exec(t.Context()); err == nil {
+			t.Error("there is no such table")
+		}
+	}
+	if reads.calls != 2 || writes.calls != 3 {
+		t.Errorf("%d reads and %d writes; want the read and one write made twice", reads.calls, writes.calls)
+	}
+}
