@@ -308,8 +308,8 @@ func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 			}
 			http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 			o.eventually("no goroutine is left behind", func() bool { return runtime.NumGoroutine() <= before+8 })
-			// The pool, the one of the probes, and the one that asks here.
-			if got := connectionsTo(t, o.url); got > testConfig("").DatabaseConns+2 {
+			// The pool, the one of the probes, those that hear and tell of changes, and the one that asks here.
+			if got := connectionsTo(t, o.url); got > testConfig("").DatabaseConns+1+feedConns+1+1 {
 				t.Errorf("%d connections", got)
 			}
 		})

@@ -10,14 +10,22 @@ import (
 // Get implements Service. It counts the read, unless it is the owner's own.
 func (l *Library) Get(ctx context.Context, caller auth.Identity, id string) (Score, error) {
 	s, err := l.Readable(ctx, caller, id)
-	if err == nil && caller.ID != s.OwnerID {
+	if err != nil {
+		return s, err
+	}
+	l.reads.own(s.ID, s.OwnerID)
+	if caller.ID != s.OwnerID {
 		l.reads.add(s.ID, 1)
 	}
-	return s, err
+	return s, nil
 }
 
-// Read implements Service. Whose read it was is not known here, so the owner's own count as well.
-func (l *Library) Read(id string) { l.reads.add(id, 1) }
+// Read implements Service. An answer that is kept was made by Get before, so it is mostly known whose the score is.
+func (l *Library) Read(caller auth.Identity, id string) {
+	if owner, ok := l.reads.ownerOf(id); !ok || caller.ID != owner {
+		l.reads.add(id, 1)
+	}
+}
 
 // Readable is Get for those who need to know whether the caller may read the score; it does not count.
 func (l *Library) Readable(ctx context.Context, caller auth.Identity, id string) (Score, error) {

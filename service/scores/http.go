@@ -46,7 +46,9 @@ func getScore(s Service) httpapi.Route {
 		Name: "getScore", Group: group, Summary: "Read a score",
 		Params: idParams{}, Status: http.StatusOK, Response: httpapi.Envelope[Score]{}, Versioned: true,
 		Faults:  []fault.Code{fault.NotFound},
-		Sharing: httpapi.AmongAll, Kept: func(r *http.Request) { s.Read(strings.ToLower(r.PathValue("id"))) },
+		Sharing: httpapi.AmongAll, Kept: func(r *http.Request) {
+			s.Read(auth.FromContext(r.Context()), strings.ToLower(r.PathValue("id")))
+		},
 		Handler: httpapi.Handle(decodeID,
 			func(ctx context.Context, id string) (Score, error) { return s.Get(ctx, auth.FromContext(ctx), id) },
 			respondScore),

@@ -20,13 +20,17 @@ import (
 
 	"github.com/mirubato/mirubato/service/chassis/audit"
 	"github.com/mirubato/mirubato/service/chassis/auth"
+	"github.com/mirubato/mirubato/service/chassis/cache"
+	"github.com/mirubato/mirubato/service/chassis/edge"
 	"github.com/mirubato/mirubato/service/chassis/fault"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
+	"github.com/mirubato/mirubato/service/chassis/invalidation"
 	"github.com/mirubato/mirubato/service/chassis/openapi/openapitest"
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
 	"github.com/mirubato/mirubato/service/chassis/secret"
 	"github.com/mirubato/mirubato/service/scores"
+	"github.com/mirubato/mirubato/service/scores/cached"
 	"github.com/mirubato/mirubato/service/scores/category"
 	"github.com/mirubato/mirubato/service/scores/collection"
 	"github.com/mirubato/mirubato/service/scores/favorite"
@@ -63,17 +67,41 @@ func newAPI(t testing.TB) *api {
 		t.Fatal(err)
 	}
 	router := httpapi.NewRouter()
-	library := scores.New(store.New(db), uuid.NewString)
+	validity := cache.NewValidity(time.Now, 0)
+	feed := invalidation.New(invalidation.Config{DB: db, Validity: validity, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	caches := cached.Caches{Entities: newCache(t, "application", validity), Lists: newCache(t, "query", validity), Changed: feed.Changed}
+	answers := edge.New(newCache(t, "edge", validity))
+	log := audit.New(db, uuid.NewString)
+	library := scores.New(cached.Scores{Repository: store.New(db), Caches: caches}, uuid.NewString)
 	verifier := auth.NewVerifier(keys, auth.Policy{})
-	router.Mount(verifier, scores.Routes(library))
-	router.Mount(verifier, favorite.Routes(favorite.New(store.NewFavorites(db), library)))
-	router.Mount(verifier, category.Routes(category.New(store.NewCategories(db), library, audit.New(db, uuid.NewString), uuid.NewString)))
-	router.Mount(verifier, collection.Routes(collection.NewService(store.NewCollections(db), library, audit.New(db, uuid.NewString), uuid.NewString)))
+	for _, routes := range [][]httpapi.Route{
+		scores.Routes(library),
+		favorite.Routes(favorite.New(cached.Favorites{Repository: store.NewFavorites(db), Caches: caches}, library)),
+		category.Routes(category.New(cached.Categories{Repository: store.NewCategories(db), Caches: caches}, library, log, uuid.NewString)),
+		collection.Routes(collection.NewService(cached.Collections{Repository: store.NewCollections(db), Caches: caches}, library, log, uuid.NewString)),
+		invalidation.Routes(feed, nil, log),
+	} {
+		router.Mount(verifier, routes, answers.Wrap)
+	}
 	server := httptest.NewServer(openapitest.Handler(t, router.Routes(), httpapi.Middleware(httpapi.Options{
 		Logger: slog.New(slog.DiscardHandler), Observer: unmeasured{}, Release: "r1", RequestTimeout: httpapi.Fixed(5 * time.Second), MaxBody: maxBody,
 	}, router)))
 	t.Cleanup(server.Close)
 	return &api{t: t, server: server, db: db, issuer: auth.NewIssuer(keys, auth.Policy{}), library: library, router: router}
+}
+
+// newCache returns a cache whose values would be good for an hour.
+func newCache(t testing.TB, name string, validity *cache.Validity) *cache.Cache {
+	t.Helper()
+	c, err := cache.New(cache.Config{
+		Name: name, Settings: cache.Settings{MiB: 1, TTL: time.Hour}, Validity: validity, Now: time.Now,
+		LoadTimeout: func() time.Duration { return 5 * time.Second },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
 }
 
 // answer is what came back.

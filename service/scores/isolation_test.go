@@ -36,6 +36,7 @@ var bodies = map[string]string{
 	"updateCategory":     `{"name":"Bob's"}`,
 	"setScoreCategories": `{"categoryIds":[]}`,
 	"checkFavorites":     `{"ids":["SCORE"]}`,
+	"purgeCache":         `{"tags":["score:SCORE"]}`,
 }
 
 // hide adds what is private to alice.

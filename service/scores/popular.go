@@ -18,6 +18,25 @@ const maxCounted = 4096
 type reads struct {
 	mu     sync.Mutex
 	counts map[string]int64
+	// owners are those of scores that were read, as many as fit.
+	owners map[string]string
+}
+
+// own remembers whose a score is.
+func (r *reads) own(id, owner string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.owners == nil || len(r.owners) >= maxCounted {
+		r.owners = map[string]string{}
+	}
+	r.owners[id] = owner
+}
+
+func (r *reads) ownerOf(id string) (string, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	owner, ok := r.owners[id]
+	return owner, ok
 }
 
 func (r *reads) add(id string, n int64) {

@@ -17,8 +17,8 @@ type Service interface {
 	Create(ctx context.Context, caller auth.Identity, c Change) (Score, error)
 	// Get returns one score. Faults: NotFound, also for a score that the caller may not see.
 	Get(ctx context.Context, caller auth.Identity, id string) (Score, error)
-	// Read counts a read of a public score whose answer was kept, by its ID.
-	Read(id string)
+	// Read counts a read of a public score whose answer was kept, as Get would.
+	Read(caller auth.Identity, id string)
 	// List returns one page of the scores that the caller may list: the caller's own and everybody's public ones, for an admin
 	// all.
 	List(ctx context.Context, caller auth.Identity, q ListQuery) (Page, error)

@@ -90,7 +90,10 @@ func (k *Keys) read() ([]key, error) {
 }
 
 // all returns the keys in force, the current one first, reading the sources again when it is time.
-func (k *Keys) all() []key {
+func (k *Keys) all() []key { return *k.inForce() }
+
+// inForce is like all; it is another pointer each time that the sources were read.
+func (k *Keys) inForce() *[]key {
 	now := k.now().UnixNano()
 	if now-k.checked.Load() >= int64(reloadEvery) && k.reload.TryLock() {
 		defer k.reload.Unlock()
@@ -103,5 +106,5 @@ func (k *Keys) all() []key {
 		}
 		k.broken = err != nil
 	}
-	return *k.loaded.Load()
+	return k.loaded.Load()
 }

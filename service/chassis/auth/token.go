@@ -38,8 +38,9 @@ type Policy struct {
 // Verifier checks access tokens: HS256 only, signed by a key in force, not expired, issuer and audience as the policy
 // wants. It may be used by many goroutines.
 type Verifier struct {
-	keys   *Keys
-	parser *jwt.Parser
+	keys     *Keys
+	parser   *jwt.Parser
+	verified verified
 }
 
 // NewVerifier returns a verifier.
@@ -65,11 +66,19 @@ func (v *Verifier) Verify(token string) (Identity, error) {
 	if len(token) > maxToken {
 		return Identity{}, errors.New("verifying token: too long")
 	}
+	inForce, now := v.keys.inForce(), v.keys.now()
+	if id, ok := v.verified.find(token, inForce, now); ok {
+		return id, nil
+	}
 	var claims Claims
 	if _, err := v.parser.ParseWithClaims(token, &claims, v.keysFor); err != nil {
 		return Identity{}, fmt.Errorf("verifying token: %w", err)
 	}
-	return identityOf(claims)
+	id, err := identityOf(claims)
+	if err == nil {
+		v.verified.keep(token, inForce, verdict{id: id, until: claims.ExpiresAt.Time})
+	}
+	return id, err
 }
 
 // keysFor picks the key that the token names. A token that names none, or one that is not in force, is tried with all.

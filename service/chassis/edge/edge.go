@@ -35,22 +35,22 @@ const (
 // Answers are kept answers. It may be used by many goroutines.
 type Answers struct {
 	cache  *cache.Cache
-	public atomic.Pointer[string]
+	public atomic.Pointer[[]string]
 }
 
 // New returns answers that are kept in the cache. Call Configure before the first request.
 func New(c *cache.Cache) *Answers {
 	a := &Answers{cache: c}
-	a.public.Store(new(httpapi.CacheControl{}.String()))
+	a.public.Store(&[]string{httpapi.CacheControl{}.String()})
 	return a
 }
 
 // Configure says how long browsers and the caches in front of the service may keep an answer.
 func (a *Answers) Configure(browser time.Duration, layer cache.Settings) {
-	a.public.Store(new(httpapi.CacheControl{
+	a.public.Store(&[]string{httpapi.CacheControl{
 		Public: true, MaxAge: browser, SharedMaxAge: layer.TTL,
 		StaleWhileRevalidate: layer.StaleWhileRevalidate, StaleIfError: layer.StaleIfError,
-	}.String()))
+	}.String()})
 }
 
 // Wrap is a httpapi.Wrapper that belongs behind the guard. It serves kept answers for routes that share theirs, and keeps all caches from
@@ -176,7 +176,13 @@ func (s *shared) forCaller(w http.ResponseWriter, r *http.Request, key string) {
 	s.send(w, r, made, found, private)
 }
 
-var private = httpapi.CacheControl{Private: true}.String()
+// private and outcomes are values of headers that answers share, so that they cost nothing.
+var (
+	private  = []string{httpapi.CacheControl{Private: true}.String()}
+	outcomes = map[cache.Outcome][]string{
+		cache.Hit: {string(cache.Hit)}, cache.Miss: {string(cache.Miss)}, cache.Stale: {string(cache.Stale)}, cache.Bypass: {string(cache.Bypass)},
+	}
+)
 
 // make has the handler answer a request that holds nothing but what the key holds.
 func (s *shared) make(ctx context.Context, r *http.Request, key string) (kept, *cache.Usage, error) {
@@ -195,23 +201,23 @@ func (s *shared) make(ctx context.Context, r *http.Request, key string) (kept, *
 		return kept{}, usage, rec.Fault
 	}
 	tags := usage.Tags()
-	k := kept{status: to.result(), header: to.header, tags: strings.Join(tags, ","), stale: usage.Stale(), body: to.body}
+	k := kept{status: to.result(), lines: linesOf(to.header), tags: strings.Join(tags, ","), stale: usage.Stale(), body: to.body}
 	k.shared = rec.Shared && k.status == http.StatusOK && !k.stale && len(tags) > 0
 	return k, usage, nil
 }
 
-// send answers with what was kept or just made. An answer that is shared says by control who may keep it.
-func (s *shared) send(w http.ResponseWriter, r *http.Request, k kept, found cache.Value, control string) {
+// send answers with what was kept or just made; control says who may keep an answer that is shared.
+func (s *shared) send(w http.ResponseWriter, r *http.Request, k kept, found cache.Value, control []string) {
 	if s.route.Kept != nil && found.Outcome != cache.Miss && found.Outcome != cache.Bypass && !k.stale {
 		s.route.Kept(r)
 	}
 	h := w.Header()
 	k.describe(h, control)
-	h.Set(OutcomeHeader, string(found.Outcome))
+	h[OutcomeHeader] = outcomes[found.Outcome]
 	if found.Outcome == cache.Hit || found.Outcome == cache.Stale {
 		h.Set("Age", strconv.FormatInt(int64(found.Age/time.Second), 10))
 	}
-	if k.status == http.StatusOK && httpapi.Has(r.Context(), h.Get("ETag")) {
+	if k.status == http.StatusOK && httpapi.Has(r.Context(), h.Get("Etag")) {
 		h.Del("Content-Length")
 		h.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)

@@ -7,24 +7,30 @@ import (
 )
 
 // keptHeaders are those headers of an answer that belong to its content, and not to the request that it was made for.
-var keptHeaders = []string{
+var keptHeaders = [...]string{
 	"Content-Type", "Content-Length", "Etag", "Cache-Control", "Vary", "Content-Security-Policy", "Last-Modified",
 }
 
 // kept is an answer. Encoded, it is
 //
-//	status: uint16, flags: 1 byte, number of header lines: 1 byte
-//	for each line the index of its name in keptHeaders: 1 byte, and its value as a text; the tags as a text; the body
-//
-// where a text is its length in a uint16 and its bytes.
+//	status: uint16, flags: 1 byte, number of texts: 1 byte
+//	for each text its length: uint16, and the index of its name in keptHeaders: 1 byte, the tags being tagsIndex
+//	the texts, the body
 type kept struct {
 	status int
 	// shared says that it is the same for everybody, stale that it was made of what is out of date.
 	shared, stale bool
-	header        http.Header
+	// lines are the header, each value with the index of its name in keptHeaders.
+	lines []line
 	// tags are those of what it is made of, joined by commas.
 	tags string
 	body []byte
+}
+
+// line is a line of a header.
+type line struct {
+	name  byte
+	value string
 }
 
 const (
@@ -32,8 +38,26 @@ const (
 	flagStale
 )
 
+const (
+	headSize  = 4
+	textSize  = 3
+	tagsIndex = byte(len(keptHeaders))
+)
+
+// linesOf are the lines of the header that are kept.
+func linesOf(h http.Header) []line {
+	var lines []line
+	for i, name := range keptHeaders {
+		for _, value := range h[name] {
+			lines = append(lines, line{name: byte(i), value: value})
+		}
+	}
+	return lines
+}
+
 func (k kept) encode() []byte {
-	b := make([]byte, 4, 512+len(k.body))
+	texts := append(slices.Clip(k.lines), line{name: tagsIndex, value: k.tags})
+	b := make([]byte, headSize, 512+len(k.body))
 	binary.LittleEndian.PutUint16(b, uint16(k.status)) //nolint:gosec // a status has three digits
 	if k.shared {
 		b[2] |= flagShared
@@ -41,60 +65,56 @@ func (k kept) encode() []byte {
 	if k.stale {
 		b[2] |= flagStale
 	}
-	for i, name := range keptHeaders {
-		for _, value := range k.header[name] {
-			b[3]++
-			b = appendText(append(b, byte(i)), value)
-		}
+	b[3] = byte(len(texts)) //nolint:gosec // an answer has few lines
+	for _, text := range texts {
+		b = append(binary.LittleEndian.AppendUint16(b, uint16(len(text.value))), text.name) //nolint:gosec // lines are short
 	}
-	return append(appendText(b, k.tags), k.body...)
-}
-
-// describe puts the header of the answer into h, where others may vary it as well.
-func (k kept) describe(h http.Header, control string) {
-	for name, values := range k.header {
-		switch {
-		case name == "Vary":
-			for _, value := range values {
-				if !slices.Contains(h["Vary"], value) {
-					h.Add("Vary", value)
-				}
-			}
-		case name == "Cache-Control" && k.shared:
-			h.Set(name, control)
-		default:
-			h[name] = values
-		}
+	for _, text := range texts {
+		b = append(b, text.value...)
 	}
-}
-
-func appendText(b []byte, text string) []byte {
-	b = binary.LittleEndian.AppendUint16(b, uint16(len(text))) //nolint:gosec // header lines are short
-	return append(b, text...)
+	return append(b, k.body...)
 }
 
 // decode reads what encode wrote. The body lies in b.
 func decode(b []byte) kept {
-	k := kept{
-		status: int(binary.LittleEndian.Uint16(b)), shared: b[2]&flagShared != 0, stale: b[2]&flagStale != 0,
-		header: make(http.Header, b[3]),
+	k := kept{status: int(binary.LittleEndian.Uint16(b)), shared: b[2]&flagShared != 0, stale: b[2]&flagStale != 0}
+	sizes := b[headSize : headSize+int(b[3])*textSize]
+	start, total := headSize+len(sizes), 0
+	for i := 0; i < len(sizes); i += textSize {
+		total += int(binary.LittleEndian.Uint16(sizes[i:]))
 	}
-	lines := b[3]
-	b = b[4:]
-	text := func() string {
-		size := 2 + int(binary.LittleEndian.Uint16(b))
-		value := string(b[2:size])
-		b = b[size:]
-		return value
+	texts := string(b[start : start+total]) // one piece of memory for all
+	k.lines = make([]line, 0, b[3])
+	for i := 0; i < len(sizes); i += textSize {
+		size := int(binary.LittleEndian.Uint16(sizes[i:]))
+		if name := sizes[i+2]; name == tagsIndex {
+			k.tags = texts[:size]
+		} else {
+			k.lines = append(k.lines, line{name: name, value: texts[:size]})
+		}
+		texts = texts[size:]
 	}
-	for range lines {
-		name := keptHeaders[b[0]]
-		b = b[1:]
-		k.header[name] = append(k.header[name], text())
-	}
-	k.tags = text()
-	k.body = b
+	k.body = b[start+total:]
 	return k
+}
+
+// describe puts the header of the answer into h, where others may vary it as well. An answer that is shared says by control who
+// may keep it.
+func (k kept) describe(h http.Header, control []string) {
+	values := make([]string, len(k.lines)) // one piece of memory for all
+	for i, l := range k.lines {
+		values[i] = l.value
+		switch name := keptHeaders[l.name]; {
+		case name == "Vary":
+			if !slices.Contains(h[name], l.value) {
+				h[name] = append(slices.Clip(h[name]), l.value)
+			}
+		case name == "Cache-Control" && k.shared:
+			h[name] = control
+		default:
+			h[name] = values[i : i+1 : i+1]
+		}
+	}
 }
 
 // recorder is a http.ResponseWriter that keeps the answer.

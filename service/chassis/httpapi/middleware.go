@@ -64,14 +64,22 @@ func Middleware(o Options, next http.Handler) http.Handler {
 	})
 }
 
+// constantHeaders stand on every answer unless a handler sets others. Answers share the slices, so that they cost nothing; whoever
+// adds to one gets another slice.
+var constantHeaders = http.Header{
+	"X-Content-Type-Options":  {"nosniff"},
+	"X-Frame-Options":         {"DENY"},
+	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+	"Referrer-Policy":         {"no-referrer"},
+	"Cache-Control":           {CacheControl{}.String()},
+}
+
 func standardHeaders(o Options, rec *Record, h http.Header) {
 	h.Set(contract.ReleaseHeader, o.Release)
-	h.Set(RequestIDHeader, rec.RequestID)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cache-Control", "no-store")
+	h.Set(canonicalRequestID, rec.RequestID)
+	for name, value := range constantHeaders {
+		h[name] = value
+	}
 	if o.Draining != nil && o.Draining() {
 		h.Set("Connection", "close")
 	}

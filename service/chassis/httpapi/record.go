@@ -51,7 +51,7 @@ func Has(ctx context.Context, etag string) bool {
 
 func newRecord(r *http.Request) *Record {
 	return &Record{
-		RequestID:   requestID(r.Header.Get(RequestIDHeader)),
+		RequestID:   requestID(r.Header.Get(canonicalRequestID)),
 		ifNoneMatch: r.Header.Get("If-None-Match"),
 		isRead:      r.Method == http.MethodGet || r.Method == http.MethodHead,
 	}

@@ -3,10 +3,14 @@ package httpapi
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"net/http"
 )
 
 // RequestIDHeader carries the identity of a request in both directions.
 const RequestIDHeader = "X-Request-ID"
+
+// canonicalRequestID is how http.Header spells it; asking for another spelling costs memory.
+var canonicalRequestID = http.CanonicalHeaderKey(RequestIDHeader)
 
 const maxRequestID = 128
 
