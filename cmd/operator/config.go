@@ -22,6 +22,9 @@ type Config struct {
 	LeaderElection bool
 	// Concurrency is how many Microservices are reconciled at a time, from 1 to 64 (CONCURRENCY).
 	Concurrency int
+	// MaxRollouts is how many rollouts are under way at once, in all environments of all Microservices, from 1 to 10000
+	// (MAX_ROLLOUTS). Soaking does not count, and no rollback waits.
+	MaxRollouts int
 	// LogLevel is debug, info, warn or error (LOG_LEVEL).
 	LogLevel string
 	// Patience is how long queued work may go without any being begun or finished before the liveness probe fails (PATIENCE). It
@@ -54,6 +57,11 @@ func (c *Config) Bind(flags *pflag.FlagSet, getenv func(string) string) {
 		concurrency = 0 // out of range, so Validate names it
 	}
 	flags.IntVar(&c.Concurrency, "concurrency", concurrency, "how many Microservices are worked on at a time, 1 to 64 (CONCURRENCY)")
+	rollouts, err := strconv.Atoi(text("MAX_ROLLOUTS", "10"))
+	if err != nil {
+		rollouts = 0 // likewise
+	}
+	flags.IntVar(&c.MaxRollouts, "max-rollouts", rollouts, "how many rollouts are under way at once, 1 to 10000 (MAX_ROLLOUTS)")
 	patience, err := time.ParseDuration(text("PATIENCE", "2m"))
 	if err != nil {
 		patience = 0
@@ -63,13 +71,16 @@ func (c *Config) Bind(flags *pflag.FlagSet, getenv func(string) string) {
 
 // Validate names every setting that cannot be used, and the fix.
 func (c *Config) Validate() error {
-	const maxConcurrency, minPatience = 64, 10 * time.Second
+	const maxConcurrency, maxRollouts, minPatience = 64, 10_000, 10 * time.Second
 	errs := []error{c.unreadable}
 	if c.MigrateImage == "" {
 		errs = append(errs, errors.New("--migrate-image (MIGRATE_IMAGE) is required: name the image that holds mirubato-migrate"))
 	}
 	if c.Concurrency < 1 || c.Concurrency > maxConcurrency {
 		errs = append(errs, fmt.Errorf("--concurrency (CONCURRENCY) must be a number from 1 to %d", maxConcurrency))
+	}
+	if c.MaxRollouts < 1 || c.MaxRollouts > maxRollouts {
+		errs = append(errs, fmt.Errorf("--max-rollouts (MAX_ROLLOUTS) must be a number from 1 to %d", maxRollouts))
 	}
 	if c.Patience < minPatience {
 		errs = append(errs, fmt.Errorf("--patience (PATIENCE) must be a duration of at least %s", minPatience))

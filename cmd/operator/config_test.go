@@ -32,26 +32,27 @@ func TestFlagsComeBeforeVariablesBeforeDefaults(t *testing.T) {
 			args: []string{"--migrate-image=m:1"},
 			want: Config{
 				MigrateImage: "m:1", MetricsAddress: ":8080", ProbeAddress: ":8081", LeaderElection: true, Concurrency: 4,
-				LogLevel: "info", Patience: 2 * time.Minute,
+				MaxRollouts: 10,
+				LogLevel:    "info", Patience: 2 * time.Minute,
 			},
 		},
 		"every variable is read": {
 			variables: map[string]string{
 				"MIGRATE_IMAGE": "m:2", "METRICS_ADDRESS": "0", "PROBE_ADDRESS": ":1", "LEADER_ELECTION": "false", "CONCURRENCY": "64",
-				"LOG_LEVEL": "debug", "PATIENCE": "10s",
+				"MAX_ROLLOUTS": "3", "LOG_LEVEL": "debug", "PATIENCE": "10s",
 			},
-			want: Config{MigrateImage: "m:2", MetricsAddress: "0", ProbeAddress: ":1", Concurrency: 64, LogLevel: "debug", Patience: 10 * time.Second},
+			want: Config{MigrateImage: "m:2", MetricsAddress: "0", ProbeAddress: ":1", Concurrency: 64, MaxRollouts: 3, LogLevel: "debug", Patience: 10 * time.Second},
 		},
 		"a flag comes before its variable": {
 			variables: map[string]string{
 				"MIGRATE_IMAGE": "m:2", "METRICS_ADDRESS": "0", "PROBE_ADDRESS": ":1", "LEADER_ELECTION": "false", "CONCURRENCY": "many",
-				"LOG_LEVEL": "loud", "PATIENCE": "1s",
+				"MAX_ROLLOUTS": "many", "LOG_LEVEL": "loud", "PATIENCE": "1s",
 			},
 			args: []string{
-				"--migrate-image=m:3", "--metrics-address=:3", "--probe-address=:4", "--leader-election", "--concurrency=1",
+				"--migrate-image=m:3", "--metrics-address=:3", "--probe-address=:4", "--leader-election", "--concurrency=1", "--max-rollouts=10000",
 				"--log-level=error", "--patience=1h",
 			},
-			want: Config{MigrateImage: "m:3", MetricsAddress: ":3", ProbeAddress: ":4", LeaderElection: true, Concurrency: 1, LogLevel: "error", Patience: time.Hour},
+			want: Config{MigrateImage: "m:3", MetricsAddress: ":3", ProbeAddress: ":4", LeaderElection: true, Concurrency: 1, MaxRollouts: 10000, LogLevel: "error", Patience: time.Hour},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -76,6 +77,9 @@ func TestValidateNamesTheSettingAndTheFix(t *testing.T) {
 		"no worker":                     {args: []string{"--concurrency=0"}, want: "--concurrency (CONCURRENCY) must be a number from 1 to 64"},
 		"too many workers":              {args: []string{"--concurrency=65"}, want: "--concurrency (CONCURRENCY) must be a number from 1 to 64"},
 		"a number of workers in words":  {variables: map[string]string{"CONCURRENCY": "four"}, want: "--concurrency (CONCURRENCY) must be a number from 1 to 64"},
+		"no rollouts":                   {args: []string{"--max-rollouts=0"}, want: "--max-rollouts (MAX_ROLLOUTS) must be a number from 1 to 10000"},
+		"too many rollouts":             {args: []string{"--max-rollouts=10001"}, want: "--max-rollouts (MAX_ROLLOUTS) must be a number from 1 to 10000"},
+		"a number of rollouts in words": {variables: map[string]string{"MAX_ROLLOUTS": "ten"}, want: "--max-rollouts (MAX_ROLLOUTS) must be a number from 1 to 10000"},
 		"no patience":                   {args: []string{"--patience=9s"}, want: "--patience (PATIENCE) must be a duration of at least 10s"},
 		"a patience without a unit":     {variables: map[string]string{"PATIENCE": "120"}, want: "--patience (PATIENCE) must be a duration of at least 10s"},
 		"a level that is none":          {variables: map[string]string{"LOG_LEVEL": "loud"}, want: "--log-level (LOG_LEVEL) must be debug, info, warn or error"},

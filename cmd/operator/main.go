@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	_ "time/tzdata" // windows name zones, and the image holds nothing but this program
 
 	"github.com/spf13/cobra"
 	ctrl "sigs.k8s.io/controller-runtime"

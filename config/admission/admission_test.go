@@ -195,21 +195,21 @@ func TestNobodyApprovesInTheNameOfAnother(t *testing.T) {
 	ann, bob := user(t, "ann"), user(t, "bob")
 	refused(t, ann.Create(ctx, approval(namespace, "forged", "bob")), "spec.approver must be the name under which the cluster knows you: ann")
 	refused(t, ann.Create(ctx, approval(namespace, "capital", "Ann")), "ann")
-	real := approval(namespace, "real", "ann")
-	if err := ann.Create(ctx, real); err != nil {
+	own := approval(namespace, "real", "ann")
+	if err := ann.Create(ctx, own); err != nil {
 		t.Fatal(err)
 	}
-	real.Spec.Approver = "bob"
-	refused(t, bob.Update(ctx, real.DeepCopy()), "an approval is never changed")
-	refused(t, ann.Update(ctx, real), "an approval is never changed")
-	if err := ann.Get(ctx, client.ObjectKeyFromObject(real), real); err != nil {
+	own.Spec.Approver = "bob"
+	refused(t, bob.Update(ctx, own.DeepCopy()), "an approval is never changed")
+	refused(t, ann.Update(ctx, own), "an approval is never changed")
+	if err := ann.Get(ctx, client.ObjectKeyFromObject(own), own); err != nil {
 		t.Fatal(err)
 	}
-	real.Labels = map[string]string{"seen": "true"}
-	if err := bob.Update(ctx, real); err != nil {
+	own.Labels = map[string]string{"seen": "true"}
+	if err := bob.Update(ctx, own); err != nil {
 		t.Errorf("a label of another one's approval: %v", err)
 	}
-	if err := bob.Delete(ctx, real); err != nil {
+	if err := bob.Delete(ctx, own); err != nil {
 		t.Errorf("deleting another one's approval: %v", err)
 	}
 }
