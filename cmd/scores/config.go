@@ -56,6 +56,9 @@ type Config struct {
 	JWTPrevious secret.Source
 	// Tokens is what tokens must claim; the zero value demands nothing.
 	Tokens auth.Policy
+
+	// NotesKeyset is what private notes are encrypted with; without it there are none.
+	NotesKeyset secret.Source
 }
 
 // area is a part of the configuration; a command asks for those that it uses.
@@ -66,6 +69,7 @@ const (
 	serving
 	database
 	tokens
+	notes
 )
 
 // Variables that are not part of the contract with the operator.
@@ -82,6 +86,8 @@ const (
 	envDatabaseConns   = "DATABASE_MAX_CONNS"
 	envJWTSecret       = "JWT_SECRET"
 	envJWTPrevious     = "JWT_PREVIOUS_SECRET"
+	envNotesKeyset     = "NOTES_KEYSET"
+	envNotesKeysetFile = "NOTES_KEYSET_FILE"
 )
 
 // variable is one setting: where it comes from, what it is when nobody says, and how it is understood.
@@ -131,6 +137,7 @@ func secretVariables() []secretVariable {
 		{database, contract.EnvDatabaseURLFile, "database-url-file", envDatabaseURL, true, "file with the PostgreSQL connection URL", func(c *Config) *secret.Source { return &c.DatabaseURL }},
 		{tokens, contract.EnvJWTSecretFile, "jwt-secret-file", envJWTSecret, true, "file with the secret that signs tokens", func(c *Config) *secret.Source { return &c.JWTSecret }},
 		{tokens, contract.EnvJWTPreviousSecretFile, "jwt-previous-secret-file", envJWTPrevious, false, "file with the secret used before", func(c *Config) *secret.Source { return &c.JWTPrevious }},
+		{notes, envNotesKeysetFile, "notes-keyset-file", envNotesKeyset, false, "file with the keyset of private notes", func(c *Config) *secret.Source { return &c.NotesKeyset }},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/mirubato/mirubato/service/chassis/audit"
+	"github.com/mirubato/mirubato/service/chassis/encryption"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/scores"
@@ -15,6 +16,7 @@ import (
 	"github.com/mirubato/mirubato/service/scores/category"
 	"github.com/mirubato/mirubato/service/scores/collection"
 	"github.com/mirubato/mirubato/service/scores/favorite"
+	"github.com/mirubato/mirubato/service/scores/note"
 	"github.com/mirubato/mirubato/service/scores/store"
 )
 
@@ -24,7 +26,7 @@ const readsEvery = 10 * time.Second
 // newLibrary builds the domain and returns its routes. The function that comes with them ends what the domain does in the
 // background: call it when no more requests are served and before the database is closed.
 func newLibrary(
-	ctx context.Context, db *postgres.DB, caches cached.Caches, log audit.Recorder, logger *slog.Logger,
+	ctx context.Context, db *postgres.DB, caches cached.Caches, keys *encryption.Keys, log audit.Recorder, logger *slog.Logger,
 ) (routes []httpapi.Route, end func()) {
 	library := scores.New(cached.Scores{Repository: store.New(db), Caches: caches}, uuid.NewString)
 	routes = append(routes, scores.Routes(library)...)
@@ -34,6 +36,7 @@ func newLibrary(
 	routes = append(routes, category.Routes(categories)...)
 	collections := collection.NewService(cached.Collections{Repository: store.NewCollections(db), Caches: caches}, library, log, uuid.NewString)
 	routes = append(routes, collection.Routes(collections)...)
+	routes = append(routes, note.Routes(note.New(store.NewNotes(db), library, keys))...)
 
 	// Counting goes on while the last requests are served, after ctx has ended.
 	counting, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -54,7 +54,7 @@ func newCommand(getenv func(string) string) *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(newServeCommand(getenv), newMigrateCommand(getenv), newMigrationsCommand(), newTokenCommand(getenv),
-		newUserCommand(getenv))
+		newUserCommand(getenv), newNotesCommand(getenv))
 	return root
 }
 

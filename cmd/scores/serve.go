@@ -17,6 +17,7 @@ import (
 	accountstore "github.com/mirubato/mirubato/service/accounts/store"
 	"github.com/mirubato/mirubato/service/chassis/audit"
 	"github.com/mirubato/mirubato/service/chassis/auth"
+	"github.com/mirubato/mirubato/service/chassis/encryption"
 	"github.com/mirubato/mirubato/service/chassis/health"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
 	"github.com/mirubato/mirubato/service/chassis/idempotency"
@@ -43,7 +44,7 @@ const (
 )
 
 func newServeCommand(getenv func(string) string) *cobra.Command {
-	const areas = process | serving | database | tokens
+	const areas = process | serving | database | tokens | notes
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API until SIGTERM",
@@ -103,7 +104,11 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 		return err
 	}
 	defer endCaching()
-	library, endLibrary := newLibrary(ctx, db, caches.stores, log, logger)
+	noteKeys, err := encryption.NewKeys(cfg.NotesKeyset, logger, time.Now)
+	if err != nil {
+		return fmt.Errorf("%s: %w", envNotesKeysetFile, err)
+	}
+	library, endLibrary := newLibrary(ctx, db, caches.stores, noteKeys, log, logger)
 	defer endLibrary()
 	users := accounts.New(accountstore.New(db), auth.NewIssuer(keys, cfg.Tokens), log, uuid.NewString, tokenLives(current))
 	keysOfWrites := idempotency.New(db, requestTimeout(current), logger)

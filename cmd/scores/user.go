@@ -64,19 +64,11 @@ func readLine(r io.Reader) (string, error) {
 }
 
 func createUser(ctx context.Context, cfg Config, n accounts.NewUser, out io.Writer) error {
-	const patience = 10 * time.Second
-	db, err := postgres.Open(postgres.Config{
-		URL: cfg.DatabaseURL, ApplicationName: serviceName, StatementTimeout: patience, MaxConns: 1,
-		Observer: telemetry.NewMetrics(telemetry.Info{Service: serviceName}),
-	})
+	db, closeDatabase, err := openForCommand(cfg)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err := db.Close(); err != nil {
-			slog.Default().Warn("Closing", "error", err.Error())
-		}
-	}()
+	defer closeDatabase()
 	service := accounts.New(accountstore.New(db), nil, audit.New(db, uuid.NewString), uuid.NewString, nil)
 	made, err := service.Create(ctx, operator, n)
 	if err != nil {
@@ -84,6 +76,23 @@ func createUser(ctx context.Context, cfg Config, n accounts.NewUser, out io.Writ
 	}
 	_, err = fmt.Fprintln(out, made.ID)
 	return err
+}
+
+// openForCommand returns a database for a command that ends by itself, and a function that closes it.
+func openForCommand(cfg Config) (*postgres.DB, func(), error) {
+	const patience = 10 * time.Second
+	db, err := postgres.Open(postgres.Config{
+		URL: cfg.DatabaseURL, ApplicationName: serviceName, StatementTimeout: patience, MaxConns: 1,
+		Observer: telemetry.NewMetrics(telemetry.Info{Service: serviceName}),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return db, func() {
+		if err := db.Close(); err != nil {
+			slog.Default().Warn("Closing", "error", err.Error())
+		}
+	}, nil
 }
 
 // inWords adds the details of a fault, which its text does not hold.
