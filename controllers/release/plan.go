@@ -103,7 +103,7 @@ type Facts struct {
 type Migration struct {
 	// Done: the schema holds what the target needs.
 	Done bool
-	// Failed: the database refused it at FailedAt, for good.
+	// Failed: the database refused it at FailedAt, for good. One that failed before the target was admitted is forgotten.
 	Failed   bool
 	FailedAt time.Time
 	// Waiting says what holds it up, or why it was refused. Its Deadline is when the next attempt is due, if one is.
@@ -124,7 +124,7 @@ type Fleet struct {
 	Replicas, Ready int32
 	// Complete: all pods are of the present template and available, none is left of another.
 	Complete bool
-	// Failed: the Deployment gave up waiting for its pods.
+	// Failed: the Deployment gave up waiting for the pods of its present template.
 	Failed bool
 	// Waiting says why it is not complete.
 	Waiting *v1alpha1.WaitingFor
@@ -154,6 +154,34 @@ type Analysis struct {
 	Verdict v1alpha1.Verdict
 	Message string
 	Next    time.Time
+}
+
+// New plans the next pass of the target through the environment.
+func New(in Input) Plan {
+	p := &pass{Input: in}
+	p.remember()
+	for _, rule := range rules {
+		if plan := rule(p); plan != nil {
+			return *plan
+		}
+	}
+	return *p.keepVerified()
+}
+
+// rules in the order in which they are asked: first what people and failures say, then the steps. Each returns the plan, or nil
+// to let the next one speak. A step that has ended lets the next one begin in the same pass.
+var rules = []func(*pass) *Plan{
+	(*pass).abort,
+	(*pass).resume,
+	(*pass).paused,
+	(*pass).blocked,
+	(*pass).rejected,
+	(*pass).verified,
+	(*pass).admit,
+	(*pass).expand,
+	(*pass).canary,
+	(*pass).promote,
+	(*pass).soak,
 }
 
 // Plan is what to do in an environment, and what to tell about it.

@@ -1,0 +1,203 @@
+package release
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+)
+
+// pass is a plan in the making. Record, within Input, is what will be recorded; what its pointers lead to is replaced, never
+// changed.
+type pass struct {
+	Input
+	actions []Action
+}
+
+// order of the steps that a release goes through while nothing fails.
+var order = map[v1alpha1.Step]int{
+	v1alpha1.StepAdmit: 1, v1alpha1.StepExpand: 2, v1alpha1.StepCanary: 3, v1alpha1.StepPromote: 4, v1alpha1.StepSoak: 5, v1alpha1.StepVerified: 6,
+}
+
+// reached reports whether the release has come to a step, or further.
+func (p *pass) reached(step v1alpha1.Step) bool { return order[p.Record.Step] >= order[step] }
+
+// enter begins a step, unless it is the present one.
+func (p *pass) enter(step v1alpha1.Step) {
+	if p.Record.Step == step {
+		return
+	}
+	p.Record.Step, p.Record.Since = step, p.now()
+	p.Record.PendingSince, p.Record.ResumedAt = nil, nil
+}
+
+func (p *pass) do(actions ...Action) { p.actions = append(p.actions, actions...) }
+
+// now is the time as it is recorded: in whole seconds, as the API keeps it, and not before the present, so that what shall
+// last a while never lasts less.
+func (p *pass) now() *metav1.Time {
+	whole := p.Now.Truncate(time.Second)
+	if whole.Before(p.Now) {
+		whole = whole.Add(time.Second)
+	}
+	return &metav1.Time{Time: whole}
+}
+
+// since returns how long ago a recorded time was; 0 if there is none.
+func (p *pass) since(t *metav1.Time) time.Duration {
+	if t == nil {
+		return 0
+	}
+	return max(0, p.Now.Sub(t.Time))
+}
+
+// remember makes the record one of the present attempt. A release that comes back after another, or after its rejection was
+// lifted, starts anew. Times that lie ahead, because the clock was set back, are now.
+func (p *pass) remember() {
+	r := &p.Record
+	lifted := p.Rejection == nil && (r.Step == v1alpha1.StepRollBack || r.Step == v1alpha1.StepRejected)
+	replaced := r.VerifiedAt != nil && p.Fallback != nil && !p.returns() && !p.runs(p.Target)
+	if r.Step == v1alpha1.StepSuperseded || lifted || replaced {
+		*r = v1alpha1.ReleaseEnvironmentStatus{}
+	}
+	r.Name = p.Environment
+	if r.Step == "" {
+		r.Step, r.Since = v1alpha1.StepAdmit, p.now()
+	}
+	for _, t := range []**metav1.Time{&r.Since, &r.PendingSince, &r.ResumedAt, &r.SoakingSince} {
+		if *t != nil && (*t).After(p.now().Time) {
+			*t = p.now()
+		}
+	}
+}
+
+// returns reports whether the target is what the environment verified last: going back to it is no rollout.
+func (p *pass) returns() bool { return p.Fallback != nil && p.Fallback.Release == p.Target.Release }
+
+// canGoBack reports whether there is a verified release to go back to.
+func (p *pass) canGoBack() bool { return p.Fallback != nil && !p.returns() }
+
+// runs reports whether the stable Deployment is written as the release wants it.
+func (p *pass) runs(c Candidate) bool {
+	stable := p.Facts.Stable
+	return stable.Exists && stable.Content == c.Content && (c.Migration == "" || stable.Migration == c.Migration)
+}
+
+// complete reports whether all pods of the environment are of the target and ready.
+func (p *pass) complete() bool { return p.runs(p.Target) && p.Facts.Stable.Complete }
+
+// hasCanary reports whether the Deployment beside the stable one is of the target.
+func (p *pass) hasCanary() bool {
+	return p.Facts.Canary.Exists && p.Facts.Canary.Content == p.Target.Content
+}
+
+// keepOld undoes drift of what the environment runs until the target is promoted.
+func (p *pass) keepOld() {
+	switch stable := p.Facts.Stable; {
+	case p.Fallback != nil:
+		p.do(Action{Type: Keep, Release: p.Fallback.Release})
+	case stable.Exists && stable.Release != "":
+		p.do(Action{Type: Keep, Release: stable.Release})
+	}
+}
+
+func (p *pass) keepTarget() { p.do(Action{Type: Keep, Release: p.Target.Release}) }
+
+// stopCanary takes the requests from the canary first. A weight without a canary is taken back as well.
+func (p *pass) stopCanary() {
+	if p.Facts.Canary.Exists || p.Facts.Weight != 0 {
+		p.do(Action{Type: Shift, Weight: 0})
+	}
+	if p.Facts.Canary.Exists {
+		p.do(Action{Type: StopCanary})
+	}
+	p.Record.Weight, p.Record.StepIndex = 0, 0
+}
+
+// stopOther stops the canary of a release that the target has superseded.
+func (p *pass) stopOther() {
+	if !p.hasCanary() {
+		p.stopCanary()
+	}
+}
+
+// suspend stops the clocks: what nobody works on does not count.
+func (p *pass) suspend() {
+	p.Record.PendingSince = nil
+	p.interruptSoak()
+}
+
+// wait is a plan that does what was collected and waits. It looks again at the earliest of the given times and the deadline.
+func (p *pass) wait(waiting v1alpha1.WaitingFor, again ...time.Time) *Plan {
+	plan := &Plan{Step: p.Record.Step, Actions: p.actions, Waiting: &waiting, Record: p.Record}
+	if waiting.Deadline != nil {
+		again = append(again, waiting.Deadline.Time)
+	}
+	for _, t := range again {
+		if !t.IsZero() && (plan.WakeUp.IsZero() || t.Before(plan.WakeUp)) {
+			plan.WakeUp = t
+		}
+	}
+	return plan
+}
+
+// pending is a wait that stepTimeout limits. It is nil once that is over.
+func (p *pass) pending(waiting v1alpha1.WaitingFor, again ...time.Time) *Plan {
+	if p.Record.PendingSince == nil {
+		p.Record.PendingSince = p.now()
+	}
+	deadline := p.Record.PendingSince.Add(p.Rollout.StepTimeout)
+	if !p.Now.Before(deadline) {
+		return nil
+	}
+	waiting.Deadline = &metav1.Time{Time: deadline}
+	return p.wait(waiting, again...)
+}
+
+// pods waits for those of a fleet. giveUp says whether the release has failed without them; if not, it is waited for ever.
+func (p *pass) pods(fleet Fleet, gaveUp, giveUp bool, message string) *Plan {
+	waiting := v1alpha1.WaitingFor{Type: v1alpha1.WaitPods, Message: message}
+	if fleet.Waiting != nil {
+		waiting = *fleet.Waiting
+	}
+	if !gaveUp {
+		if plan := p.pending(waiting); plan != nil {
+			return plan
+		}
+	}
+	if giveUp {
+		return p.fail(v1alpha1.FailurePodsNotReady, waiting.Message)
+	}
+	waiting.Deadline = nil
+	plan := p.wait(waiting)
+	plan.Stalled = true
+	return plan
+}
+
+// smoke asks a target by its smoke tests; nil once they have passed.
+func (p *pass) smoke(target v1alpha1.SmokeTarget) *Plan {
+	if !p.Rollout.SmokeTests {
+		return nil
+	}
+	seen := p.Facts.Smoke[target]
+	waiting := v1alpha1.WaitingFor{Type: v1alpha1.WaitSmokeTest, Message: seen.Message}
+	if waiting.Message == "" {
+		waiting.Message = "smoke tests of release " + p.Target.Release + " are made"
+	}
+	switch due := !seen.Next.IsZero() && !seen.Next.After(p.Now); {
+	case seen.State == SmokePassed:
+		return nil
+	case seen.State == SmokeFailed:
+		return p.fail(v1alpha1.FailureSmokeTest, waiting.Message)
+	case seen.State == SmokePending || due:
+		p.Record.PendingSince = nil
+		p.do(Action{Type: RunSmoke, Smoke: target})
+		return p.wait(waiting, p.Now)
+	}
+	p.Record.PendingSince = nil
+	if !seen.Next.IsZero() {
+		waiting.Deadline = &metav1.Time{Time: seen.Next}
+	}
+	return p.wait(waiting)
+}
