@@ -29,13 +29,13 @@ func (p *pass) canary() *Plan {
 	return p.judge()
 }
 
-// compares reports whether the target is to be tried beside something else. One that was begun is ended in order, whatever the
-// rollout says since.
+// compares reports whether the target is to be tried beside something else. One that was begun is ended in order, whatever has
+// become of the rollout and of the other pods since.
 func (p *pass) compares() bool {
 	switch {
 	case p.returns(), p.runs(p.Target) && p.Facts.Stable.Complete:
 		return false
-	case p.Record.Step == v1alpha1.StepCanary && p.Record.Weight > 0:
+	case p.Record.Step == v1alpha1.StepCanary && (p.Record.Weight > 0 || len(p.Rollout.Steps) > 0):
 		return true
 	case len(p.Rollout.Steps) == 0:
 		return false
@@ -65,7 +65,7 @@ func (p *pass) judge() *Plan {
 	}
 	waits := p.hold()
 	size := p.Record.Weight
-	if next != nil && (waits == nil || p.Facts.Canary.Weight == next.Weight) {
+	if canary := p.Facts.Canary; next != nil && (waits == nil && canary.Complete || canary.Weight == next.Weight) {
 		size = next.Weight
 	}
 	if plan := p.scale(size); plan != nil {
@@ -88,7 +88,10 @@ func (p *pass) scale(weight int32) *Plan {
 	if p.Record.Weight > 0 || p.Facts.Weight > 0 {
 		p.serve()
 	}
-	if p.hasCanary() && canary.Weight == weight && canary.Complete {
+	switch {
+	case !p.hasCanary() || canary.Weight != weight:
+		p.Record.PendingSince = nil // what was waited for before is over: these pods have their own time
+	case canary.Complete:
 		return nil
 	}
 	return p.pods(canary, p.hasCanary() && canary.Failed, true, fmt.Sprintf("the pods of the canary of release %s are not all ready", p.Target.Release))
@@ -108,7 +111,7 @@ func (p *pass) raise(step Step) *Plan {
 	p.Record.Weight, p.Record.StepIndex = step.Weight, 0
 	for i, s := range p.Rollout.Steps {
 		if s.Weight == step.Weight {
-			p.Record.StepIndex = int32(i) //nolint:gosec // at most 20 steps
+			p.Record.StepIndex = int32(i)
 		}
 	}
 	p.Record.Since, p.Record.PendingSince, p.Record.ResumedAt = p.now(), nil, nil

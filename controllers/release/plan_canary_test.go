@@ -11,6 +11,7 @@ func TestCanary(t *testing.T) {
 	t.Parallel()
 	begun := func(in *Input) { step(v1alpha1.StepCanary)(in); migrated(in) }
 	with := func(c Fleet) change { return func(in *Input) { in.Facts.Canary = c } }
+	expanded := func(in *Input) { step(v1alpha1.StepExpand)(in); migrated(in) }
 	some := canary(20)
 	some.Replicas, some.Complete = 2, false
 	none := some
@@ -34,16 +35,17 @@ func TestCanary(t *testing.T) {
 		"with an analysis the first reading is due":        {input(begun, with(canary(20)), verdict("")), "Canary: keep(scores-1) start(20) shift(20) wait Step look 0s"},
 		"requests left from a pass that broke off go":      {input(begun, with(none), func(in *Input) { in.Facts.Weight = 20 }), "Canary: keep(scores-1) start(20) shift(0) wait Pods look 10m0s"},
 		"the canary of another release is stopped first":   {input(begun, with(canary(50)), other), "Canary: shift(0) stop keep(scores-1) wait Pods"},
-		"the same content again is no canary":              {input(begun, func(in *Input) { in.Fallback.Content = "new" }), "Promote: keep(scores-2) wait Pods look 10m0s"},
+		"the same content again is no canary":              {input(expanded, func(in *Input) { in.Fallback.Content = "new" }), "Promote: keep(scores-2) wait Pods look 10m0s"},
 		"nor is there one without steps":                   {input(begun, steps()), "Promote: keep(scores-2) wait Pods look 10m0s"},
-		"nor beside a first release that never was ready":  {input(begun, func(in *Input) { in.Fallback, in.Facts.Stable.Complete = nil, false }), "Promote: keep(scores-2) wait Pods look 10m0s"},
-		"but beside one that is ready":                     {input(begun, func(in *Input) { in.Fallback = nil }), "Canary: keep(scores-1) start(20) wait Pods look 10m0s"},
+		"nor beside a first release that never was ready":  {input(expanded, func(in *Input) { in.Fallback, in.Facts.Stable.Complete = nil, false }), "Promote: keep(scores-2) wait Pods look 10m0s"},
+		"one that was begun goes on when others are lost":  {input(begun, func(in *Input) { in.Fallback, in.Facts.Stable.Complete = nil, false }), "Canary: keep(scores-1) start(20) wait Pods look 10m0s"},
+		"but beside one that is ready":                     {input(expanded, func(in *Input) { in.Fallback = nil }), "Canary: keep(scores-1) start(20) wait Pods look 10m0s"},
 		"a share is held":                                  {input(weight(20), func(in *Input) { in.Record.Since = ago(20 * time.Second) }), "Canary: keep(scores-1) start(20) shift(20) wait Step look 40s"},
 		"then the canary grows":                            {input(weight(20)), "Canary: keep(scores-1) start(50) shift(20) wait Pods look 10m0s"},
 		"and gets the next share":                          {input(weight(20), with(canary(50))), "Canary: keep(scores-1) start(50) shift(20) shift(50) wait Step look 1m0s"},
 		"after the last the release is promoted":           {input(weight(50)), "Promote: keep(scores-2) shift(50) wait Pods look 10m0s"},
-		"a pod that is lost keeps it from growing":         {input(weight(20), with(some)), "Canary: keep(scores-1) start(50) shift(20) wait Pods look 10m0s"},
-		"with no pod ready no request is sent":             {input(weight(20), with(none)), "Canary: keep(scores-1) start(50) shift(0) wait Pods look 10m0s"},
+		"a pod that is lost keeps it from growing":         {input(weight(20), with(some)), "Canary: keep(scores-1) start(20) shift(20) wait Pods look 10m0s"},
+		"with no pod ready no request is sent":             {input(weight(20), with(none)), "Canary: keep(scores-1) start(20) shift(0) wait Pods look 10m0s"},
 		"pods that stay away reject":                       {input(weight(20), with(none), pending(10*time.Minute)), "RollBack: wait Rejected look 0s rejects PodsNotReady at Canary"},
 		"a canary removed by hand starts from the first":   {input(weight(50), with(Fleet{})), "Canary: shift(0) keep(scores-1) start(20) shift(0) wait Pods look 10m0s"},
 		"blue and green move all requests":                 {input(begun, with(canary(100)), steps(Step{Weight: 100})), "Canary: keep(scores-1) start(100) shift(100) wait Step look 0s"},

@@ -52,24 +52,33 @@ func (p *pass) since(t *metav1.Time) time.Duration {
 	return max(0, p.Now.Sub(t.Time))
 }
 
-// remember makes the record one of the present attempt. A release that comes back after another, or after its rejection was
-// lifted, starts anew. Times that lie ahead, because the clock was set back, are now.
+// remember makes the record one of the present attempt. Times that lie ahead, because the clock was set back, are now.
 func (p *pass) remember() {
 	r := &p.Record
-	lifted := p.Rejection == nil && (r.Step == v1alpha1.StepRollBack || r.Step == v1alpha1.StepRejected)
-	replaced := r.VerifiedAt != nil && p.Fallback != nil && !p.returns() && !p.runs(p.Target)
-	if r.Step == v1alpha1.StepSuperseded || lifted || replaced {
-		*r = v1alpha1.ReleaseEnvironmentStatus{}
+	if p.startsAnew() {
+		*r, p.Facts.Smoke, p.Facts.Analysis = v1alpha1.ReleaseEnvironmentStatus{}, nil, Analysis{}
 	}
 	r.Name = p.Environment
 	if r.Step == "" {
 		r.Step, r.Since = v1alpha1.StepAdmit, p.now()
 	}
-	for _, t := range []**metav1.Time{&r.Since, &r.PendingSince, &r.ResumedAt, &r.SoakingSince} {
+	for _, t := range []**metav1.Time{&r.Since, &r.AdmittedAt, &r.PendingSince, &r.ResumedAt, &r.SoakingSince} {
 		if *t != nil && (*t).After(p.now().Time) {
 			*t = p.now()
 		}
 	}
+}
+
+// startsAnew reports whether the record is one of an earlier attempt: the release comes back after another one, or after its
+// rejection was lifted.
+func (p *pass) startsAnew() bool {
+	switch p.Record.Step {
+	case v1alpha1.StepSuperseded:
+		return true
+	case v1alpha1.StepRollBack, v1alpha1.StepRejected:
+		return p.Rejection == nil
+	}
+	return p.Record.VerifiedAt != nil && p.Fallback != nil && !p.returns() && !p.runs(p.Target)
 }
 
 // returns reports whether the target is what the environment verified last: going back to it is no rollout.

@@ -18,10 +18,10 @@ func (p *pass) promote() *Plan {
 		p.Record.PromotedAt = p.now()
 		return nil
 	}
-	if p.hasCanary() {
+	if p.hasCanary() && p.Record.Weight > 0 {
 		p.serve()
 	} else {
-		p.stopOther()
+		p.stopCanary()
 	}
 	return p.stable()
 }

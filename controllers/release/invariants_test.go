@@ -1,0 +1,266 @@
+package release
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+)
+
+// invariants are asked of every plan of every history. Each returns what is wrong, or nothing.
+var invariants = []func(*history, int, Input, Plan) string{
+	saysWhatItWaitsFor,
+	endsEveryWait,
+	writesOneThing,
+	writesNothingWhilePaused,
+	passesItsGates,
+	migratesOnce,
+	followsTheEnvironmentBefore,
+	startsNothingRejected,
+	recordsFailuresFirst,
+	raisesOnlyWhatPassed,
+	sendsRequestsToReadyPods,
+	takesRequestsBeforeItStops,
+}
+
+func (h *history) checkPlan(i int, in Input, plan Plan) {
+	h.lastLook[i] = plan
+	for _, invariant := range invariants {
+		if wrong := invariant(h, i, in, plan); wrong != "" {
+			h.tell(i, plan, []string{"(planned) " + line(plan)})
+			panic(broken(in.Environment + ": " + wrong))
+		}
+	}
+}
+
+// has returns the first action of a kind.
+func has(plan Plan, kind ActionType) (Action, bool) {
+	if i := slices.IndexFunc(plan.Actions, func(a Action) bool { return a.Type == kind }); i >= 0 {
+		return plan.Actions[i], true
+	}
+	return Action{}, false
+}
+
+// promotes reports whether the plan brings pods of the target where others are.
+func promotes(in Input, plan Plan) bool {
+	keep, ok := has(plan, Keep)
+	return ok && keep.Release == in.Target.Release && in.Facts.Stable.Content != in.Target.Content && plan.Rejection == nil
+}
+
+func saysWhatItWaitsFor(_ *history, _ int, _ Input, plan Plan) string {
+	switch {
+	case plan.Waiting == nil && plan.Step != v1alpha1.StepVerified:
+		return fmt.Sprintf("it is at %s and does not say what it waits for", plan.Step)
+	case plan.Waiting != nil && (plan.Waiting.Type == "" || plan.Waiting.Message == ""):
+		return "it waits for nothing that has a name"
+	case plan.Record.Step != plan.Step:
+		return fmt.Sprintf("it is at %s and records %s", plan.Step, plan.Record.Step)
+	}
+	return ""
+}
+
+// endsEveryWait: what no event ends is ended by the time, and looking again at once is only for what has just changed.
+func endsEveryWait(_ *history, _ int, in Input, plan Plan) string {
+	if plan.Waiting == nil {
+		return ""
+	}
+	ended := true // by a watch or a person
+	switch plan.Waiting.Type {
+	case v1alpha1.WaitStep, v1alpha1.WaitSoak, v1alpha1.WaitAnalysis, v1alpha1.WaitWindow:
+		ended = false
+	case v1alpha1.WaitPods:
+		ended = plan.Stalled || in.Rejection != nil || plan.Step == v1alpha1.StepVerified || in.Facts.Canary.Exists && in.Facts.Canary.Content != in.Target.Content
+	case v1alpha1.WaitSmokeTest:
+		seen := in.Facts.Smoke[v1alpha1.SmokeStable]
+		ended = seen.State == SmokeRunning && seen.Next.IsZero()
+	}
+	_, asks := has(plan, RunSmoke)
+	switch {
+	case !ended && plan.WakeUp.IsZero():
+		return "nothing ends the wait for " + string(plan.Waiting.Type)
+	case plan.Waiting.Deadline != nil && plan.WakeUp.IsZero():
+		return "it does not look again at its deadline"
+	case !plan.WakeUp.IsZero() && !plan.WakeUp.After(in.Now) && !asks && reflect.DeepEqual(in.Record, plan.Record):
+		return "it looks again at once although nothing has changed"
+	}
+	return ""
+}
+
+func writesOneThing(_ *history, _ int, in Input, plan Plan) string {
+	kept := map[string]bool{}
+	for _, a := range plan.Actions {
+		if a.Type == Keep {
+			kept[a.Release] = true
+		}
+	}
+	_, starts := has(plan, StartCanary)
+	_, migrates := has(plan, Migrate)
+	switch {
+	case len(kept) > 1:
+		return "it writes the pods of two releases"
+	case starts && migrates:
+		return "it starts pods and migrations at once"
+	case (starts || migrates) && kept[in.Target.Release] && !(in.Fallback == nil && in.Facts.Stable.Release == in.Target.Release):
+		return "it goes through two steps at once"
+	}
+	return ""
+}
+
+func writesNothingWhilePaused(_ *history, _ int, in Input, plan Plan) string {
+	consent := in.Facts.Blocked != nil && in.Facts.Blocked.Type == v1alpha1.WaitConsent
+	if (in.Paused || consent) && len(plan.Actions) > 0 {
+		return "it writes what it must not"
+	}
+	return ""
+}
+
+// passesItsGates: nothing is begun before it was recorded that the gates were open, and that is recorded only when they are.
+func passesItsGates(_ *history, _ int, in Input, plan Plan) string {
+	_, starts := has(plan, StartCanary)
+	_, migrates := has(plan, Migrate)
+	returns := in.Fallback != nil && in.Fallback.Release == in.Target.Release
+	runs := in.Facts.Stable.Complete && in.Facts.Stable.Content == in.Target.Content
+	before := in.Record.AdmittedAt != nil && in.Record.Step != v1alpha1.StepSuperseded
+	switch {
+	case (starts || migrates || promotes(in, plan)) && !before && !returns:
+		return "something is begun that was not admitted"
+	case plan.Record.AdmittedAt != nil && !before && !returns && !runs && (len(in.Facts.Gates) > 0 || !in.PreviousVerified && !in.Held):
+		return "it is admitted though a gate is closed"
+	}
+	return ""
+}
+
+func migratesOnce(_ *history, _ int, in Input, plan Plan) string {
+	if _, migrates := has(plan, Migrate); !migrates {
+		return ""
+	}
+	switch {
+	case in.Facts.Migration.Done:
+		return "migrations run that are done"
+	case in.Facts.Migration.Failed:
+		return "migrations run again that were refused, with nothing forgotten"
+	case plan.Step != v1alpha1.StepExpand:
+		return "migrations run after the schema was left"
+	}
+	return ""
+}
+
+// followsTheEnvironmentBefore: the pods of a release come only where the environment before has verified it, or where a person
+// has put it.
+func followsTheEnvironmentBefore(h *history, i int, in Input, plan Plan) string {
+	if in.Held || in.PreviousVerified {
+		h.proved[station{i - 1, in.Target.Release}] = true
+	}
+	if i > 0 && promotes(in, plan) && !h.proved[station{i - 1, in.Target.Release}] {
+		return "it is ahead of the environment before"
+	}
+	return ""
+}
+
+func startsNothingRejected(_ *history, _ int, in Input, plan Plan) string {
+	if in.Rejection == nil || in.Record.VerifiedAt != nil {
+		return ""
+	}
+	_, starts := has(plan, StartCanary)
+	_, migrates := has(plan, Migrate)
+	own := in.Fallback != nil && in.Fallback.Release == in.Target.Release
+	if shift, ok := has(plan, Shift); starts || migrates || ok && shift.Weight > 0 || promotes(in, plan) && !own {
+		return "a rejected release goes on"
+	}
+	return ""
+}
+
+func recordsFailuresFirst(_ *history, _ int, in Input, plan Plan) string {
+	judged := in.Rejection == nil && !in.Paused && in.Facts.Blocked == nil && in.Record.Step == v1alpha1.StepCanary &&
+		in.Record.Weight > 0 && in.Rollout.Analysis && in.Facts.Analysis.Verdict == v1alpha1.VerdictFail &&
+		in.Facts.Canary.Exists && in.Facts.Canary.Content == in.Target.Content && !in.Facts.Stable.Complete
+	switch {
+	case plan.Rejection != nil && len(plan.Actions) > 0:
+		return "something is done before a failure is recorded"
+	case judged && plan.Rejection == nil && in.Facts.Stable.Content != in.Target.Content:
+		return "a bad verdict has no consequence"
+	}
+	return ""
+}
+
+// raisesOnlyWhatPassed: a share above the one that was reached needs every check of that one.
+func raisesOnlyWhatPassed(_ *history, _ int, in Input, plan Plan) string {
+	for _, a := range plan.Actions {
+		if a.Type != Shift || a.Weight == 0 || a.Weight <= in.Record.Weight {
+			continue
+		}
+		canary := in.Facts.Canary
+		switch {
+		case canary.Content != in.Target.Content || !canary.Complete || canary.Weight < a.Weight:
+			return "requests go to a canary that is not ready for them"
+		case in.Rollout.SmokeTests && in.Facts.Smoke[v1alpha1.SmokeCanary].State != SmokePassed && in.Record.Weight == 0:
+			return "requests go to a canary that was not asked"
+		case in.Record.Weight == 0 || !in.Rollout.Analysis:
+		case in.Facts.Analysis.Verdict == v1alpha1.VerdictNotEnoughData && in.Rollout.NotEnoughData == v1alpha1.AnalysisPass:
+		case in.Facts.Analysis.Verdict != v1alpha1.VerdictPass:
+			return "the share rises though its verdict is " + string(in.Facts.Analysis.Verdict)
+		}
+		for _, step := range in.Rollout.Steps {
+			if step.Weight == in.Record.Weight && in.Record.Since != nil && in.Now.Before(in.Record.Since.Add(step.Hold)) && !in.Record.Since.After(in.Now) {
+				return "the share rises before its hold is over"
+			}
+		}
+	}
+	return ""
+}
+
+func sendsRequestsToReadyPods(_ *history, _ int, in Input, plan Plan) string {
+	for _, a := range plan.Actions {
+		if a.Type == Shift && a.Weight > 0 && in.Facts.Canary.Ready == 0 {
+			return "requests go to pods that are not ready"
+		}
+	}
+	return ""
+}
+
+func takesRequestsBeforeItStops(_ *history, _ int, _ Input, plan Plan) string {
+	stop := slices.IndexFunc(plan.Actions, func(a Action) bool { return a.Type == StopCanary })
+	shift := slices.IndexFunc(plan.Actions, func(a Action) bool { return a.Type == Shift })
+	if stop >= 0 && (shift < 0 || shift > stop || plan.Actions[shift].Weight != 0) {
+		return "the canary stops while requests go to it"
+	}
+	return ""
+}
+
+// refused reports whether the database refuses the migrations of a release: they may be those of another one.
+func (h *history) refused(b *build, i int) bool {
+	return slices.ContainsFunc(h.builds, func(o *build) bool { return o.Migration == b.Migration && o.bad(i, badMigration) })
+}
+
+// checkEnd compares the end with what the target is: whatever happened on the way, a good release is verified everywhere, and
+// no environment is left with anything else than what it has verified last.
+func (h *history) checkEnd() {
+	b := h.target
+	for i, p := range h.places {
+		plan := h.lastLook[i]
+		switch {
+		case p.weight != 0 || p.canary.Exists:
+			panic(broken(p.name + ": a canary is left at rest"))
+		case b.fault == good && !h.refused(b, i) && i == 0 && plan.Step != v1alpha1.StepVerified:
+			panic(broken(fmt.Sprintf("%s: a good release ends at %s", p.name, plan.Step)))
+		case plan.Step == v1alpha1.StepVerified && plan.Waiting == nil && !(p.stable.Complete && p.stable.Content == b.Content && p.stable.Release == b.Release):
+			panic(broken(p.name + ": it is verified and does not run the release"))
+		case b.rejection == nil && plan.Step != v1alpha1.StepVerified && !h.waitsForBefore(i) && !plan.Stalled:
+			panic(broken(fmt.Sprintf("%s: it rests at %s", p.name, plan.Step)))
+		case b.rejection != nil && plan.Step == v1alpha1.StepRejected && p.verified != nil && !(p.stable.Content == p.verified.Content && (p.stable.Complete || p.stable.Failed)):
+			panic(broken(p.name + ": it is not back at " + p.verified.Release))
+		case b.rejection != nil && plan.Step != v1alpha1.StepRejected && plan.Step != v1alpha1.StepVerified && !plan.Stalled:
+			panic(broken(fmt.Sprintf("%s: a rejected release rests at %s", p.name, plan.Step)))
+		}
+	}
+	if b.fault == good && !slices.ContainsFunc(h.places, func(p *place) bool { return h.refused(b, slices.Index(h.places, p)) }) && h.end() != "verified" {
+		panic(broken("a good release ends " + h.end()))
+	}
+}
+
+// waitsForBefore reports whether an environment waits for one that cannot go on.
+func (h *history) waitsForBefore(i int) bool {
+	waiting := h.lastLook[i].Waiting
+	return waiting != nil && waiting.Type == v1alpha1.WaitPreviousEnvironment && h.lastLook[i-1].Step != v1alpha1.StepVerified
+}
