@@ -19,7 +19,7 @@ func Routes(a *Accounts) []httpapi.Route {
 	return []httpapi.Route{
 		{
 			Method: http.MethodPost, Path: "/api/auth/token", Access: httpapi.Open,
-			Name: "login", Group: group, Summary: "Log in",
+			Class: httpapi.ClassAuth, Name: "login", Group: group, Summary: "Log in",
 			Request: Credentials{}, Status: http.StatusOK, Response: httpapi.Envelope[Tokens]{},
 			Faults:  []fault.Code{fault.Unauthenticated},
 			Handler: httpapi.Handle(httpapi.DecodeJSON[Credentials], a.Login, httpapi.OK[Tokens]),

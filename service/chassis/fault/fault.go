@@ -38,6 +38,8 @@ const (
 	Canceled Code = "REQUEST_CANCELED"
 	// Timeout: the answer was not ready in time; the same request may succeed later.
 	Timeout Code = "TIMEOUT"
+	// RateLimited: the client asks too often; the same request may succeed later.
+	RateLimited Code = "RATE_LIMIT_EXCEEDED"
 	// Unavailable: something the service needs is away; the same request may succeed later.
 	Unavailable Code = "SERVICE_ERROR"
 	// Internal: a defect. The client sees a fixed text, the log the cause.

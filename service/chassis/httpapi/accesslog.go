@@ -33,7 +33,7 @@ func logRequest(logger *slog.Logger, r *http.Request, rec *Record, w *statusWrit
 		slog.Int("status", w.result()),
 		slog.Int64("bytes", w.bytes),
 		slog.Float64("durationMs", float64(took.Microseconds())/1000),
-		slog.String("ip", clientIP(r)),
+		slog.String("ip", clientIP(r, rec)),
 		slog.String("userAgent", shorten(r.UserAgent(), 256)),
 	}
 	if r.URL.RawQuery != "" {
@@ -57,8 +57,12 @@ func isProbe(path string) bool {
 	return false
 }
 
-// clientIP is the address of the peer. Headers that claim another one are not believed, since anybody can send them.
-func clientIP(r *http.Request) string {
+// clientIP is the address of the client where a layer that knows the proxies has found it, and else of the peer. Headers that
+// claim another one are not believed here, since anybody can send them.
+func clientIP(r *http.Request, rec *Record) string {
+	if rec.ClientIP != "" {
+		return rec.ClientIP
+	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr

@@ -38,6 +38,8 @@ func StatusOf(code fault.Code) int { //nolint:gocyclo // a table, one line a cod
 		return http.StatusRequestEntityTooLarge
 	case fault.UnsupportedMedia:
 		return http.StatusUnsupportedMediaType
+	case fault.RateLimited:
+		return http.StatusTooManyRequests
 	case fault.Canceled:
 		return statusClientClosedRequest
 	case fault.Unavailable:

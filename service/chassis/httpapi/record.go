@@ -14,6 +14,8 @@ type Record struct {
 	RequestID string
 	// Route is the pattern that matched, such as "GET /api/scores/{id}"; empty until the Router has decided.
 	Route string
+	// ClientIP is the address of the client if another one than the peer's is known; else empty.
+	ClientIP string
 	// UserID is the subject of a verified token; empty for an anonymous caller.
 	UserID string
 	// Shared says that the answer is the same for everybody who may ask, so that it may be kept for others.

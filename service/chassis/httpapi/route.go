@@ -22,6 +22,17 @@ const (
 	Admins
 )
 
+// Class is a kind of routes that callers may use less often than others.
+type Class string
+
+// The classes.
+const (
+	// ClassAuth: the route checks a password.
+	ClassAuth Class = "auth"
+	// ClassUpload: the route takes a file.
+	ClassUpload Class = "upload"
+)
+
 // Guard keeps a route's access.
 type Guard interface {
 	// Guard returns a handler that lets through to next only those whom the access admits. It panics on an access that it
@@ -38,6 +49,9 @@ type Route struct {
 	Path string
 	// Access says whom the route serves; it must be given.
 	Access Access
+
+	// Class says that the route needs a stricter limit than others; empty for most.
+	Class Class
 
 	// Name identifies the operation to generators of clients, such as "listScores". It is unique in an API.
 	Name string
@@ -105,6 +119,9 @@ func (r Route) TakesKey() bool {
 // versions bring with them.
 func (r Route) AllFaults() []fault.Code {
 	all := append([]fault.Code{fault.Internal, fault.Unavailable, fault.Timeout}, r.Faults...)
+	if !isProbe(r.Path) {
+		all = append(all, fault.RateLimited)
+	}
 	if r.Access != Open {
 		all = append(all, fault.Unauthenticated)
 	}

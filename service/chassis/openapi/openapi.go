@@ -180,7 +180,7 @@ func addErrorHeaders(cor openapi.ContentOrReference, status int) {
 	switch status {
 	case httpapi.StatusOf(fault.Unauthenticated):
 		addHeader(response, "WWW-Authenticate", "The challenge of RFC 6750.")
-	case httpapi.StatusOf(fault.Unavailable):
+	case httpapi.StatusOf(fault.Unavailable), httpapi.StatusOf(fault.RateLimited):
 		addHeader(response, "Retry-After", "After how many seconds to try again.")
 	}
 }

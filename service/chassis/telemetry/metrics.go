@@ -35,6 +35,7 @@ type Metrics struct {
 	queries  *prometheus.HistogramVec
 	failures *prometheus.CounterVec
 	settings settingsGauges
+	limits   limitCounters
 
 	dependencies dependencies
 
@@ -85,6 +86,7 @@ func NewMetrics(info Info) *Metrics {
 	})
 	service.Set(1)
 	m.settings = newSettingsGauges(m.registry)
+	m.limits = newLimitCounters(m.registry)
 	m.registry.MustRegister(service, m.inFlight, m.requests, m.duration, m.queries, m.failures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.dependencies = newDependencies(m.registry)
