@@ -50,6 +50,9 @@ func run(t testing.TB, database string, change func(*Config)) *library {
 	if change != nil {
 		change(&l.cfg)
 	}
+	if l.cfg.SettingsDir == "" {
+		l.cfg.SettingsDir = roomy(t)
+	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 4, DisableCompression: true}
 	l.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -18,7 +18,7 @@ import (
 // Clients keep sending requests that nobody may repeat until the readiness probe has told their load balancer to send
 // them elsewhere. None may be lost: not on a connection that was open, not on a new one, not one that was running.
 func TestNoRequestIsLostWhileTheServiceEnds(t *testing.T) {
-	p := startProcess(t, "DATABASE_URL="+scorestest.URL(t), "DRAIN_DELAY=1s")
+	p := startProcess(t, "DATABASE_URL="+scorestest.URL(t), "DRAIN_DELAY=4s")
 	token, err := command(t, []string{"JWT_SECRET=" + testSecret}, "token", "--user", "alice").Output()
 	if err != nil {
 		t.Fatal(err)

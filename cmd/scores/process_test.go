@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	_ "github.com/lib/pq" // the driver for runSQL
 
+	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
 	"github.com/mirubato/mirubato/service/scores/migrations"
 	"github.com/mirubato/mirubato/service/scores/scorestest"
@@ -53,6 +54,7 @@ type running struct {
 
 func startProcess(t testing.TB, env ...string) *running {
 	t.Helper()
+	env = append(env, contract.EnvSettingsDir+"="+roomy(t))
 	cmd := command(t, append(env, "API_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "JWT_SECRET="+testSecret), "serve")
 	out, err := cmd.StdoutPipe()
 	if err != nil {

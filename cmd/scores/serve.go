@@ -95,6 +95,11 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 		return fmt.Errorf("%s: %w", contract.EnvJWTSecretFile, err)
 	}
 	verifier := auth.NewVerifier(keys, cfg.Tokens)
+	limited, endLimits, err := newLimits(ctx, cfg, current, metrics, logger)
+	if err != nil {
+		return err
+	}
+	defer endLimits()
 
 	// What is served.
 	reporter := newReporter(info, db, guards, settingsInForce(current), logger)
@@ -112,13 +117,13 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	defer endLibrary()
 	users := accounts.New(accountstore.New(db), auth.NewIssuer(keys, cfg.Tokens), log, uuid.NewString, tokenLives(current))
 	keysOfWrites := idempotency.New(db, requestTimeout(current), logger)
-	api := apiRoutes(verifier, []httpapi.Wrapper{caches.answers.Wrap, keysOfWrites.Wrap},
+	api := apiRoutes(verifier, []httpapi.Wrapper{limited.Wrap, caches.answers.Wrap, keysOfWrites.Wrap},
 		reporter.Routes(), reporter.AdminRoutes(), library, accounts.Routes(users), log.Routes(),
 		invalidation.Routes(caches.feed, caches.all, log))
 	options := optionsOf(cfg, current, reporter, metrics, logger)
 	srv, err := server.Listen(ctx, server.Config{
 		APIAddr: cfg.APIAddr, OpsAddr: cfg.OpsAddr,
-		API:            httpapi.Middleware(options, guards.shedding.Handler(traces.Handler(api))),
+		API:            httpapi.Middleware(options, limited.Addresses(guards.shedding.Handler(traces.Handler(api)))),
 		Ops:            httpapi.Middleware(options, opsRoutes(reporter, metrics)),
 		RequestTimeout: cfg.RequestTimeout, DrainDelay: cfg.DrainDelay, ShutdownTimeout: cfg.ShutdownTimeout,
 		Drain: reporter.Drain, Logger: logger,
@@ -128,6 +133,7 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	}
 	go sweep(ctx, sweepEvery, logger, map[string]func(context.Context) error{
 		"refresh_tokens": users.Sweep, "idempotency_keys": keysOfWrites.Sweep, "cache_events": caches.feed.Sweep,
+		"rate_limits": limited.fleet.Sweep,
 	})
 	listening(srv)
 	return srv.Run(ctx)
@@ -215,7 +221,7 @@ func apiRoutes(guard httpapi.Guard, wrappers []httpapi.Wrapper, domains ...[]htt
 	}
 	router.Mount(guard, openapi.Routes(openapi.Info{
 		Title: "Scores", Description: "A sheet-music library.", Version: buildVersion(), IdempotencyKeys: true,
-	}, router.Routes))
+	}, router.Routes), wrappers...)
 	return router
 }
 

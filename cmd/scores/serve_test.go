@@ -69,6 +69,9 @@ func testConfig(url string) Config {
 
 func startService(t *testing.T, cfg Config) *instance {
 	t.Helper()
+	if cfg.SettingsDir == "" {
+		cfg.SettingsDir = roomy(t)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	i := &instance{log: &lockedBuffer{}}
 	listening, ended := make(chan *server.Server, 1), make(chan error, 1)

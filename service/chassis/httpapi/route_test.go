@@ -60,7 +60,7 @@ func TestMountRefuses(t *testing.T) {
 }
 
 func TestAllFaults(t *testing.T) {
-	always := []fault.Code{fault.Internal, fault.Unavailable, fault.Timeout}
+	always := []fault.Code{fault.Internal, fault.Unavailable, fault.Timeout, fault.RateLimited}
 	for name, tc := range map[string]struct {
 		route Route
 		want  []fault.Code
