@@ -64,16 +64,8 @@ func newServeCommand(getenv func(string) string) *cobra.Command {
 // serve runs the service until ctx ends. It calls listening once the addresses are bound.
 func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*server.Server)) error {
 	// What the process shows of itself.
-	info := telemetry.Info{
-		Service: serviceName, Version: buildVersion(), Environment: cfg.Environment, Release: cfg.Release,
-	}
-	var level slog.LevelVar
-	level.Set(cfg.LogLevel)
-	logger := telemetry.NewLogger(out, &level, info)
-	metrics := telemetry.NewMetrics(info)
-	current := openSettings(cfg, &level, metrics, logger)
+	info, metrics, current, logger := observed(cfg, out)
 	go current.Run(ctx)
-
 	traces, endTraces, err := startTraces(ctx, cfg, info, logger)
 	if err != nil {
 		return err
@@ -137,6 +129,18 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	})
 	listening(srv)
 	return srv.Run(ctx)
+}
+
+// observed returns the metrics, the settings and the log of the process, which depend on each other.
+func observed(cfg Config, out io.Writer) (telemetry.Info, *telemetry.Metrics, *live.Live, *slog.Logger) {
+	info := telemetry.Info{
+		Service: serviceName, Version: buildVersion(), Environment: cfg.Environment, Release: cfg.Release,
+	}
+	var level slog.LevelVar
+	level.Set(cfg.LogLevel)
+	logger := telemetry.NewLogger(out, &level, info)
+	metrics := telemetry.NewMetrics(info)
+	return info, metrics, openSettings(cfg, &level, metrics, logger), logger
 }
 
 // startTraces returns tracing and a function that sends what is left when the service ends.

@@ -60,15 +60,18 @@ func newService(t testing.TB, text string) *service {
 	done := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { httpapi.NoContent().Write(r.Context(), w) })
 	var routes []httpapi.Route
 	for _, r := range []httpapi.Route{
-		{Method: "GET", Path: "/things"}, {Method: "GET", Path: "/things/{id}"}, {Method: "POST", Path: "/token", Class: httpapi.ClassAuth},
-		{Method: "POST", Path: "/files", Class: httpapi.ClassUpload}, {Method: "GET", Path: "/livez"},
+		{Method: "GET", Path: "/things"},
+		{Method: "GET", Path: "/things/{id}"},
+		{Method: "POST", Path: "/token", Class: httpapi.ClassAuth},
+		{Method: "POST", Path: "/files", Class: httpapi.ClassUpload},
+		{Method: "GET", Path: "/livez"},
 	} {
 		r.Handler, r.Access = done, httpapi.Anyone
 		routes = append(routes, r)
 	}
 	router.Mount(byHeader{}, routes, s.guard.Wrap)
 	s.Handler = httpapi.Middleware(httpapi.Options{
-		Logger: slog.New(slog.DiscardHandler), Observer: quiet{}, RequestTimeout: time.Minute, MaxBody: 1,
+		Logger: slog.New(slog.DiscardHandler), Observer: quiet{}, RequestTimeout: func() time.Duration { return time.Minute }, MaxBody: 1,
 	}, s.guard.Addresses(router))
 	return s
 }

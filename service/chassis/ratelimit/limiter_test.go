@@ -326,7 +326,7 @@ func TestWhoWaitsForALeaseMayGiveUp(t *testing.T) {
 // and time passes. In no window is more let through than the greatest limit that held in it.
 func TestNeverMoreThanTheLimit(t *testing.T) {
 	for seed := range uint64(300) {
-		random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a history that can be played again
+		random := rand.New(rand.NewPCG(seed, 7)) // a history that can be played again
 		c := newClock()
 		b := newBoard(c)
 		pods := make([]*Limiter, 1+random.IntN(4))

@@ -23,13 +23,13 @@ type part[V any] struct {
 func (t *table[V]) part(key Key) *part[V] { return &t.parts[key[0]%shards] }
 
 // use calls do with the value of a key, which is made if there is none. Those of the same shard wait meanwhile.
-func (t *table[V]) use(key Key, make func() V, do func(V)) {
+func (t *table[V]) use(key Key, fresh func() V, do func(V)) {
 	p := t.part(key)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	value, ok := p.values[key]
 	if !ok {
-		value = make()
+		value = fresh()
 		p.add(key, value)
 	}
 	do(value)

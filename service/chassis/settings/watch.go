@@ -58,6 +58,6 @@ func (l *Live) follow(ctx context.Context, changes <-chan fsnotify.Event, watch 
 }
 
 func drain(errors <-chan error) {
-	for range errors { //nolint:revive // nothing is done with them
+	for range errors { // nothing is done with them
 	}
 }
