@@ -341,20 +341,21 @@ func (f *fleetTest) write(pod *library) {
 // caches shows to that same person; on the others it is so soon after. So nobody is ever shown what is another's.
 func TestFleetShowsEverybodyTheirOwnAndNothingOld(t *testing.T) {
 	address, off := scorestest.URL(t), generations(t.TempDir())
-	off.put(t, 1, "cache: {edge: {sizeMiB: 0}, application: {sizeMiB: 0}, query: {sizeMiB: 0}}")
+	const lax = "rateLimits: {address: {requests: 1000000, window: 1s}, default: {requests: 1000000, window: 1s}, tiers: []}\n"
+	off.put(t, 1, lax+"cache: {edge: {sizeMiB: 0}, application: {sizeMiB: 0}, query: {sizeMiB: 0}}")
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	f := &fleetTest{
 		t: t, random: rand.New(rand.NewPCG(seed, 0)), people: []auth.Identity{nobody, nobody, alice, bob, teacher, admin},
 		plain: run(t, address, func(c *Config) { c.SettingsDir = string(off) }),
 	}
-	lax := func(c *Config) {
+	on := func(c *Config) {
 		dir := generations(t.TempDir())
-		dir.put(t, 1, "rateLimits: {address: {requests: 1000000, window: 1s}, default: {requests: 1000000, window: 1s}, tiers: []}")
+		dir.put(t, 1, lax)
 		c.SettingsDir = string(dir)
 	}
 	for range 3 {
-		f.pods = append(f.pods, run(t, address, lax).fresh(t))
+		f.pods = append(f.pods, run(t, address, on).fresh(t))
 	}
 	f.things = []string{f.plain.added(t, alice, `{"title":"Piece 0 of alice"}`), f.plain.as(t, bob, "POST", "/api/collections", `{"name":"Piece 0 of bob"}`).is(t, 201, "").header.Get("Location")}
 	outcomes := map[string]int{}
