@@ -197,7 +197,7 @@ func optionsOf(
 	cfg Config, current *live.Live, reporter *health.Reporter, metrics *telemetry.Metrics, logger *slog.Logger,
 ) httpapi.Options {
 	return httpapi.Options{
-		Logger: logger, Observer: metrics, Release: cfg.Release, RequestTimeout: requestTimeout(current), MaxBody: maxBody,
+		Logger: logger, Observer: metrics, Synthetic: metrics.Synthetic(), Release: cfg.Release, RequestTimeout: requestTimeout(current), MaxBody: maxBody,
 		CORS: whosePages(current), Draining: reporter.Draining,
 	}
 }

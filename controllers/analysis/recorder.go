@@ -81,7 +81,11 @@ func NewRecorder(client *podclient.Client) *Recorder {
 }
 
 // Describe implements prometheus.Collector.
-func (r *Recorder) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCollect(r, out) }
+func (r *Recorder) Describe(out chan<- *prometheus.Desc) {
+	r.readings.Describe(out)
+	r.duration.Describe(out)
+	r.running.Describe(out)
+}
 
 // Collect implements prometheus.Collector.
 func (r *Recorder) Collect(out chan<- prometheus.Metric) {

@@ -172,7 +172,7 @@ func songService(
 	operations.Mount(httpapi.OpenGuard{}, reporter.Routes())
 	operations.Handle("GET /metrics", metrics.Handler())
 	options := httpapi.Options{
-		Logger: cfg.Logger, Observer: metrics, Release: info.Release, RequestTimeout: httpapi.Fixed(5 * time.Second), MaxBody: 1 << 20,
+		Logger: cfg.Logger, Observer: metrics, Synthetic: metrics.Synthetic(), Release: info.Release, RequestTimeout: httpapi.Fixed(5 * time.Second), MaxBody: 1 << 20,
 		Draining: reporter.Draining,
 	}
 	srv, err := server.Listen(ctx, server.Config{

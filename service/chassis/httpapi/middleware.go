@@ -22,10 +22,12 @@ type Observer interface {
 	RequestFinished(route, method string, status int, took time.Duration)
 }
 
-// Options say how Middleware treats requests. All fields but CORS and Draining are required.
+// Options say how Middleware treats requests. All fields but Synthetic, CORS and Draining are required.
 type Options struct {
 	Logger   *slog.Logger
 	Observer Observer
+	// Synthetic measures requests with contract.SyntheticHeader; nil means that Observer does.
+	Synthetic Observer
 	// Release is sent with every answer.
 	Release string
 	// RequestTimeout returns what a request may take; then its context ends.
@@ -54,10 +56,11 @@ func Middleware(o Options, next http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
 		sw := &statusWriter{ResponseWriter: w, started: started}
 		standardHeaders(o, rec, w.Header())
-		o.Observer.RequestStarted()
+		observer := o.observer(r)
+		observer.RequestStarted()
 		defer func() {
 			took := time.Since(started)
-			o.Observer.RequestFinished(rec.Route, r.Method, sw.result(), took)
+			observer.RequestFinished(rec.Route, r.Method, sw.result(), took)
 			logRequest(o.Logger, r, rec, sw, took)
 		}()
 		inner.ServeHTTP(sw, r)
@@ -72,6 +75,13 @@ var constantHeaders = http.Header{
 	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
 	"Referrer-Policy":         {"no-referrer"},
 	"Cache-Control":           {CacheControl{}.String()},
+}
+
+func (o *Options) observer(r *http.Request) Observer {
+	if o.Synthetic != nil && r.Header.Get(contract.SyntheticHeader) != "" {
+		return o.Synthetic
+	}
+	return o.Observer
 }
 
 func standardHeaders(o Options, rec *Record, h http.Header) {

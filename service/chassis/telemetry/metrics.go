@@ -5,15 +5,13 @@ package telemetry
 import (
 	"database/sql"
 	"net/http"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/service/chassis/fault"
 )
 
@@ -29,47 +27,24 @@ type Info struct {
 type Metrics struct {
 	registry *prometheus.Registry
 
-	inFlight prometheus.Gauge
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	queries  *prometheus.HistogramVec
-	failures *prometheus.CounterVec
-	settings settingsGauges
-	limits   limitCounters
+	inFlight  prometheus.Gauge
+	requests  *requests
+	synthetic *requests
+	queries   *prometheus.HistogramVec
+	failures  *prometheus.CounterVec
+	settings  settingsGauges
+	limits    limitCounters
 
 	dependencies dependencies
-
-	mu    sync.RWMutex
-	bound map[requestKey]boundRequest
-}
-
-// requestKey is one combination of labels. Their number is bounded: routes and methods are those that are registered.
-type requestKey struct {
-	route, method string
-	status        int
-}
-
-// boundRequest spares each request the look-up of its labels, which costs more than the counting itself.
-type boundRequest struct {
-	total   prometheus.Counter
-	seconds prometheus.Observer
 }
 
 // NewMetrics returns the metrics of a process, with those of the Go runtime and of the process itself.
 func NewMetrics(info Info) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
-		bound:    map[requestKey]boundRequest{},
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "http_requests_in_flight", Help: "Requests being served now.",
 		}),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "http_requests_total", Help: "Requests served, by route, method and status.",
-		}, []string{"route", "method", "status"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "http_request_duration_seconds", Help: "Time from the arrival of a request to its answer.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
-		}, []string{"route", "method", "status"}),
 		queries: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "database_query_duration_seconds", Help: "Time of a database query, waiting for a connection included.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
@@ -87,7 +62,9 @@ func NewMetrics(info Info) *Metrics {
 	service.Set(1)
 	m.settings = newSettingsGauges(m.registry)
 	m.limits = newLimitCounters(m.registry)
-	m.registry.MustRegister(service, m.inFlight, m.requests, m.duration, m.queries, m.failures,
+	m.requests = newRequests(m.registry, contract.RequestsMetric, contract.RequestDurationMetric, "")
+	m.synthetic = newRequests(m.registry, contract.SyntheticRequestsMetric, contract.SyntheticDurationMetric, " Only those that the operator made.")
+	m.registry.MustRegister(service, m.inFlight, m.queries, m.failures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.dependencies = newDependencies(m.registry)
 	return m
@@ -104,53 +81,6 @@ func (m *Metrics) Register(c prometheus.Collector) { m.registry.MustRegister(c) 
 // Handler serves the metrics in the Prometheus text format.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
-}
-
-// RequestStarted counts a request as in flight.
-func (m *Metrics) RequestStarted() { m.inFlight.Inc() }
-
-// RequestFinished counts a request as served.
-func (m *Metrics) RequestFinished(route, method string, status int, took time.Duration) {
-	m.inFlight.Dec()
-	b := m.bind(requestKey{route: route, method: method, status: status})
-	b.total.Inc()
-	b.seconds.Observe(took.Seconds())
-}
-
-func (m *Metrics) bind(key requestKey) boundRequest {
-	key.method = knownMethod(key.method)
-	m.mu.RLock()
-	b, ok := m.bound[key]
-	m.mu.RUnlock()
-	if ok {
-		return b
-	}
-	labels := []string{pathOf(key.route), key.method, strconv.Itoa(key.status)}
-	b = boundRequest{total: m.requests.WithLabelValues(labels...), seconds: m.duration.WithLabelValues(labels...)}
-	m.mu.Lock()
-	m.bound[key] = b
-	m.mu.Unlock()
-	return b
-}
-
-// knownMethod keeps clients from inventing label values.
-func knownMethod(method string) string {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
-		http.MethodOptions:
-		return method
-	}
-	return "other"
-}
-
-func pathOf(route string) string {
-	if route == "" {
-		return "unmatched"
-	}
-	if _, path, ok := strings.Cut(route, " "); ok {
-		return path
-	}
-	return route
 }
 
 // ObserveQuery measures a database query. Finding no row is no failure.

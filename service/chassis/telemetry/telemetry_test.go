@@ -133,3 +133,25 @@ func TestParseLevel(t *testing.T) {
 		}
 	}
 }
+
+func TestSyntheticRequestsAreCountedApart(t *testing.T) {
+	m := telemetry.NewMetrics(info)
+	m.Synthetic().RequestStarted()
+	m.RequestStarted()
+	m.Synthetic().RequestFinished("GET /x", "GET", 500, 3*time.Millisecond)
+	m.RequestFinished("GET /x", "GET", 200, 3*time.Millisecond)
+	got := scrape(t, m)
+	for _, want := range []string{
+		`http_synthetic_requests_total{method="GET",route="/x",status="500"} 1`,
+		`http_synthetic_request_duration_seconds_bucket{method="GET",route="/x",status="500",le="0.005"} 1`,
+		`http_requests_total{method="GET",route="/x",status="200"} 1`,
+		`http_requests_in_flight 0`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the exposition lacks %s", want)
+		}
+	}
+	if strings.Contains(got, `http_requests_total{method="GET",route="/x",status="500"}`) {
+		t.Error("a synthetic request counts as one of a user")
+	}
+}
