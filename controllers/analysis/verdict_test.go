@@ -137,6 +137,19 @@ func TestBucketsThatBothStopHaving(t *testing.T) {
 	}
 }
 
+func TestAnIntervalOfOneSideWaitsForTheOther(t *testing.T) {
+	rules := Rules{MinSamples: 50, Errors: &ErrorRule{}}
+	var w Window
+	w.Add(Counts{Requests: 20, Errors: 20}, Counts{})
+	if got := Judge(rules, &w, nil); got.Verdict != v1alpha1.VerdictNotEnoughData {
+		t.Errorf("with nothing to compare: %+v", got)
+	}
+	w.Add(Counts{}, Counts{Requests: 20})
+	if got := Judge(rules, &w, nil); got.Verdict != v1alpha1.VerdictFail {
+		t.Errorf("with the others' answers: %+v", got)
+	}
+}
+
 func TestCountsSince(t *testing.T) {
 	for name, tc := range map[string]struct{ before, now, want Counts }{
 		"grown":              {timed(10, 1, map[float64]float64{.1: 5}), timed(15, 2, map[float64]float64{.1: 9}), timed(5, 1, map[float64]float64{.1: 4})},

@@ -80,25 +80,31 @@ type Window struct {
 	// New and Old are the sums of both sides; Before is what the old pods had counted in their lives before the step.
 	New, Old, Before Counts
 
-	errors comparison
+	// newer and older wait for a request of the other side to be compared with.
+	newer, older Counts
+	errors       comparison
 	// slow has a comparison for each bound that both sides have.
 	slow map[float64]*comparison
 }
 
-// Add counts one interval of both sides.
+// Add counts one interval of both sides. As long as one of them has answered nothing, the next interval is taken together with
+// it: alone, it would tell nothing.
 func (w *Window) Add(newer, older Counts) {
 	w.New, w.Old = w.New.Add(newer), w.Old.Add(older)
+	w.newer, w.older = w.newer.Add(newer), w.older.Add(older)
+	if w.newer.Requests == 0 || w.older.Requests == 0 {
+		return
+	}
+	w.compare(w.newer, w.older)
+	w.newer, w.older = Counts{}, Counts{}
+}
+
+func (w *Window) compare(newer, older Counts) {
 	w.errors.add(newer.Errors, newer.Requests, older.Errors, older.Requests)
 	if w.slow == nil {
 		w.slow = map[float64]*comparison{}
 	}
-	if newer.Timed == 0 || older.Timed == 0 {
-		return
-	}
-	for bound := range newer.Within {
-		if _, ok := older.Within[bound]; !ok {
-			continue
-		}
+	for _, bound := range commonBounds(newer, older) {
 		if w.slow[bound] == nil {
 			w.slow[bound] = &comparison{}
 		}
