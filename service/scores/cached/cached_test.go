@@ -3,6 +3,8 @@ package cached_test
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/mirubato/mirubato/service/scores"
 	"github.com/mirubato/mirubato/service/scores/category"
 	"github.com/mirubato/mirubato/service/scores/collection"
+	"github.com/mirubato/mirubato/service/scores/favorite"
 )
 
 // fill gives every field of v a value that is not zero.
@@ -58,6 +61,24 @@ func TestWhatIsKeptComesBackWhole(t *testing.T) {
 		}
 		if diff := cmp.Diff(value, back); diff != "" {
 			t.Errorf("%T (-kept +read):\n%s", value, diff)
+		}
+	}
+}
+
+// Every method of a repository either changes nothing, or says here that the caches hear of it. A change that they do not hear of would be
+// shown late on the pod that made it.
+func TestEveryMethodIsThoughtOf(t *testing.T) {
+	for of, methods := range map[reflect.Type]struct{ reads, changes string }{
+		reflect.TypeFor[scores.Repository]():     {"Find List Walk Search Popular AddReads", "Insert Replace Remove ReplaceMany RemoveMany"},
+		reflect.TypeFor[category.Repository]():   {"All Of", "Insert Replace Remove Assign"},
+		reflect.TypeFor[favorite.Repository]():   {"List Among", "Insert Remove"},
+		reflect.TypeFor[collection.Repository](): {"List Featured Find Members Shares", "Insert Replace Remove Feature AddMember RemoveMember ChangeMembers Share Unshare"},
+	} {
+		for i := range of.NumMethod() {
+			name := of.Method(i).Name
+			if !slices.Contains(strings.Fields(methods.reads+" "+methods.changes), name) {
+				t.Errorf("%s.%s is new: have package cached hear of it if it changes something, and say so here", of, name)
+			}
 		}
 	}
 }

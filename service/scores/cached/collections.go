@@ -77,13 +77,13 @@ func (c Collections) Insert(ctx context.Context, added collection.Collection) (c
 
 // Replace implements collection.Repository.
 func (c Collections) Replace(ctx context.Context, next collection.Collection) (collection.Collection, error) {
-	defer c.Changed(collectionTag(next.ID), publicCollections)
+	defer c.Changed(collectionTag(next.ID), publicCollections, visibleScores)
 	return c.Repository.Replace(ctx, next)
 }
 
 // Remove implements collection.Repository.
 func (c Collections) Remove(ctx context.Context, id string, version int64) error {
-	defer c.Changed(collectionTag(id), publicCollections)
+	defer c.Changed(collectionTag(id), publicCollections, visibleScores)
 	return c.Repository.Remove(ctx, id, version)
 }
 
@@ -95,13 +95,13 @@ func (c Collections) Feature(ctx context.Context, id string, featured bool) erro
 
 // AddMember implements collection.Repository.
 func (c Collections) AddMember(ctx context.Context, id, scoreID string) error {
-	defer c.Changed(collectionTag(id))
+	defer c.Changed(collectionTag(id), visibleScores)
 	return c.Repository.AddMember(ctx, id, scoreID)
 }
 
 // RemoveMember implements collection.Repository.
 func (c Collections) RemoveMember(ctx context.Context, id, scoreID string) error {
-	defer c.Changed(collectionTag(id))
+	defer c.Changed(collectionTag(id), visibleScores)
 	return c.Repository.RemoveMember(ctx, id, scoreID)
 }
 

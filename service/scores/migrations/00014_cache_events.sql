@@ -60,6 +60,10 @@ begin
     if old.visibility = 'public' or new.visibility = 'public' then
         changed := changed || 'collections:public'::text;
     end if;
+    -- Cards show in how many public collections they are.
+    if coalesce(old.visibility = 'public', false) <> coalesce(new.visibility = 'public', false) then
+        changed := changed || 'scores:visible'::text;
+    end if;
     insert into cache_events (tags) values (changed);
     return null;
 end;
@@ -73,7 +77,10 @@ create trigger collections_tell after insert or update or delete on collections
 create function collection_contents_tell() returns trigger language plpgsql as $$
 begin
     insert into cache_events (tags)
-    select array_agg(distinct 'collection:' || collection_id) from changed having count(*) > 0;
+    select array_agg(distinct 'collection:' || collection_id)
+        || case when exists (select from collections where visibility = 'public' and id in (select collection_id from changed))
+            then array['scores:visible'] else '{}' end
+    from changed having count(*) > 0;
     return null;
 end;
 $$;
