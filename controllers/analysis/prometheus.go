@@ -76,7 +76,7 @@ func (r *Recorder) query(ctx context.Context, baseURL, query string, s *Subject)
 	})
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return 0, false, fmt.Errorf("Prometheus does not answer within %s", readTimeout)
+		return 0, false, fmt.Errorf("no answer of Prometheus within %s", readTimeout)
 	case err != nil:
 		return 0, false, err
 	}
@@ -99,25 +99,30 @@ func parseQueryAnswer(answer podclient.Response) (value float64, known bool, err
 		return 0, false, fmt.Errorf("the answer (status %d) is not that of Prometheus", answer.Status)
 	}
 	if a.Status != "success" {
-		return 0, false, fmt.Errorf("Prometheus refuses the query: %.200s", a.Error)
+		return 0, false, fmt.Errorf("the query is refused: %.200s", a.Error)
 	}
-	var pair [2]any
-	switch a.Data.ResultType {
+	return numberOf(a.Data.ResultType, a.Data.Result)
+}
+
+// numberOf reads a result that is one number, or none.
+func numberOf(kind string, result json.RawMessage) (value float64, known bool, err error) {
+	var pair [2]any // the time and the number, which is a string
+	switch kind {
 	case "scalar":
-		err = json.Unmarshal(a.Data.Result, &pair)
+		err = json.Unmarshal(result, &pair)
 	case "vector":
 		var series []struct {
 			Value [2]any `json:"value"`
 		}
-		if err = json.Unmarshal(a.Data.Result, &series); err != nil || len(series) == 0 {
-			break
-		}
+		err = json.Unmarshal(result, &series)
 		if len(series) > 1 {
 			return 0, false, fmt.Errorf("the query leads to %d series instead of one number; add them up with sum()", len(series))
 		}
-		pair = series[0].Value
+		if len(series) == 1 {
+			pair = series[0].Value
+		}
 	default:
-		return 0, false, fmt.Errorf("the query leads to a %.20s instead of one number", a.Data.ResultType)
+		return 0, false, fmt.Errorf("the query leads to a %.20s instead of one number", kind)
 	}
 	if err != nil {
 		return 0, false, fmt.Errorf("reading the answer of Prometheus: %w", err)

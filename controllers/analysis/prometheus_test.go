@@ -56,11 +56,11 @@ func TestQueries(t *testing.T) {
 		"refused": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"status":"error","errorType":"bad_data","error":"parse error at char 3"}`)
-		}, v1alpha1.VerdictSourceDown, "Prometheus refuses the query: parse error at char 3"},
+		}, v1alpha1.VerdictSourceDown, "the query is refused: parse error at char 3"},
 		"somebody else": {answers("secret page"), v1alpha1.VerdictSourceDown, "the answer (status 200) is not that of Prometheus"},
 		"endless":       {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxQueryAnswer+1)) }, v1alpha1.VerdictSourceDown, "larger than"},
 		"a redirect":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, v1alpha1.VerdictSourceDown, "the answer (status 302)"},
-		"it hangs":      {func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() }, v1alpha1.VerdictSourceDown, "Prometheus does not answer within 1s"},
+		"it hangs":      {func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() }, v1alpha1.VerdictSourceDown, "no answer of Prometheus within 1s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(tc.handler)

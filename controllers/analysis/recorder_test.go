@@ -344,7 +344,7 @@ func TestSyntheticTraffic(t *testing.T) {
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	for i := range maxRuns + 10 {
-		w.subject.Key.Microservice = fmt.Sprint("songs-", i)
+		w.subject.Microservice = fmt.Sprint("songs-", i)
 		w.now = w.now.Add(time.Millisecond)
 		w.recorder.Observe(t.Context(), w.subject, w.now)
 	}
@@ -376,7 +376,7 @@ func TestRecorderFromManyGoroutines(t *testing.T) {
 		all.Go(func() {
 			for j := range 10 {
 				s := w.subject
-				s.Key.Environment = fmt.Sprint(i % 2)
+				s.Environment = fmt.Sprint(i % 2)
 				w.recorder.Observe(t.Context(), s, w.now.Add(time.Duration(j)*time.Second))
 				if j == 5 {
 					w.recorder.Forget(s.Key)

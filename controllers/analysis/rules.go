@@ -80,30 +80,39 @@ func Resolve(spec v1alpha1.AnalysisSpec) (Rules, error) {
 			rules.Latency.Max = l.Max.Seconds()
 		}
 	}
-	switch {
-	case spec.ErrorRatio != nil:
-		percent, err := number("errorRatio.maxPercent", spec.ErrorRatio.MaxPercent)
-		if err != nil {
-			return Rules{}, err
-		}
-		rules.Errors = &ErrorRule{}
-		if percent != nil {
-			share := *percent / 100
-			rules.Errors.Max = &share
-		}
-	case spec.Latency == nil && len(spec.Metrics) == 0:
-		rules.Errors = &ErrorRule{}
+	var err error
+	if rules.Errors, err = resolveErrors(spec); err != nil {
+		return Rules{}, err
 	}
-	for _, m := range spec.Metrics {
+	rules.Metrics, err = resolveMetrics(spec.Metrics)
+	return rules, err
+}
+
+func resolveErrors(spec v1alpha1.AnalysisSpec) (*ErrorRule, error) {
+	if spec.ErrorRatio == nil {
+		if spec.Latency == nil && len(spec.Metrics) == 0 {
+			return &ErrorRule{}, nil
+		}
+		return nil, nil //nolint:nilnil // no rule is what the fields say
+	}
+	limit, err := number("errorRatio.maxPercent", spec.ErrorRatio.MaxPercent)
+	if err != nil || limit == nil {
+		return &ErrorRule{}, err
+	}
+	*limit /= 100
+	return &ErrorRule{Max: limit}, nil
+}
+
+func resolveMetrics(specs []v1alpha1.MetricRule) (rules []MetricRule, err error) {
+	for _, m := range specs {
 		rule := MetricRule{Name: m.Name, Metric: m.Metric, Query: m.Query}
-		var err error
 		if rule.Min, err = number("metrics["+m.Name+"].min", m.Min); err != nil {
-			return Rules{}, err
+			return nil, err
 		}
 		if rule.Max, err = number("metrics["+m.Name+"].max", m.Max); err != nil {
-			return Rules{}, err
+			return nil, err
 		}
-		rules.Metrics = append(rules.Metrics, rule)
+		rules = append(rules, rule)
 	}
 	return rules, nil
 }
