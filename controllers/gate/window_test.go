@@ -1,6 +1,8 @@
 package gate_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -205,4 +207,64 @@ func TestFreezesThatLeaveNoTimeAreReportedAndLookedAtOnceADay(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Around changes of the clocks, every answer is the one that somebody finds who looks at the clock minute by minute.
+func TestWindowsAgreeWithLookingAtTheClock(t *testing.T) {
+	random := rand.New(rand.NewPCG(2026, 11))
+	changes := map[string][]string{
+		"Europe/Berlin":       {"2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z"},
+		"Australia/Lord_Howe": {"2026-10-03T15:30:00Z", "2026-04-04T15:00:00Z"},
+		"America/Santiago":    {"2026-09-06T04:00:00Z", "2026-04-05T03:00:00Z"},
+		"Asia/Kolkata":        {"2026-06-01T00:00:00Z"},
+	}
+	for name, times := range changes {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 25 {
+			minute, hour := random.IntN(4)*15, random.IntN(5)
+			duration := time.Duration(1+random.IntN(120)) * time.Minute
+			schedule := fmt.Sprintf("%d %d * * *", minute, hour)
+			now := moment(t, times[random.IntN(len(times))]).Add(time.Duration(random.IntN(2*24*60)-24*60) * time.Minute)
+			matches := func(shown time.Time) bool { return shown.Hour() == hour && shown.Minute() == minute }
+			first := now
+			for !openByTheClock(first, duration, zone, matches) {
+				first = first.Add(time.Minute)
+			}
+			got := gate.Window(windows{window(schedule, duration, name)}, nil, now)
+			opens := now
+			if got != nil {
+				opens = got.Deadline.Time
+			}
+			if !opens.Equal(first) {
+				t.Fatalf("%q for %s in %s at %s: opens %s, want %s", schedule, duration, name, now, opens, first.UTC())
+			}
+		}
+	}
+}
+
+// openByTheClock looks back from t, minute by minute, for one at which the clock showed, or skipped, a time of the schedule.
+func openByTheClock(t time.Time, duration time.Duration, zone *time.Location, matches func(shown time.Time) bool) bool {
+	for m := t; t.Sub(m) < duration; m = m.Add(-time.Minute) {
+		shown, before := m.In(zone), m.Add(-time.Minute).In(zone)
+		if matches(shown) {
+			return true
+		}
+		_, offset := shown.Zone()
+		_, offsetBefore := before.Zone()
+		for skipped := 0; skipped < (offset-offsetBefore)/60; skipped++ {
+			if matches(asUTC(before).Add(time.Duration(skipped+1) * time.Minute)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// asUTC is what the clock shows at t, as a time in UTC.
+func asUTC(t time.Time) time.Time {
+	_, offset := t.Zone()
+	return t.Add(time.Duration(offset) * time.Second).UTC()
 }
