@@ -5,6 +5,9 @@
 
 VERSION  := 0.1.0
 PROVIDER ?= auto
+# How long one measurement of the comparison lasts, and how many rounds there are.
+LENGTH   ?= 5s
+ROUNDS   ?= 5
 
 LOCAL := $(CURDIR)/.local
 BIN   := $(LOCAL)/bin
@@ -61,8 +64,14 @@ e2e: cluster-up images $(BIN)/scores ## Scenarios on the real cluster; their fig
 	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -parallel 1 -timeout 30m -v ./test/e2e/...
 
 .PHONY: bench
-bench: test-binaries $(BIN)/results ## Benchmarks; their figures go to `make results`
+bench: test-binaries $(BIN)/results ## Benchmarks, and the comparison; their figures go to `make results` [LENGTH=5s ROUNDS=5]
 	@go test -run '^$$' -bench . -benchmem ./... | $(BIN)/results bench
+	@$(MAKE) bench-compare
+
+.PHONY: bench-compare
+bench-compare: $(BIN)/packages $(BIN)/scores $(BIN)/plain $(BIN)/bench ## The service beside plain net/http and Hono; needs Node [LENGTH=5s ROUNDS=5]
+	@$(BIN)/packages $(TEST_PACKAGES)
+	@$(BIN)/bench -length $(LENGTH) -rounds $(ROUNDS)
 
 .PHONY: results
 results: $(BIN)/results ## Every measured figure, its bound, and the command that measures it
@@ -128,11 +137,14 @@ help: ## This list
 		/^[a-z0-9-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
 
 # Programs of ours: go knows better than make whether they are up to date, and is quick to say so.
-$(BIN)/localcluster $(BIN)/images $(BIN)/dev $(BIN)/run $(BIN)/results: $(BIN)/%: FORCE
+$(BIN)/localcluster $(BIN)/images $(BIN)/dev $(BIN)/run $(BIN)/results $(BIN)/bench: $(BIN)/%: FORCE
 	@$(BUILD) -C hack -o $@ ./$*
 
 $(BIN)/scores: FORCE
 	@$(BUILD) -o $@ ./cmd/scores
+
+$(BIN)/plain: FORCE
+	@$(BUILD) -C hack -o $@ ./bench/plain
 
 $(BIN)/packages: FORCE
 	@$(BUILD) -C hack -o $@ ./tools/packages

@@ -85,7 +85,7 @@ type Bulkhead struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	Concurrency *int32 `json:"concurrency,omitempty"`
-	// wait is how long a call waits for its turn before it is refused, 0s to 1m. Default: 500ms.
+	// wait is how long a call waits for its turn before it is refused, 0s to 1m. Default: 1s.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('1m')",message="must be a duration from 0s to 1m, such as 0s"
 	Wait *Duration `json:"wait,omitempty"`
@@ -128,7 +128,7 @@ func defaultProtection() *Protection {
 			FailurePercent: pointer(int32(50)), MinimumCalls: pointer(int32(5)),
 			Window: pointer(Duration(10 * time.Second)), OpenFor: pointer(Duration(time.Second)),
 		},
-		Bulkhead: &Bulkhead{Wait: pointer(Duration(500 * time.Millisecond))},
+		Bulkhead: &Bulkhead{Wait: pointer(Duration(time.Second))},
 	}
 }
 
