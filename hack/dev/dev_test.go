@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mirubato/mirubato/api/settings"
 )
 
 // freePorts returns the first of n ports in a row that nobody uses.
@@ -142,6 +144,7 @@ func TestServeStopAndServeAgain(t *testing.T) {
 
 	first := startRun(t, cfg)
 	assertServes(t, first.env)
+	assertSettingsAreLive(t, cfg.Local, first.env["APIS"])
 	if err := run(t.Context(), cfg, io.Discard); err == nil || !strings.Contains(err.Error(), "running already") {
 		t.Errorf("a second run: %v", err)
 	}
@@ -188,6 +191,66 @@ func assertServes(t *testing.T, env map[string]string) {
 		if status, answer := ask(t, http.MethodGet, apis[1]+"/api/scores/"+id, env[who], ""); status != want {
 			t.Errorf("%s gets %d %v, want %d", who, status, answer, want)
 		}
+	}
+}
+
+// assertSettingsAreLive edits the settings and looks for the change in every instance.
+func assertSettingsAreLive(t *testing.T, local, apis string) {
+	t.Helper()
+	edited := filepath.Join(local, "settings", "1.yaml")
+	if err := os.WriteFile(edited, []byte("rateLimits: {default: {requests: 77, window: 1m}}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for api := range strings.FieldsSeq(apis) {
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, api+"/api/categories", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.Header.Get("X-RateLimit-Limit") == "77" {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s has not taken the settings: %v", api, resp.Header)
+			}
+		}
+	}
+}
+
+func TestTheFileOfSettings(t *testing.T) {
+	h := &home{local: t.TempDir()}
+	edited, err := h.makeSettings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(edited)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := settings.Decode(text); err != nil || s != (settings.Settings{}) {
+		t.Errorf("the comments say %+v, %v", s, err)
+	}
+	fields := strings.ReplaceAll(strings.TrimPrefix(string(text), settingsHead), "# ", "")
+	s, err := settings.Decode([]byte(fields))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, fields)
+	}
+	if diff := cmp.Diff(settings.Default(), s); diff != "" {
+		t.Errorf("without the comment signs (-default +got):\n%s", diff)
+	}
+	if err := os.WriteFile(edited, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.makeSettings(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(edited); err != nil || string(text) != "mine" {
+		t.Errorf("%q, %v after a second run", text, err)
 	}
 }
 

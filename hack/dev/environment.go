@@ -65,9 +65,11 @@ In another terminal, in this directory:
   curl -s "$API/api/scores?owner=me" -H "Authorization: Bearer $TOKEN_ALICE"
   curl -s "$OPS/health"
 
+Settings change while it runs: edit %s and save.
+
 There are TOKEN_ALICE, TOKEN_BOB (users), TOKEN_TEACHER and TOKEN_ADMIN, valid for %.0f hours.
 Ctrl-C stops everything. The data stay; to begin anew, remove %s.
-`, s.relative(s.home.environment()), tokenLife.Hours(), s.relative(s.home.path("postgres")))
+`, s.relative(s.home.environment()), s.relative(s.settings), tokenLife.Hours(), s.relative(s.home.path("postgres")))
 }
 
 func (s *service) relative(path string) string {

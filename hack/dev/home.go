@@ -27,6 +27,7 @@ func (h *home) path(parts ...string) string {
 	return filepath.Join(append([]string{h.local, "dev"}, parts...)...)
 }
 func (h *home) results() string     { return filepath.Join(h.local, "results") }
+func (h *home) settings() string    { return filepath.Join(h.local, "settings") }
 func (h *home) environment() string { return filepath.Join(h.local, "dev.env") }
 
 // program is a copy of the service for this purpose alone, so that a process that runs it is known to be ours.

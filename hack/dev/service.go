@@ -30,6 +30,7 @@ type service struct {
 	home        *home
 	config      config
 	databaseURL string
+	settings    string // the file that a developer edits
 
 	secret    string
 	tokens    tokens
@@ -51,8 +52,11 @@ type instance struct {
 
 func (s *service) addresses() []address { return s.config.addresses() }
 
-// prepare brings the schema to the state of the sources, and mints the tokens.
+// prepare brings the schema to the state of the sources, writes the settings, and mints the tokens.
 func (s *service) prepare(ctx context.Context) (err error) {
+	if s.settings, err = s.home.makeSettings(); err != nil {
+		return err
+	}
 	if s.secret, err = s.home.jwtSecret(); err != nil {
 		return err
 	}
@@ -100,10 +104,11 @@ func (s *service) env(a address) []string {
 		"OPS_ADDR":              strings.TrimPrefix(a.ops(), "http://"),
 		"DRAIN_DELAY":           "0s", // nobody balances over these instances
 		"SHUTDOWN_TIMEOUT":      "5s",
+		contract.EnvSettingsDir: s.home.settings(),
 	}
 	foreign := []string{
 		contract.EnvDatabaseURLFile, contract.EnvJWTSecretFile, contract.EnvJWTPreviousSecretFile, "JWT_PREVIOUS_SECRET",
-		contract.EnvJWTIssuer, contract.EnvJWTAudience,
+		contract.EnvJWTIssuer, contract.EnvJWTAudience, contract.EnvSettingsGenerationFile,
 	}
 	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
