@@ -18,7 +18,7 @@ import (
 const (
 	testSecret = "a signing secret for tests, long enough"
 	testURL    = "postgres://user:hunter2@db.example.com/scores?sslmode=require"
-	everything = process | serving | database | tokens
+	everything = process | serving | database | tokens | notes
 )
 
 // load reads a configuration from variables and flags.
@@ -61,7 +61,7 @@ func TestFlagsOverrideVariablesOverrideDefaults(t *testing.T) {
 		"ENVIRONMENT": "staging", "RELEASE": "scores-7", "LOG_LEVEL": "warn", "API_ADDR": "127.0.0.1:1", "OPS_ADDR": "127.0.0.1:2",
 		"REQUEST_TIMEOUT": "2s", "DRAIN_DELAY": "0s", "SHUTDOWN_TIMEOUT": "1m", "DATABASE_MAX_CONNS": "3",
 		"DATABASE_URL_FILE": "/overridden", "JWT_SECRET_FILE": current, "JWT_PREVIOUS_SECRET_FILE": filepath.Join(dir, "absent"),
-		"JWT_ISSUER": "https://id.example.com", "JWT_AUDIENCE": "scores", "CORS_ORIGIN": "https://a.example.com, http://localhost:3000",
+		"NOTES_KEYSET_FILE": current, "JWT_ISSUER": "https://id.example.com", "JWT_AUDIENCE": "scores", "CORS_ORIGIN": "https://a.example.com, http://localhost:3000",
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
 	}, "--database-url-file", url, "--api-addr", "127.0.0.1:3")
 	if err != nil {
@@ -72,6 +72,7 @@ func TestFlagsOverrideVariablesOverrideDefaults(t *testing.T) {
 		RequestTimeout: 2 * time.Second, ShutdownTimeout: time.Minute, DatabaseConns: 3,
 		DatabaseURL: secret.FromFile(url), JWTSecret: secret.FromFile(current),
 		JWTPrevious: secret.FromFile(filepath.Join(dir, "absent")),
+		NotesKeyset: secret.FromFile(current),
 		Origins:     []string{"https://a.example.com", "http://localhost:3000"},
 		Traces:      "http://collector:4318",
 		Tokens:      auth.Policy{Issuer: "https://id.example.com", Audience: "scores"},

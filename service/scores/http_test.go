@@ -34,6 +34,7 @@ import (
 	"github.com/mirubato/mirubato/service/scores/category"
 	"github.com/mirubato/mirubato/service/scores/collection"
 	"github.com/mirubato/mirubato/service/scores/favorite"
+	"github.com/mirubato/mirubato/service/scores/note"
 	"github.com/mirubato/mirubato/service/scores/scorestest"
 	"github.com/mirubato/mirubato/service/scores/store"
 )
@@ -79,6 +80,7 @@ func newAPI(t testing.TB) *api {
 		favorite.Routes(favorite.New(cached.Favorites{Repository: store.NewFavorites(db), Caches: caches}, library)),
 		category.Routes(category.New(cached.Categories{Repository: store.NewCategories(db), Caches: caches}, library, log, uuid.NewString)),
 		collection.Routes(collection.NewService(cached.Collections{Repository: store.NewCollections(db), Caches: caches}, library, log, uuid.NewString)),
+		note.Routes(note.New(store.NewNotes(db), library, keyset(t))),
 		invalidation.Routes(feed, nil, log),
 	} {
 		router.Mount(verifier, routes, answers.Wrap)

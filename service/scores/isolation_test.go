@@ -37,12 +37,14 @@ var bodies = map[string]string{
 	"setScoreCategories": `{"categoryIds":[]}`,
 	"checkFavorites":     `{"ids":["SCORE"]}`,
 	"purgeCache":         `{"tags":["score:SCORE"]}`,
+	"setNotes":           `{"notes":"Bob's"}`,
 }
 
 // hide adds what is private to alice.
 func (a *api) hide() hidden {
 	a.t.Helper()
 	private := a.create(alice, `{"title":"`+marker+`","composer":"`+marker+`","tags":["`+marker+`"],"description":"`+marker+`","metadata":{"k":"`+marker+`"}}`)
+	a.as(alice, "PUT", private+"/notes", `{"notes":"`+marker+`"}`)
 	a.as(alice, "PUT", "/api/favorites/"+idOf(private), "")
 	collected := a.as(alice, "POST", "/api/collections", `{"name":"`+marker+`","description":"`+marker+`"}`).header.Get("Location")
 	a.as(alice, "PUT", collected+"/scores/"+idOf(private), "")
@@ -57,7 +59,7 @@ func (a *api) seen(h hidden) map[string]string {
 	for base, id := range h {
 		all[base] = string(a.as(alice, "GET", base+"/"+id, "").body)
 	}
-	for _, path := range []string{"/api/scores?owner=me", "/api/favorites", "/api/collections?owner=me", "/api/collections/" + h["/api/collections"] + "/scores"} {
+	for _, path := range []string{"/api/scores?owner=me", "/api/favorites", "/api/collections?owner=me", "/api/collections/" + h["/api/collections"] + "/scores", "/api/scores/" + h["/api/scores"] + "/notes"} {
 		all[path] = string(a.as(alice, "GET", path, "").body)
 	}
 	return all

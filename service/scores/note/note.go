@@ -18,7 +18,7 @@ import (
 
 // Fields are what the owner decides.
 type Fields struct {
-	Notes string `json:"notes" required:"true" validate:"required,max=20000,lines"`
+	Notes string `json:"notes" validate:"required,max=20000,lines"`
 }
 
 // Note is the notes of one score.

@@ -24,7 +24,7 @@ const (
 
 	removeNotes = `delete from score_notes where score_id = $1 and ($2::bigint = 0 or version = $2::bigint)`
 
-	staleNotes = `select score_id, owner_id, key_id, ciphertext, version
+	staleNotes = `select score_id, owner_id, key_id, ciphertext, score_notes.version
 	from score_notes join scores on scores.id = score_id
 	where key_id <> $1 and score_id > coalesce(nullif($2, '')::uuid, '00000000-0000-0000-0000-000000000000')
 	order by score_id limit $3`
