@@ -22,6 +22,9 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
 )
 
+// outagePatience is generous: a server that stands still holds up each attempt for as long as it may take.
+const outagePatience = 2 * time.Minute
+
 // outage is a service with a database server of its own, which tests take away and give back, and clients that keep
 // calling all the while.
 type outage struct {
@@ -218,23 +221,20 @@ func (o *outage) eventually(what string, holds func() bool) time.Duration {
 	o.t.Helper()
 	started := time.Now()
 	for !holds() {
-		if time.Since(started) > patience {
-			o.t.Fatalf("waiting until %s: %s passed", what, patience)
+		if time.Since(started) > outagePatience {
+			o.t.Fatalf("waiting until %s: %s passed", what, outagePatience)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	return time.Since(started)
 }
 
-func (o *outage) breakersAre(state string) func() bool {
+// breakerIs says whether the breaker before writes is in a state. Reads are answered from caches, so they may never meet
+// theirs.
+func (o *outage) breakerIs(state string) func() bool {
 	return func() bool {
 		_, metrics, _ := o.call(o.t, "GET", o.ops+"/metrics", "")
-		for _, dependency := range []string{"database reads", "database writes"} {
-			if !strings.Contains(metrics, fmt.Sprintf("dependency_breaker_state{dependency=%q,state=%q} 1", dependency, state)) {
-				return false
-			}
-		}
-		return true
+		return strings.Contains(metrics, fmt.Sprintf("dependency_breaker_state{dependency=\"database writes\",state=%q} 1", state))
 	}
 }
 
@@ -282,7 +282,7 @@ func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 			o.eventually("the load is served", o.served)
 
 			tc.take(o)
-			opened := o.eventually("the breakers open", o.breakersAre("open"))
+			opened := o.eventually("the breaker opens", o.breakerIs("open"))
 			o.eventually("the report says so", func() bool {
 				status, body, _ := o.call(t, "GET", o.api+"/health", "")
 				return status == http.StatusServiceUnavailable && strings.Contains(body, "breaker is open")
@@ -300,7 +300,7 @@ func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 
 			tc.give(o)
 			recovered := o.eventually("requests are served again", o.served)
-			o.eventually("the breakers close", o.breakersAre("closed"))
+			o.eventually("the breaker closes", o.breakerIs("closed"))
 			end()
 			t.Logf("open after %s, half of the refusals within %s, served %s after the return", opened, quick, recovered)
 			if missing := o.missing(); len(missing) > 0 {
@@ -308,10 +308,10 @@ func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 			}
 			http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 			o.eventually("no goroutine is left behind", func() bool { return runtime.NumGoroutine() <= before+8 })
-			// The pool, the one of the probes, those that hear and tell of changes, and the one that asks here.
-			if got := connectionsTo(t, o.url); got > testConfig("").DatabaseConns+1+feedConns+1+1 {
-				t.Errorf("%d connections", got)
-			}
+			// The pool and the one of the probes. The server needs a moment to notice which ones were given up.
+			o.eventually("no connection is left behind", func() bool {
+				return connectionsTo(t, o.url) <= testConfig("").DatabaseConns+1
+			})
 		})
 	}
 }
@@ -323,8 +323,8 @@ func connectionsTo(t *testing.T, url string) (n int) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	const query = "select count(*) from pg_stat_activity where datname = 'scores'"
-	if err := db.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
+	const query = "select count(*) from pg_stat_activity where application_name = $1"
+	if err := db.QueryRowContext(t.Context(), query, serviceName).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
