@@ -26,6 +26,8 @@ type Card struct {
 	UpdatedAt time.Time `json:"updatedAt"`
 	// FavoriteCount is how many callers have the score among their favorites.
 	FavoriteCount int `json:"favoriteCount"`
+	// CollectionCount is in how many public collections the score is.
+	CollectionCount int `json:"collectionCount"`
 	// Categories are the names of the score's categories in their order.
 	Categories []string `json:"categories"`
 }

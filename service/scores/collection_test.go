@@ -1,7 +1,9 @@
 package scores_test
 
 import (
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -200,4 +202,123 @@ func TestC34CollectionsShowOnlyWhatTheCallerMayRead(t *testing.T) {
 		t.Errorf("bob owns %v", got)
 	}
 	a.as(auth.Identity{}, "GET", "/api/collections?owner=me", "").expect(t, 401, "")
+}
+
+func TestC13CollectionsChangeInBatches(t *testing.T) {
+	a := newAPI(t)
+	path := a.collect(t, alice, `{"name":"Waltzes"}`)
+	one, two, three := idOf(a.create(alice, `{"title":"one"}`)), idOf(a.create(alice, `{"title":"two"}`)), idOf(a.create(bob, `{"title":"three","visibility":"public"}`))
+	hers := idOf(a.create(bob, `{"title":"hidden"}`))
+	for _, step := range []struct {
+		body           string
+		added, removed int64
+		want           []string
+	}{
+		{`{"add":["` + one + `","` + two + `"]}`, 2, 0, []string{"one", "two"}},
+		{`{"add":["` + one + `","` + two + `"]}`, 0, 0, []string{"one", "two"}},
+		{`{"add":["` + strings.ToUpper(three) + `","` + hers + `","` + id + `"],"remove":["` + one + `","` + id[:35] + `f"]}`, 1, 1, []string{"three", "two"}},
+		{`{"remove":["` + two + `","` + three + `"]}`, 0, 2, []string{}},
+	} {
+		got := decode[httpapi.Envelope[collection.Batched]](t, a.as(alice, "POST", path+"/scores:batch", step.body).expect(t, 200, "")).Data
+		if got.Added != step.added || got.Removed != step.removed {
+			t.Errorf("%s: %+v", step.body, got)
+		}
+		members := a.members(t, alice, path)
+		slices.Sort(members)
+		if diff := cmp.Diff(step.want, members); diff != "" {
+			t.Errorf("%s: members (-want +got):\n%s", step.body, diff)
+		}
+	}
+	many := `"` + strings.Repeat(id+`","`, 50) + id + `"`
+	for name, tc := range map[string]struct{ body, code string }{
+		"nothing":            {`{}`, "required"},
+		"more than 100":      {`{"add":[` + many + `],"remove":[` + many + `]}`, "max"},
+		"in and out at once": {`{"add":["` + one + `"],"remove":["` + one + `"]}`, "repeated"},
+		"no IDs":             {`{"remove":["x"]}`, "uuid"},
+	} {
+		if got := a.as(alice, "POST", path+"/scores:batch", tc.body).expect(t, 400, ""); !strings.Contains(string(got.body), `"code":"`+tc.code+`"`) {
+			t.Errorf("%s: %s, want %s", name, got.body, tc.code)
+		}
+	}
+	if _, err := a.db.Direct("test.fill", `with made as (insert into scores (owner_id, title) select 'alice', 'x' from generate_series(1, 999) returning id)
+		insert into collection_members (collection_id, score_id) select $1, id from made`).Exec(t.Context(), idOf(path)); err != nil {
+		t.Fatal(err)
+	}
+	a.as(alice, "POST", path+"/scores:batch", `{"add":["`+one+`","`+two+`"]}`).expect(t, 409, "")
+	a.as(alice, "POST", path+"/scores:batch", `{"add":["`+one+`"]}`).expect(t, 200, "")
+	a.as(alice, "POST", path+"/scores:batch", `{"add":["`+two+`"],"remove":["`+one+`"]}`).expect(t, 200, "")
+}
+
+// collected reads in how many collections a card says that its score is.
+func (a *api) collected(t *testing.T, caller auth.Identity, title string) int {
+	t.Helper()
+	list := decode[scores.CardList](t, a.as(caller, "GET", "/api/scores?limit=100", "").expect(t, 200, ""))
+	for _, c := range list.Data {
+		if c.Title == title {
+			return c.CollectionCount
+		}
+	}
+	t.Fatalf("%s is not in the list", title)
+	return 0
+}
+
+func TestC70CardsCountPublicCollections(t *testing.T) {
+	a := newAPI(t)
+	score := a.create(alice, `{"title":"counted","visibility":"public"}`)
+	public := a.collect(t, alice, `{"name":"public","visibility":"public"}`)
+	private := a.collect(t, bob, `{"name":"private"}`)
+	for i, step := range []struct {
+		caller             auth.Identity
+		method, path, body string
+		want               int
+	}{
+		{alice, "PUT", public + "/scores/" + idOf(score), "", 1},
+		{alice, "PUT", public + "/scores/" + idOf(score), "", 1},
+		{bob, "PUT", private + "/scores/" + idOf(score), "", 1},
+		{bob, "PUT", private, `{"visibility":"public"}`, 2},
+		{bob, "PUT", private, `{"visibility":"unlisted"}`, 1},
+		{alice, "POST", public + "/scores:batch", `{"remove":["` + idOf(score) + `"]}`, 0},
+		{alice, "POST", public + "/scores:batch", `{"add":["` + idOf(score) + `"]}`, 1},
+		{alice, "DELETE", public, "", 0},
+	} {
+		if got := a.as(step.caller, step.method, step.path, step.body); got.status >= 300 {
+			t.Fatalf("step %d: %d %s", i, got.status, got.body)
+		}
+		if got := a.collected(t, bob, "counted"); got != step.want {
+			t.Errorf("after step %d: %d, want %d", i, got, step.want)
+		}
+	}
+}
+
+func TestC70CountsAreRightWhateverHappensAtOnce(t *testing.T) {
+	a := newAPI(t)
+	var paths, ids []string
+	for range 4 {
+		paths = append(paths, a.collect(t, alice, `{"name":"x"}`))
+		ids = append(ids, idOf(a.create(alice, `{"title":"x","visibility":"public"}`)))
+	}
+	var wg sync.WaitGroup
+	for i, path := range paths {
+		wg.Go(func() {
+			for n := range 6 {
+				add, remove := ids[(i+n)%4], ids[(i+n+1)%4]
+				got := a.as(alice, "POST", path+"/scores:batch", `{"add":["`+add+`"],"remove":["`+remove+`"]}`)
+				seen := a.as(alice, "PUT", path, `{"visibility":"`+[]string{"public", "private"}[(i+n)%2]+`"}`)
+				if got.status != 200 && got.status != 409 || seen.status != 200 && seen.status != 409 {
+					t.Errorf("%d %s, %d %s", got.status, got.body, seen.status, seen.body)
+				}
+			}
+		})
+		wg.Go(func() {
+			for n := range 6 {
+				a.as(alice, "PUT", path+"/scores/"+ids[(i+n*3)%4], "")
+			}
+		})
+	}
+	wg.Wait()
+	if wrong := a.strings(`select score_id::text || ': ' || collection_count from score_cards where collection_count <> (
+		select count(*) from collection_members m join collections c on c.id = m.collection_id
+		where m.score_id = score_cards.score_id and c.visibility = 'public')`); len(wrong) > 0 {
+		t.Errorf("wrong counts: %v", wrong)
+	}
 }

@@ -26,18 +26,19 @@ type hidden map[string]string
 
 // bodies are requests to the routes that take one, by their names. They say SCORE and COLLECTION where an ID belongs.
 var bodies = map[string]string{
-	"createScore":        `{"title":"Bob's"}`,
-	"updateScore":        `{"title":"Bob's now","visibility":"public"}`,
-	"updateScores":       `{"ids":["SCORE"],"updates":{"title":"Bob's now","visibility":"public"}}`,
-	"deleteScores":       `{"ids":["SCORE"]}`,
-	"createCollection":   `{"name":"Bob's"}`,
-	"updateCollection":   `{"name":"Bob's","visibility":"public"}`,
-	"createCategory":     `{"name":"Bob's"}`,
-	"updateCategory":     `{"name":"Bob's"}`,
-	"setScoreCategories": `{"categoryIds":[]}`,
-	"checkFavorites":     `{"ids":["SCORE"]}`,
-	"purgeCache":         `{"tags":["score:SCORE"]}`,
-	"setNotes":           `{"notes":"Bob's"}`,
+	"createScore":            `{"title":"Bob's"}`,
+	"updateScore":            `{"title":"Bob's now","visibility":"public"}`,
+	"updateScores":           `{"ids":["SCORE"],"updates":{"title":"Bob's now","visibility":"public"}}`,
+	"deleteScores":           `{"ids":["SCORE"]}`,
+	"createCollection":       `{"name":"Bob's"}`,
+	"updateCollection":       `{"name":"Bob's","visibility":"public"}`,
+	"createCategory":         `{"name":"Bob's"}`,
+	"updateCategory":         `{"name":"Bob's"}`,
+	"setScoreCategories":     `{"categoryIds":[]}`,
+	"checkFavorites":         `{"ids":["SCORE"]}`,
+	"purgeCache":             `{"tags":["score:SCORE"]}`,
+	"setNotes":               `{"notes":"Bob's"}`,
+	"changeCollectionScores": `{"add":["SCORE"]}`,
 }
 
 // hide adds what is private to alice.

@@ -3,6 +3,8 @@ package collection
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/mirubato/mirubato/service/chassis/auth"
 	"github.com/mirubato/mirubato/service/chassis/fault"
@@ -49,6 +51,50 @@ func (s *Collections) Remove(ctx context.Context, caller auth.Identity, id, scor
 		return err
 	}
 	return s.repo.RemoveMember(ctx, id, scoreID)
+}
+
+// Batched is what a batch did.
+type Batched struct {
+	// Added is how many scores were put in that were not there.
+	Added int64 `json:"added"`
+	// Removed is how many scores were taken out.
+	Removed int64 `json:"removed"`
+}
+
+// Batch implements Service.
+func (s *Collections) Batch(
+	ctx context.Context, caller auth.Identity, id string, add, remove []string,
+) (b Batched, err error) {
+	if err := checkBatch(add, remove); err != nil {
+		return b, err
+	}
+	if err := s.requireWrite(ctx, caller, id); err != nil {
+		return b, err
+	}
+	b.Added, b.Removed, err = s.repo.ChangeMembers(ctx, scores.SelectionFor(caller), id, add, remove)
+	if errors.Is(err, ErrAbsent) {
+		return b, fault.New(fault.Conflict, "The collection would be over-full, or was removed meanwhile")
+	}
+	return b, err
+}
+
+func checkBatch(add, remove []string) error {
+	refuse := func(message, field, code, detail string) error {
+		return fault.InvalidInput(message, fault.Detail{Field: field, Code: code, Message: detail})
+	}
+	switch n := len(add) + len(remove); {
+	case n == 0:
+		return refuse("Validation failed", "add", "required", "must hold at least one ID, or remove must")
+	case n > scores.MaxBatch:
+		return refuse(fmt.Sprintf("Cannot change more than %d scores at once", scores.MaxBatch), "add", "max",
+			fmt.Sprintf("must have at most %d entries together with remove", scores.MaxBatch))
+	}
+	for _, id := range add {
+		if slices.Contains(remove, id) {
+			return refuse("Validation failed", "remove", "repeated", "must not hold an ID that add holds")
+		}
+	}
+	return nil
 }
 
 // requireShare returns nil if the caller may decide who else reads the collection.

@@ -2,6 +2,7 @@ package collection
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"unicode"
@@ -33,7 +34,7 @@ func contentRoutes(s Service) []httpapi.Route {
 		return s.Unshare(ctx, caller, p.id, p.other)
 	}
 	return []httpapi.Route{
-		members(s), shares(s),
+		members(s), shares(s), batch(s),
 		set(httpapi.Route{
 			Method: http.MethodPut, Path: one + "/scores/{scoreId}", Name: "addCollectionScore", Params: scoreParams{},
 			Summary: "Put a score into the collection", Faults: []fault.Code{fault.Conflict},
@@ -119,6 +120,49 @@ func decodeShare(r *http.Request) (part, error) {
 			fault.Detail{Field: "userId", Code: "text", Message: "must be the ID of a user"})
 	}
 	return p, nil
+}
+
+// Batch is the body of a request that changes many of a collection's scores.
+type Batch struct {
+	// Add and Remove are 1 to scores.MaxBatch IDs together.
+	Add    []string `json:"add,omitempty" maxItems:"100"`
+	Remove []string `json:"remove,omitempty" maxItems:"100"`
+}
+
+// batched is a Batch for a collection.
+type batched struct {
+	id   string
+	body Batch
+}
+
+func batch(s Service) httpapi.Route {
+	return httpapi.Route{
+		Method: http.MethodPost, Path: one + "/scores:batch", Access: httpapi.Callers,
+		Name: "changeCollectionScores", Group: group, Summary: "Put scores into the collection and take others out, up to 100 together",
+		Description: "All is done or nothing. IDs of scores that the caller may not read, or that are not there, are passed over.",
+		Params:      idParams{}, Request: Batch{}, Status: http.StatusOK, Response: httpapi.Envelope[Batched]{},
+		Faults: []fault.Code{fault.NotFound, fault.Denied, fault.Conflict},
+		Handler: httpapi.Handle(decodeBatch,
+			func(ctx context.Context, b batched) (Batched, error) {
+				return s.Batch(ctx, auth.FromContext(ctx), b.id, b.body.Add, b.body.Remove)
+			},
+			func(b Batched) httpapi.Response {
+				return httpapi.OKMessage(b, fmt.Sprintf("Added %d and removed %d scores", b.Added, b.Removed))
+			}),
+	}
+}
+
+func decodeBatch(r *http.Request) (b batched, err error) {
+	if b.id, err = decodeID(r); err != nil {
+		return b, err
+	}
+	if b.body, err = httpapi.DecodeJSON[Batch](r); err != nil {
+		return b, err
+	}
+	if err := scores.NormalIDs("add", b.body.Add); err != nil {
+		return b, err
+	}
+	return b, scores.NormalIDs("remove", b.body.Remove)
 }
 
 // memberParams describe the parameters of the list of a collection's scores.

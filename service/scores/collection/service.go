@@ -34,6 +34,10 @@ type Service interface {
 	Add(ctx context.Context, caller auth.Identity, id, scoreID string) error
 	// Remove takes a score out, whether it was there or not.
 	Remove(ctx context.Context, caller auth.Identity, id, scoreID string) error
+	// Batch takes scores out and puts others in, all or none; together they are 1 to scores.MaxBatch, and no ID is in both. IDs
+	// that are not in the collection, and of scores that the caller may not read, are passed over. It is idempotent but for
+	// the numbers. Faults: Invalid, Conflict if the collection would be over-full.
+	Batch(ctx context.Context, caller auth.Identity, id string, add, remove []string) (Batched, error)
 	// Shares returns with whom the collection is shared.
 	Shares(ctx context.Context, caller auth.Identity, id string) ([]string, error)
 	// Share lets a user read the collection. It is idempotent. Faults: Conflict if there are too many.
@@ -69,6 +73,9 @@ type Repository interface {
 	// AddMember returns ErrAbsent if collection or score are gone, or the collection is full.
 	AddMember(ctx context.Context, id, scoreID string) error
 	RemoveMember(ctx context.Context, id, scoreID string) error
+	// ChangeMembers takes scores out and puts in those of the others that may be read, and returns how many each were. It
+	// returns ErrAbsent, and does nothing, if the collection is gone or would be over-full.
+	ChangeMembers(ctx context.Context, s scores.Selection, id string, add, remove []string) (added, removed int64, err error)
 	Shares(ctx context.Context, id string) ([]string, error)
 	// Share returns ErrAbsent if the collection is gone or shared with too many.
 	Share(ctx context.Context, id, userID string) error

@@ -13,13 +13,13 @@ import (
 // cardColumns are the columns of a card in the order of cardDest.
 const cardColumns = `score_id, owner_id, title, composer, opus, instrument, difficulty, difficulty_level, style_period,
 	key_signature, duration_seconds, tags, status, visibility, version, created_at, updated_at,
-	favorite_count, categories`
+	favorite_count, collection_count, categories`
 
 func cardDest(c *scores.Card) []any {
 	return []any{
 		&c.ID, &c.OwnerID, &c.Title, &c.Composer, &c.Opus, &c.Instrument, &c.Difficulty, &c.DifficultyLevel, &c.StylePeriod,
 		&c.KeySignature, &c.DurationSeconds, pq.Array(&c.Tags), &c.Status, &c.Visibility, &c.Version, &c.CreatedAt,
-		&c.UpdatedAt, &c.FavoriteCount, pq.Array(&c.Categories),
+		&c.UpdatedAt, &c.FavoriteCount, &c.CollectionCount, pq.Array(&c.Categories),
 	}
 }
 

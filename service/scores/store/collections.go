@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 
+	"github.com/lib/pq"
+
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/scores"
 	"github.com/mirubato/mirubato/service/scores/collection"
@@ -58,6 +60,27 @@ const (
 		or exists (select from collection_members where collection_id = $1 and score_id = $2))
 	on conflict (collection_id, score_id) do update set added_at = collection_members.added_at`
 
+	// The cards are locked first, in the order of their IDs, so that two batches wait for each other instead of deadlocking.
+	// What the caller $4 may not read is passed over; $5 says that this is nothing.
+	changeMembers = `with locked as materialized (
+		select score_id from score_cards where score_id = any($2::uuid[] || $3::uuid[]) order by score_id for no key update),
+	kept as (
+		select score_id from collection_members where collection_id = $1 and score_id <> all($3::uuid[])),
+	wanted as (
+		select s.id from scores s join locked on locked.score_id = s.id
+		where s.id = any($2::uuid[]) and s.id not in (select score_id from kept)
+			and ($5::boolean or s.visibility <> 'private' or s.owner_id = $4)),
+	target as (
+		select id from collections where id = $1
+			and (select count(*) from kept) + (select count(*) from wanted) <= $6::bigint),
+	removed as (
+		delete from collection_members using target where collection_id = target.id and score_id = any($3::uuid[])
+		returning score_id),
+	added as (
+		insert into collection_members (collection_id, score_id) select target.id, wanted.id from target, wanted
+		on conflict (collection_id, score_id) do nothing returning score_id)
+	select (select count(*) from added), (select count(*) from removed) from target`
+
 	removeMember = `delete from collection_members where collection_id = $1 and score_id = $2`
 
 	listShares = `select user_id from collection_shares where collection_id = $1 order by user_id`
@@ -74,7 +97,7 @@ const (
 // Collections implements collection.Repository. It may be used by many goroutines.
 type Collections struct {
 	list, count, featured, insert, find, replace, remove, feature *postgres.Statement
-	members, countMembers, addMember, removeMember                *postgres.Statement
+	members, countMembers, addMember, removeMember, changeMembers *postgres.Statement
 	shares, share, unshare                                        *postgres.Statement
 }
 
@@ -83,21 +106,22 @@ var _ collection.Repository = (*Collections)(nil)
 // NewCollections returns a store of collections. It does not touch the database before it is used.
 func NewCollections(db *postgres.DB) *Collections {
 	return &Collections{
-		list:         db.Prepared("collections.list", listCollections),
-		count:        db.Prepared("collections.count", countCollections),
-		featured:     db.Prepared("collections.featured", featuredCollections),
-		insert:       db.Prepared("collections.insert", insertCollection),
-		find:         db.Prepared("collections.find", findCollection),
-		replace:      db.Prepared("collections.replace", replaceCollection),
-		remove:       db.Prepared("collections.remove", removeCollection),
-		feature:      db.Prepared("collections.feature", featureCollection),
-		members:      db.Prepared("collections.members", listMembers),
-		countMembers: db.Prepared("collections.count_members", countMembers),
-		addMember:    db.Prepared("collections.add_member", addMember),
-		removeMember: db.Prepared("collections.remove_member", removeMember),
-		shares:       db.Prepared("collections.shares", listShares),
-		share:        db.Prepared("collections.share", addShare),
-		unshare:      db.Prepared("collections.unshare", removeShare),
+		list:          db.Prepared("collections.list", listCollections),
+		count:         db.Prepared("collections.count", countCollections),
+		featured:      db.Prepared("collections.featured", featuredCollections),
+		insert:        db.Prepared("collections.insert", insertCollection),
+		find:          db.Prepared("collections.find", findCollection),
+		replace:       db.Prepared("collections.replace", replaceCollection),
+		remove:        db.Prepared("collections.remove", removeCollection),
+		feature:       db.Prepared("collections.feature", featureCollection),
+		members:       db.Prepared("collections.members", listMembers),
+		countMembers:  db.Prepared("collections.count_members", countMembers),
+		addMember:     db.Prepared("collections.add_member", addMember),
+		removeMember:  db.Prepared("collections.remove_member", removeMember),
+		changeMembers: db.Prepared("collections.change_members", changeMembers),
+		shares:        db.Prepared("collections.shares", listShares),
+		share:         db.Prepared("collections.share", addShare),
+		unshare:       db.Prepared("collections.unshare", removeShare),
 	}
 }
 
@@ -168,6 +192,18 @@ func (s *Collections) AddMember(ctx context.Context, id, scoreID string) error {
 func (s *Collections) RemoveMember(ctx context.Context, id, scoreID string) error {
 	_, err := s.removeMember.Exec(ctx, id, scoreID)
 	return err
+}
+
+// ChangeMembers implements collection.Repository.
+func (s *Collections) ChangeMembers(
+	ctx context.Context, sel scores.Selection, id string, add, remove []string,
+) (added, removed int64, err error) {
+	err = s.changeMembers.QueryRow(ctx, []any{&added, &removed},
+		id, pq.Array(append([]string{}, add...)), pq.Array(append([]string{}, remove...)), sel.Reader, sel.Everything, collection.MaxMembers)
+	if errors.Is(err, postgres.ErrNoRows) {
+		return 0, 0, collection.ErrAbsent
+	}
+	return added, removed, err
 }
 
 // Shares implements collection.Repository.
