@@ -99,6 +99,14 @@ func (c Collections) AddMember(ctx context.Context, id, scoreID string) error {
 	return c.Repository.AddMember(ctx, id, scoreID)
 }
 
+// ChangeMembers implements collection.Repository.
+func (c Collections) ChangeMembers(
+	ctx context.Context, s scores.Selection, id string, add, remove []string,
+) (added, removed int64, err error) {
+	defer c.Changed(collectionTag(id), visibleScores)
+	return c.Repository.ChangeMembers(ctx, s, id, add, remove)
+}
+
 // RemoveMember implements collection.Repository.
 func (c Collections) RemoveMember(ctx context.Context, id, scoreID string) error {
 	defer c.Changed(collectionTag(id), visibleScores)
