@@ -59,7 +59,10 @@ type ReleaseSpec struct {
 	// author is who last changed the Microservice before the release was cut, if the cluster recorded it.
 	// +optional
 	Author string `json:"author,omitempty"`
-	// image that runs, with the digest that its tag stood for when the release was cut.
+	// reference is the image as the Microservice named it.
+	// +required
+	Reference string `json:"reference"`
+	// image that runs: with the digest that the tag stood for when the release was cut.
 	// +required
 	Image string `json:"image"`
 	// workload of the Microservice, without the number of pods: that is not part of a release.
@@ -91,6 +94,9 @@ type ReleaseOverrides struct {
 
 // ReleaseStatus is what has happened to a release.
 type ReleaseStatus struct {
+	// active says whether it is the release that the Microservice asks for.
+	// +optional
+	Active bool `json:"active,omitempty"`
 	// summary says in one line how far the release has come.
 	// +optional
 	Summary string `json:"summary,omitempty"`

@@ -20,7 +20,11 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/analysis"
+	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/microservice"
+	"github.com/mirubato/mirubato/controllers/podclient"
+	"github.com/mirubato/mirubato/controllers/smoke"
 	"github.com/mirubato/mirubato/controllers/watchdog"
 )
 
@@ -53,14 +57,21 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 	}
 	var watch *watchdog.Watchdog
 	{
+		pods := podclient.New()
 		reconciler := &microservice.Reconciler{
 			Client:       mgr.GetClient(),
 			Live:         mgr.GetAPIReader(),
 			OwnedBy:      microservice.OwnedByIndex,
 			Events:       mgr.GetEventRecorder("mirubato-operator"),
 			MigrateImage: config.MigrateImage,
-			Now:          time.Now,
+			Smoke: &smoke.Executor{
+				Client: pods, Endpoints: podclient.Direct{}, Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Now: time.Now,
+			},
+			Analysis: analysis.NewRecorder(pods),
+			Budget:   gate.NewBudget(config.MaxRollouts),
+			Now:      time.Now,
 		}
+		metrics.Registry.MustRegister(reconciler.Analysis)
 		watch = watchdog.New(reconciler, watchdog.QueueDepth(metrics.Registry, microservice.ControllerName), config.Patience, time.Now)
 		if err := reconciler.SetupWithManager(mgr, watch, controller.Options{MaxConcurrentReconciles: config.Concurrency}); err != nil {
 			return fmt.Errorf("building the controller: %w", err)

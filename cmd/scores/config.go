@@ -32,6 +32,8 @@ type Config struct {
 	OpsAddr string
 	// Origins are those whose pages may call the API while the settings do not say whose; none by default.
 	Origins []string
+	// BaseSettings hold where no generation says otherwise.
+	BaseSettings settings.Settings
 	// SettingsDir is the directory of settings generations; empty means that the defaults hold.
 	SettingsDir string
 	// SettingsGenerationFile is the file of the pod's own generation; empty means the current one.
@@ -78,6 +80,7 @@ const (
 	envAPIAddr         = "API_ADDR"
 	envOpsAddr         = "OPS_ADDR"
 	envOrigins         = "CORS_ORIGIN"
+	envBaseSettings    = "BASE_SETTINGS"
 	envTraces          = "OTEL_EXPORTER_OTLP_ENDPOINT"
 	envRequestTimeout  = "REQUEST_TIMEOUT"
 	envDrainDelay      = "DRAIN_DELAY"
@@ -109,6 +112,7 @@ func variables() []variable {
 		{serving, envAPIAddr, "api-addr", ":" + strconv.Itoa(contract.APIPort), "where the API listens", setText(func(c *Config) *string { return &c.APIAddr })},
 		{serving, envOpsAddr, "ops-addr", ":" + strconv.Itoa(contract.OperationsPort), "where probes and metrics listen", setText(func(c *Config) *string { return &c.OpsAddr })},
 		{serving, envOrigins, "cors-origin", "", "origins whose pages may call, separated by commas, or *", setOrigins},
+		{serving, envBaseSettings, "base-settings", "", "settings, as YAML or JSON, that hold where no generation says otherwise", setSettings},
 		{serving, contract.EnvSettingsDir, "settings-dir", "", "directory of settings generations", setText(func(c *Config) *string { return &c.SettingsDir })},
 		{serving, contract.EnvSettingsGenerationFile, "settings-generation-file", "", "file with the generation that this process uses", setText(func(c *Config) *string { return &c.SettingsGenerationFile })},
 		{serving, envTraces, "otlp-endpoint", "", "URL of a collector of traces (OTLP over HTTP), such as http://collector:4318", setURL(func(c *Config) *string { return &c.Traces })},
@@ -248,6 +252,11 @@ func setText(field func(*Config) *string) func(*Config, string) error {
 		*field(c) = text
 		return nil
 	}
+}
+
+func setSettings(c *Config, text string) (err error) {
+	c.BaseSettings, err = settings.Decode([]byte(text))
+	return err
 }
 
 func setLevel(c *Config, text string) (err error) {

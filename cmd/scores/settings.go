@@ -42,10 +42,10 @@ func baseSettings(cfg Config) settings.Settings {
 	}
 	base, timeout := settings.Default(), settings.Duration(cfg.RequestTimeout)
 	statement := min(*base.Resilience.Database.Timeout, timeout)
-	return settings.Merge(base, settings.Settings{
+	return settings.Merge(settings.Merge(base, settings.Settings{
 		CORS: &settings.CORS{Origins: cfg.Origins}, Logging: &settings.Logging{Level: &level},
 		Resilience: &settings.Resilience{RequestTimeout: &timeout, Database: &settings.Protection{Timeout: &statement}},
-	})
+	}), cfg.BaseSettings)
 }
 
 // tokenLives are how long tokens are good that are issued now.

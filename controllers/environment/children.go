@@ -45,19 +45,24 @@ const (
 	containerService = "service"
 )
 
-// Children are the objects that an environment shall hold, besides the Jobs of its migrations.
+// Children are the objects that an environment holds when it runs one release, besides Jobs.
 type Children struct {
 	// ServiceAccount comes first: the migration's pods run under it as well.
 	ServiceAccount manifest.Manifest
-	// Workload are the others, in the order in which they are written.
-	Workload []manifest.Manifest
-	// ConfigMap is the name of the one among them that holds the environment variables.
-	ConfigMap string
+	// ConfigMap holds the environment variables of its pods.
+	ConfigMap manifest.Manifest
+	// Stable is the Deployment that all requests go to, with its PodDisruptionBudget.
+	Stable []manifest.Manifest
 	// Content is a hash of everything that the pods run with.
 	Content string
+	// Version is what the pods send in X-Release.
+	Version string
 	// Migration is nil for a service without a database. MigrationHash is its Hash.
 	Migration     *migration.Run
 	MigrationHash string
+
+	place   Place
+	content Content
 }
 
 // Place is where an environment's objects are made.
@@ -67,14 +72,17 @@ type Place struct {
 	MigrateImage string
 }
 
-// name is that of the Microservice: one environment lives in a namespace.
-func (p Place) name() string { return p.Owner.Microservice.Name }
+// Name is that of the Microservice: one environment lives in a namespace.
+func (p Place) Name() string { return p.Owner.Microservice.Name }
+
+// CanaryName is the name of the Deployment and the Service of the pods that run beside the others.
+func (p Place) CanaryName() string { return p.Name() + "-canary" }
 
 func (p Place) labels() map[string]string { return p.Owner.Labels(ownership.ComponentAPI) }
 
 // ChildrenOf renders content into the objects of one environment. It fails only on content that has no JSON form.
 func ChildrenOf(place Place, content Content) (Children, error) {
-	var out Children
+	out := Children{place: place, content: content}
 	var err error
 	if out.ServiceAccount, err = manifest.New(serviceAccount(place)); err != nil {
 		return Children{}, err
@@ -85,30 +93,58 @@ func ChildrenOf(place Place, content Content) (Children, error) {
 			return Children{}, err
 		}
 	}
-	configMap, err := configMap(place, content)
-	if err != nil {
+	variables := variablesOf(place, content)
+	// The name of the release is no part of it: pods that would run with the same need not be replaced.
+	if out.Content, err = manifest.Hash([]any{variables, podSpec(place, content, "", ownership.ComponentAPI)}); err != nil {
 		return Children{}, err
 	}
-	out.ConfigMap = *configMap.Name
-	template := podTemplate(place, content, out.ConfigMap)
-	if out.Content, err = manifest.Hash(template); err != nil {
+	out.Version = content.Version + "-" + out.Content
+	variables[contract.EnvRelease] = out.Version
+	if out.ConfigMap, err = manifest.New(configMap(place, out.configMapName(), variables)); err != nil {
 		return Children{}, err
 	}
-	template.WithLabels(map[string]string{v1alpha1.LabelContent: out.Content})
-	for _, configuration := range []any{
-		configMap,
-		service(place),
-		disruptionBudget(place),
-		deployment(place, content, template, out.MigrationHash),
-	} {
+	for _, configuration := range []any{disruptionBudget(place), out.deployment(place.Name(), ownership.ComponentAPI, content.Replicas)} {
 		child, err := manifest.New(configuration)
 		if err != nil {
 			return Children{}, err
 		}
-		out.Workload = append(out.Workload, child)
+		out.Stable = append(out.Stable, child)
 	}
 	return out, nil
 }
+
+// Canary is the Deployment that runs beside the stable one, with its Service, and with the pods that a weight takes. They get
+// requests only once they are put in service.
+func (c Children) Canary(replicas, weight int32) ([]manifest.Manifest, error) {
+	deployment := c.deployment(c.place.CanaryName(), ownership.ComponentCanary, replicas).
+		WithAnnotations(map[string]string{annotationWeight: strconv.Itoa(int(weight))})
+	var out []manifest.Manifest
+	for _, configuration := range []any{
+		service(c.place, c.place.CanaryName(), c.place.Owner.Selector(ownership.ComponentCanary), ownership.ComponentCanary),
+		deployment,
+	} {
+		child, err := manifest.New(configuration)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, child)
+	}
+	return out, nil
+}
+
+// AnnotationRouted, on the Service, says that an HTTPRoute leads to it.
+const AnnotationRouted = "platform.mirubato.com/routed"
+
+// Service is the one in front of the pods that the selector selects.
+func Service(place Place, selector map[string]string, routed bool) (manifest.Manifest, error) {
+	out := service(place, place.Name(), selector, ownership.ComponentAPI)
+	if routed {
+		out.WithAnnotations(map[string]string{AnnotationRouted: "true"})
+	}
+	return manifest.New(out)
+}
+
+func (c Children) configMapName() string { return c.place.Name() + "-" + c.Content }
 
 func migrationRun(place Place, content Content) *migration.Run {
 	if content.Database == nil {
@@ -117,7 +153,7 @@ func migrationRun(place Place, content Content) *migration.Run {
 	return &migration.Run{
 		Owner:            place.Owner,
 		Namespace:        place.Namespace,
-		ServiceAccount:   place.name(),
+		ServiceAccount:   place.Name(),
 		Release:          content.Release,
 		Image:            content.Image,
 		MigrateImage:     place.MigrateImage,
@@ -128,21 +164,19 @@ func migrationRun(place Place, content Content) *migration.Run {
 }
 
 func serviceAccount(place Place) *corev1ac.ServiceAccountApplyConfiguration {
-	return corev1ac.ServiceAccount(place.name(), place.Namespace).
+	return corev1ac.ServiceAccount(place.Name(), place.Namespace).
 		WithLabels(place.labels()).
 		WithAutomountServiceAccountToken(false)
 }
 
-// configMap holds the environment variables. It is immutable and named after its content, so that a pod of an older
-// release that is restarted during a rollout reads what it ran with before.
-func configMap(place Place, content Content) (*corev1ac.ConfigMapApplyConfiguration, error) {
+// variablesOf returns the environment variables but for the name of the release.
+func variablesOf(place Place, content Content) map[string]string {
 	data := map[string]string{}
 	for _, variable := range content.Env {
 		data[variable.Name] = variable.Value
 	}
 	// After the user's, so that what the contract gives a meaning to means it.
 	data[contract.EnvEnvironment] = place.Owner.Environment
-	data[contract.EnvRelease] = content.Release
 	data["GOMEMLIMIT"] = strconv.FormatInt(memoryTarget(content), 10)
 	if content.Database != nil {
 		data[contract.EnvDatabaseURLFile] = contract.DatabaseURLFile
@@ -157,15 +191,16 @@ func configMap(place Place, content Content) (*corev1ac.ConfigMapApplyConfigurat
 			data[contract.EnvJWTPreviousSecretFile] = contract.AuthPreviousFile
 		}
 	}
-	hash, err := manifest.Hash(data)
-	if err != nil {
-		return nil, err
-	}
-	return corev1ac.ConfigMap(place.name()+"-"+hash, place.Namespace).
+	return data
+}
+
+// configMap is immutable and named after the content, so that a pod of an older release that is restarted during a rollout
+// reads what it ran with before.
+func configMap(place Place, name string, variables map[string]string) *corev1ac.ConfigMapApplyConfiguration {
+	return corev1ac.ConfigMap(name, place.Namespace).
 		WithLabels(place.labels()).
-		WithAnnotations(map[string]string{v1alpha1.AnnotationRelease: content.Release}).
 		WithImmutable(true).
-		WithData(data), nil
+		WithData(variables)
 }
 
 // memoryTarget leaves a tenth of the limit to what the Go runtime does not count.
@@ -174,11 +209,11 @@ func memoryTarget(content Content) int64 {
 	return limit.Value() / 10 * 9
 }
 
-func service(place Place) *corev1ac.ServiceApplyConfiguration {
-	return corev1ac.Service(place.name(), place.Namespace).
-		WithLabels(place.labels()).
+func service(place Place, name string, selector map[string]string, component ownership.Component) *corev1ac.ServiceApplyConfiguration {
+	return corev1ac.Service(name, place.Namespace).
+		WithLabels(place.Owner.Labels(component)).
 		WithSpec(corev1ac.ServiceSpec().
-			WithSelector(place.Owner.Selector(ownership.ComponentAPI)).
+			WithSelector(selector).
 			WithPorts(corev1ac.ServicePort().
 				WithName(portAPI).
 				WithAppProtocol("http").
@@ -188,7 +223,7 @@ func service(place Place) *corev1ac.ServiceApplyConfiguration {
 }
 
 func disruptionBudget(place Place) *policyv1ac.PodDisruptionBudgetApplyConfiguration {
-	return policyv1ac.PodDisruptionBudget(place.name(), place.Namespace).
+	return policyv1ac.PodDisruptionBudget(place.Name(), place.Namespace).
 		WithLabels(place.labels()).
 		WithSpec(policyv1ac.PodDisruptionBudgetSpec().
 			WithMaxUnavailable(intstr.FromInt32(1)).
@@ -197,35 +232,42 @@ func disruptionBudget(place Place) *policyv1ac.PodDisruptionBudgetApplyConfigura
 			WithSelector(metav1ac.LabelSelector().WithMatchLabels(place.Owner.Selector(ownership.ComponentAPI))))
 }
 
-func deployment(place Place, content Content, template *corev1ac.PodTemplateSpecApplyConfiguration, migrationHash string) *appsv1ac.DeploymentApplyConfiguration {
-	annotations := map[string]string{v1alpha1.AnnotationRelease: content.Release}
-	if migrationHash != "" {
-		annotations[annotationMigrated] = migrationHash
+func (c Children) deployment(name string, component ownership.Component, replicas int32) *appsv1ac.DeploymentApplyConfiguration {
+	annotations := map[string]string{v1alpha1.AnnotationRelease: c.content.Release}
+	if c.MigrationHash != "" {
+		annotations[annotationMigrated] = c.MigrationHash
 	}
-	return appsv1ac.Deployment(place.name(), place.Namespace).
-		WithLabels(place.labels()).
+	labels := c.place.Owner.Labels(component)
+	labels[v1alpha1.LabelContent] = c.Content
+	if component == ownership.ComponentAPI {
+		labels[v1alpha1.LabelServing] = ownership.Serving
+	}
+	return appsv1ac.Deployment(name, c.place.Namespace).
+		WithLabels(c.place.Owner.Labels(component)).
 		WithAnnotations(annotations).
 		WithSpec(appsv1ac.DeploymentSpec().
-			WithReplicas(content.Replicas).
+			WithReplicas(replicas).
 			WithRevisionHistoryLimit(2).
 			WithProgressDeadlineSeconds(progressDeadline).
-			WithSelector(metav1ac.LabelSelector().WithMatchLabels(place.Owner.Selector(ownership.ComponentAPI))).
+			WithSelector(metav1ac.LabelSelector().WithMatchLabels(c.place.Owner.Selector(component))).
 			WithStrategy(appsv1ac.DeploymentStrategy().
 				WithType(appsv1.RollingUpdateDeploymentStrategyType).
 				// Nothing is taken away before its replacement is ready.
 				WithRollingUpdate(appsv1ac.RollingUpdateDeployment().
 					WithMaxUnavailable(intstr.FromInt32(0)).
 					WithMaxSurge(intstr.FromString("25%")))).
-			WithTemplate(template))
+			WithTemplate(corev1ac.PodTemplateSpec().
+				WithLabels(labels).
+				WithSpec(podSpec(c.place, c.content, c.configMapName(), component))))
 }
 
-func podTemplate(place Place, content Content, configMap string) *corev1ac.PodTemplateSpecApplyConfiguration {
+func podSpec(place Place, content Content, configMap string, component ownership.Component) *corev1ac.PodSpecApplyConfiguration {
 	pod := restricted.PodSpec().
-		WithServiceAccountName(place.name()).
+		WithServiceAccountName(place.Name()).
 		WithTerminationGracePeriodSeconds(terminationGrace).
 		WithTopologySpreadConstraints(
-			spread(place, corev1.LabelTopologyZone),
-			spread(place, corev1.LabelHostname))
+			spread(place, component, corev1.LabelTopologyZone),
+			spread(place, component, corev1.LabelHostname))
 	for _, name := range content.ImagePullSecrets {
 		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
 	}
@@ -234,17 +276,15 @@ func podTemplate(place Place, content Content, configMap string) *corev1ac.PodTe
 		pod.WithVolumes(restricted.SecretVolume(mount.name, mount.files...))
 		container.WithVolumeMounts(corev1ac.VolumeMount().WithName(mount.name).WithMountPath(mount.dir).WithReadOnly(true))
 	}
-	return corev1ac.PodTemplateSpec().
-		WithLabels(place.labels()).
-		WithSpec(pod.WithContainers(container))
+	return pod.WithContainers(container)
 }
 
-func spread(place Place, topology string) *corev1ac.TopologySpreadConstraintApplyConfiguration {
+func spread(place Place, component ownership.Component, topology string) *corev1ac.TopologySpreadConstraintApplyConfiguration {
 	return corev1ac.TopologySpreadConstraint().
 		WithMaxSkew(1).
 		WithTopologyKey(topology).
 		WithWhenUnsatisfiable(corev1.ScheduleAnyway).
-		WithLabelSelector(metav1ac.LabelSelector().WithMatchLabels(place.Owner.Selector(ownership.ComponentAPI))).
+		WithLabelSelector(metav1ac.LabelSelector().WithMatchLabels(place.Owner.Selector(component))).
 		// Old and new pods are spread by themselves; counted together, the new ones would gather where the old are not.
 		WithMatchLabelKeys(appsv1.DefaultDeploymentUniqueLabelKey)
 }

@@ -56,10 +56,20 @@ func childrenOf(t testing.TB, content Content) Children {
 	return children
 }
 
+// everything returns the stable objects and the Service in front of them.
+func everything(t testing.TB, children Children) []manifest.Manifest {
+	t.Helper()
+	service, err := Service(children.place, children.place.Owner.Selector(ownership.ComponentAPI), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append([]manifest.Manifest{children.ServiceAccount, children.ConfigMap, service}, children.Stable...)
+}
+
 // find returns the typed form of the one child of a kind.
 func find[T any](t testing.TB, children Children, kind string) *T {
 	t.Helper()
-	for _, m := range append([]manifest.Manifest{children.ServiceAccount}, children.Workload...) {
+	for _, m := range everything(t, children) {
 		if m.Kind() != kind {
 			continue
 		}
@@ -79,7 +89,7 @@ func TestHashesChangeWithWhatTheyStandFor(t *testing.T) {
 		change              func(*Content)
 		content, migrations bool // true: another one
 	}{
-		"another image replaces pods, after its migrations": {content: true, migrations: true, change: func(c *Content) { c.Image, c.Release = "scores:2", ReleaseName("scores:2") }},
+		"another image replaces pods, after its migrations": {content: true, migrations: true, change: func(c *Content) { c.Image, c.Version = "scores:2", "2" }},
 		"another command to export migrates again":          {migrations: true, change: func(c *Content) { c.Database.Migrations.ExportCommand = []string{"cp"} }},
 		"another owner of the schema migrates again":        {migrations: true, change: func(c *Content) { c.Database.MigrationSecret = *secret("new", "url") }},
 		"another role of the service replaces pods":         {content: true, change: func(c *Content) { c.Database.Secret = *secret("new", "url") }},
@@ -95,6 +105,7 @@ func TestHashesChangeWithWhatTheyStandFor(t *testing.T) {
 		"another CPU request":                               {content: true, change: func(c *Content) { c.Requests = amounts("60m", "64Mi") }},
 		"another memory limit":                              {content: true, change: func(c *Content) { c.Limits = amounts("", "512Mi") }},
 		"a CPU limit":                                       {content: true, change: func(c *Content) { c.Limits = amounts("1", "256Mi") }},
+		"another release of the same replaces no pod":       {change: func(c *Content) { c.Release, c.Version = "scores-8", "1.4.1" }},
 		"other pull secrets":                                {content: true, change: func(c *Content) { c.ImagePullSecrets = nil }},
 		"more replicas replace no pod":                      {change: func(c *Content) { c.Replicas = 9 }},
 		"variables in another order":                        {change: func(c *Content) { c.Env[0], c.Env[1] = c.Env[1], c.Env[0] }},
@@ -120,9 +131,10 @@ func TestRenderingTwiceIsEqual(t *testing.T) {
 	if first.Content != second.Content || first.MigrationHash != second.MigrationHash {
 		t.Error("the hashes differ")
 	}
-	for i := range first.Workload {
-		if diff := cmp.Diff(first.Workload[i].Object().Object, second.Workload[i].Object().Object); diff != "" {
-			t.Errorf("%s (-first +second):\n%s", first.Workload[i].Kind(), diff)
+	again := everything(t, second)
+	for i, m := range everything(t, first) {
+		if diff := cmp.Diff(m.Object().Object, again[i].Object().Object); diff != "" {
+			t.Errorf("%s (-first +second):\n%s", m.Kind(), diff)
 		}
 	}
 }
@@ -130,7 +142,7 @@ func TestRenderingTwiceIsEqual(t *testing.T) {
 func TestContentIsWrittenOnThePods(t *testing.T) {
 	children := childrenOf(t, full())
 	deployment := find[appsv1.Deployment](t, children, "Deployment")
-	if !runs(deployment, children.Content) || !migrated(deployment, children.MigrationHash) {
+	if fleet := FleetOf(deployment, nil); fleet.Content != children.Content || fleet.Migration != children.MigrationHash || fleet.Release != "scores-7" {
 		t.Errorf("the Deployment does not carry content %s and migration %s", children.Content, children.MigrationHash)
 	}
 	without := childrenOf(t, full(func(c *Content) { c.Database = nil }))
@@ -165,7 +177,11 @@ func TestNamesFitIntoALabel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range append([]manifest.Manifest{children.ServiceAccount}, children.Workload...) {
+	canary, err := children.Canary(1, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range append(everything(t, children), canary...) {
 		if problems := validation.IsDNS1035Label(m.Name()); len(problems) > 0 {
 			t.Errorf("%s %s: %v", m.Kind(), m.Name(), problems)
 		}
@@ -189,8 +205,8 @@ func TestConfigMapIsImmutableAndNamedAfterItsContent(t *testing.T) {
 		t.Error("another content would have to be written over the one before")
 	}
 	template := find[appsv1.Deployment](t, children, "Deployment").Spec.Template.Spec
-	if got := template.Containers[0].EnvFrom[0].ConfigMapRef.Name; got != after.Name || children.ConfigMap != after.Name {
-		t.Errorf("the pods read %s, the children name %s, the ConfigMap is %s", got, children.ConfigMap, after.Name)
+	if got := template.Containers[0].EnvFrom[0].ConfigMapRef.Name; got != after.Name || children.ConfigMap.Name() != after.Name {
+		t.Errorf("the pods read %s, the children name %s, the ConfigMap is %s", got, children.ConfigMap.Name(), after.Name)
 	}
 }
 
@@ -199,7 +215,7 @@ func TestEnvironmentVariables(t *testing.T) {
 		c.Env = append(c.Env, v1alpha1.EnvironmentVariable{Name: contract.EnvRelease, Value: "mine"})
 	})
 	want := map[string]string{
-		"A": "1", "B": "2", "ENVIRONMENT": "staging", "RELEASE": ReleaseName(image), "GOMEMLIMIT": "241591905",
+		"A": "1", "B": "2", "ENVIRONMENT": "staging", "RELEASE": "1.4.0-" + childrenOf(t, content).Content, "GOMEMLIMIT": "241591905",
 		"DATABASE_URL_FILE": contract.DatabaseURLFile, "JWT_SECRET_FILE": contract.AuthSecretFile,
 		"JWT_PREVIOUS_SECRET_FILE": contract.AuthPreviousFile, "JWT_ISSUER": "us", "JWT_AUDIENCE": "all",
 	}
@@ -282,6 +298,43 @@ func TestServiceAndBudgetSelectTheServicePodsOnly(t *testing.T) {
 		if !selector.Matches(pods) || selector.Matches(migration) {
 			t.Errorf("%s: selects the pods: %t, the migration's: %t; want true, false", name, selector.Matches(pods), selector.Matches(migration))
 		}
+	}
+}
+
+func TestCanaryRunsTheSameBesideTheStable(t *testing.T) {
+	children := childrenOf(t, full())
+	stable := find[appsv1.Deployment](t, children, "Deployment")
+	manifests, err := children.Canary(3, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	canary, service := &appsv1.Deployment{}, &corev1.Service{}
+	for i, into := range []any{service, canary} {
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(manifests[i].Object().Object, into, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(stable.Spec.Template.Spec.Containers, canary.Spec.Template.Spec.Containers); diff != "" {
+		t.Errorf("containers (-stable +canary):\n%s", diff)
+	}
+	fleet := FleetOf(canary, nil)
+	if fleet.Content != children.Content || fleet.Replicas != 3 || fleet.Weight != 20 {
+		t.Errorf("the canary is read as %+v", fleet)
+	}
+	pods, serving := labels.Set(canary.Spec.Template.Labels), labels.SelectorFromSet(place().Owner.ServingSelector())
+	if serving.Matches(pods) || !serving.Matches(labels.Set(stable.Spec.Template.Labels)) {
+		t.Error("stable pods are born in service, those of a canary are not")
+	}
+	for name, selector := range map[string]map[string]string{
+		"the stable Deployment":   stable.Spec.Selector.MatchLabels,
+		"the Service at weight 0": place().Owner.Selector(ownership.ComponentAPI),
+	} {
+		if labels.SelectorFromSet(selector).Matches(pods) {
+			t.Errorf("%s selects the canary's pods", name)
+		}
+	}
+	if !labels.SelectorFromSet(service.Spec.Selector).Matches(pods) {
+		t.Error("the canary's Service does not select its pods")
 	}
 }
 

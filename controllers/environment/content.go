@@ -1,13 +1,13 @@
-// Package environment decides what one environment of a Microservice shall hold and what to do next to get there.
+// Package environment says what one environment holds when it runs a release.
 //
-// Content merges spec and overrides; Children renders it into objects; Decide compares those with what was observed.
-// Everything here is pure: the caller reads, writes and tells the time.
+// ContentOf merges a release with the environment's overrides; ChildrenOf renders it into objects; the Facts tell what was
+// observed of them. What is to be done next is package release's to say. Everything here is pure: the caller reads, writes
+// and tells the time.
 package environment
 
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
-	"github.com/mirubato/mirubato/controllers/manifest"
 )
 
 // Defaults of the fields of v1alpha1.WorkloadSpec and v1alpha1.DatabaseSpec. They are filled in here and not by the API
@@ -31,7 +30,10 @@ const (
 
 // Content is what one environment shall run, with overrides merged and defaults filled in.
 type Content struct {
-	Release          string
+	// Release is the name of the Release.
+	Release string
+	// Version is the first part of what its pods send in X-Release.
+	Version          string
 	Image            string
 	Replicas         int32
 	Requests, Limits corev1.ResourceList
@@ -55,18 +57,22 @@ type Database struct {
 	Migrations              v1alpha1.MigrationSpec
 }
 
-// ContentOf merges an environment's overrides over the spec.
-func ContentOf(spec *v1alpha1.MicroserviceSpec, environment *v1alpha1.EnvironmentSpec) Content {
-	overrides := environment.Overrides
-	if overrides == nil {
-		overrides = &v1alpha1.EnvironmentOverrides{}
+// ContentOf merges an environment's overrides over a release. The number of pods is not part of a release: see Replicas.
+func ContentOf(release *v1alpha1.Release, environment string, replicas int32) Content {
+	spec := &release.Spec
+	overrides := v1alpha1.EnvironmentOverrides{}
+	for i := range spec.Overrides {
+		if spec.Overrides[i].Environment == environment {
+			overrides = spec.Overrides[i].EnvironmentOverrides
+		}
 	}
 	workload := mergeWorkload(spec.Workload, overrides.Workload)
 	requests, limits := resources(workload.Resources)
 	return Content{
-		Release:  ReleaseName(spec.Image),
+		Release:  release.Name,
+		Version:  spec.Version,
 		Image:    spec.Image,
-		Replicas: or(workload.Replicas, defaultReplicas),
+		Replicas: replicas,
 		Requests: requests,
 		Limits:   limits,
 		Env:      workload.Env,
@@ -77,19 +83,13 @@ func ContentOf(spec *v1alpha1.MicroserviceSpec, environment *v1alpha1.Environmen
 	}
 }
 
-// ReleaseName names what an image reference stands for: its tag, for people, and a hash of the whole reference, so that the
-// same tag of another repository is another release. A digest is its own name.
-func ReleaseName(image string) string {
-	const digits = 12
-	if _, digest, ok := strings.Cut(image, "@sha256:"); ok {
-		return "sha256-" + digest[:min(digits, len(digest))]
+// Replicas is the number of pods that an environment shall have.
+func Replicas(spec *v1alpha1.MicroserviceSpec, environment *v1alpha1.EnvironmentSpec) int32 {
+	var own *int32
+	if overrides := environment.Overrides; overrides != nil && overrides.Workload != nil {
+		own = overrides.Workload.Replicas
 	}
-	tag := image[strings.LastIndexByte(image, ':')+1:]
-	hash, err := manifest.Hash(image)
-	if err != nil {
-		return tag // unreachable: a string always has a JSON form
-	}
-	return tag + "-" + hash
+	return or(cmp.Or(own, spec.Workload.Replicas), defaultReplicas)
 }
 
 func or[T any](value *T, fallback T) T {
@@ -104,7 +104,6 @@ func mergeWorkload(base v1alpha1.WorkloadSpec, over *v1alpha1.WorkloadSpec) v1al
 		return base
 	}
 	out := base
-	out.Replicas = cmp.Or(over.Replicas, base.Replicas)
 	if over.Env != nil {
 		out.Env = over.Env
 	}

@@ -1,7 +1,6 @@
 package environment
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -39,7 +38,8 @@ func seconds(n int) *metav1.Duration {
 // defaults is what a Microservice runs that names an image and nothing else.
 func defaults() Content {
 	return Content{
-		Release:  ReleaseName(image),
+		Release:  "scores-7",
+		Version:  "1.4.0",
 		Image:    image,
 		Replicas: 2,
 		Requests: amounts("50m", "64Mi"),
@@ -63,6 +63,26 @@ type contentCase struct {
 	want func(*Content)
 }
 
+// releaseOf is the release of a spec with overrides for staging, and with others that do not matter there.
+func releaseOf(spec *v1alpha1.MicroserviceSpec, over *v1alpha1.EnvironmentOverrides) *v1alpha1.Release {
+	out := &v1alpha1.Release{
+		ObjectMeta: metav1.ObjectMeta{Name: "scores-7"},
+		Spec: v1alpha1.ReleaseSpec{
+			Version: "1.4.0", Image: spec.Image, Workload: spec.Workload, Auth: spec.Auth, Database: spec.Database,
+			Overrides: []v1alpha1.ReleaseOverrides{{
+				Environment: "production",
+				EnvironmentOverrides: v1alpha1.EnvironmentOverrides{
+					Workload: &v1alpha1.WorkloadSpec{ImagePullSecrets: []string{"theirs"}},
+				},
+			}},
+		},
+	}
+	if over != nil {
+		out.Spec.Overrides = append(out.Spec.Overrides, v1alpha1.ReleaseOverrides{Environment: "staging", EnvironmentOverrides: *over})
+	}
+	return out
+}
+
 func runContentCases(t *testing.T, cases map[string]contentCase) {
 	t.Helper()
 	for name, tc := range cases {
@@ -71,7 +91,7 @@ func runContentCases(t *testing.T, cases map[string]contentCase) {
 			before := tc.spec.DeepCopy()
 			want := defaults()
 			tc.want(&want)
-			got := ContentOf(&tc.spec, &v1alpha1.EnvironmentSpec{Name: "staging", Namespace: "ns", Overrides: tc.over})
+			got := ContentOf(releaseOf(&tc.spec, tc.over), "staging", Replicas(&tc.spec, &v1alpha1.EnvironmentSpec{Overrides: tc.over}))
 			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("content (-want +got):\n%s", diff)
 			}
@@ -263,33 +283,4 @@ func TestContentOfDatabase(t *testing.T) {
 			want: func(c *Content) { c.Database = defaultDatabase(); c.Database.Migrations.Retries = new(int32(0)) },
 		},
 	})
-}
-
-func TestReleaseName(t *testing.T) {
-	digest := strings.Repeat("0123456789abcdef", 4)
-	for image, want := range map[string]string{
-		"scores@sha256:" + digest:                        "sha256-0123456789ab",
-		"example.com:5000/scores@sha256:" + digest:       "sha256-0123456789ab",
-		"example.com:5000/scores:1.4.0@sha256:" + digest: "sha256-0123456789ab",
-	} {
-		if got := ReleaseName(image); got != want {
-			t.Errorf("ReleaseName(%q) = %s, want %s", image, got, want)
-		}
-	}
-	seen := map[string]string{}
-	for image, tag := range map[string]string{
-		"scores:1.4.0":                  "1.4.0-",
-		"example.com/scores:1.4.0":      "1.4.0-",
-		"example.com:5000/scores:1.4.0": "1.4.0-",
-		"example.com:5000/scores:v2-rc": "v2-rc-",
-	} {
-		got := ReleaseName(image)
-		if !strings.HasPrefix(got, tag) || len(got) != len(tag)+10 {
-			t.Errorf("ReleaseName(%q) = %s, want %s and ten digits", image, got, tag)
-		}
-		if other, ok := seen[got]; ok {
-			t.Errorf("%s and %s are both called %s", image, other, got)
-		}
-		seen[got] = image
-	}
 }

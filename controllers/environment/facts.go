@@ -1,8 +1,6 @@
 package environment
 
 import (
-	"time"
-
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -14,7 +12,6 @@ import (
 
 // Facts is what was observed of one environment, at one time.
 type Facts struct {
-	Now       time.Time
 	Namespace NamespaceFacts
 	// Live are the environment's own objects except Jobs and Pods, by kind and name.
 	Live map[ObjectKey]client.Object
@@ -50,8 +47,8 @@ type MissingSecret struct {
 	Field string
 }
 
-// deployment returns the environment's live Deployment, or nil.
-func (f Facts) deployment(name string) *appsv1.Deployment {
+// Deployment returns the live Deployment of that name, or nil.
+func (f Facts) Deployment(name string) *appsv1.Deployment {
 	live, _ := f.Live[ObjectKey{Kind: "Deployment", Name: name}].(*appsv1.Deployment)
 	return live
 }

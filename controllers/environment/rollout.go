@@ -1,15 +1,23 @@
 package environment
 
 import (
+	"cmp"
+	"strconv"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/diagnosis"
+	"github.com/mirubato/mirubato/controllers/release"
 )
 
 // annotationMigrated, on a Deployment, is the hash of the migration run that came before its pods. It outlives the Job.
 const annotationMigrated = "platform.mirubato.com/migrated"
+
+// annotationWeight, on a canary's Deployment, is the weight that the number of its pods was made for.
+const annotationWeight = "platform.mirubato.com/weight"
 
 // Complete reports whether all pods of a Deployment are of its present template and available, and none is left of another.
 func Complete(deployment *appsv1.Deployment) bool {
@@ -23,21 +31,55 @@ func Complete(deployment *appsv1.Deployment) bool {
 		status.Replicas == want
 }
 
-// runs reports whether a Deployment's template is the wanted content.
-func runs(deployment *appsv1.Deployment, content string) bool {
-	return deployment != nil && deployment.Spec.Template.Labels[v1alpha1.LabelContent] == content
+// FleetOf tells how far a Deployment has come, and what its pods lack. The Deployment may be nil.
+func FleetOf(deployment *appsv1.Deployment, pods []corev1.Pod) release.Fleet {
+	if deployment == nil {
+		return release.Fleet{}
+	}
+	content := deployment.Spec.Template.Labels[v1alpha1.LabelContent]
+	fleet := release.Fleet{
+		Exists:    true,
+		Release:   deployment.Annotations[v1alpha1.AnnotationRelease],
+		Content:   content,
+		Migration: deployment.Annotations[annotationMigrated],
+		Replicas:  *cmp.Or(deployment.Spec.Replicas, new(int32(1))),
+		Complete:  Complete(deployment),
+		Failed:    progressFailed(deployment),
+	}
+	if weight, err := strconv.ParseInt(deployment.Annotations[annotationWeight], 10, 32); err == nil {
+		fleet.Weight = int32(weight)
+	}
+	var own []corev1.Pod
+	for _, pod := range pods {
+		if pod.Labels[v1alpha1.LabelContent] != content || !selects(deployment, &pod) {
+			continue
+		}
+		own = append(own, pod)
+		if isReady(&pod) {
+			fleet.Ready++
+		}
+	}
+	if !fleet.Complete {
+		fleet.Waiting = waitForPods(own, deployment.Annotations[v1alpha1.AnnotationRelease])
+	}
+	return fleet
 }
 
-// migrated reports whether the run came before a Deployment's pods. Without a database there is nothing to run.
-func migrated(deployment *appsv1.Deployment, migrationHash string) bool {
-	return migrationHash == "" || deployment != nil && deployment.Annotations[annotationMigrated] == migrationHash
+func selects(deployment *appsv1.Deployment, pod *corev1.Pod) bool {
+	return labels.SelectorFromSet(deployment.Spec.Selector.MatchLabels).Matches(labels.Set(pod.Labels))
+}
+
+func isReady(pod *corev1.Pod) bool {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodReady {
+			return condition.Status == corev1.ConditionTrue && pod.DeletionTimestamp == nil
+		}
+	}
+	return false
 }
 
 // progressFailed reports whether the Deployment gave up waiting for its pods.
 func progressFailed(deployment *appsv1.Deployment) bool {
-	if deployment == nil {
-		return false
-	}
 	for _, condition := range deployment.Status.Conditions {
 		if condition.Type == appsv1.DeploymentProgressing {
 			return condition.Status == corev1.ConditionFalse && condition.Reason == "ProgressDeadlineExceeded"
@@ -46,15 +88,9 @@ func progressFailed(deployment *appsv1.Deployment) bool {
 	return false
 }
 
-// waitForPods says why pods of the wanted content are not all ready.
-func waitForPods(pods []corev1.Pod, content, release string) *v1alpha1.WaitingFor {
-	var own []corev1.Pod
-	for _, pod := range pods {
-		if pod.Labels[v1alpha1.LabelContent] == content {
-			own = append(own, pod)
-		}
-	}
-	if finding := diagnosis.Of(own); finding != nil {
+// waitForPods says why pods are not all ready.
+func waitForPods(pods []corev1.Pod, name string) *v1alpha1.WaitingFor {
+	if finding := diagnosis.Of(pods); finding != nil {
 		waiting := &v1alpha1.WaitingFor{Type: v1alpha1.WaitPods, Message: finding.Message, Unblock: finding.Unblock}
 		if finding.Image {
 			waiting.Type = v1alpha1.WaitImage
@@ -63,6 +99,6 @@ func waitForPods(pods []corev1.Pod, content, release string) *v1alpha1.WaitingFo
 	}
 	return &v1alpha1.WaitingFor{
 		Type:    v1alpha1.WaitPods,
-		Message: "the pods of release " + release + " are not all ready",
+		Message: "the pods of release " + name + " are not all ready",
 	}
 }

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/release"
 )
 
 // rolled is a Deployment of three pods whose rollout is complete.
@@ -17,6 +18,7 @@ func rolled(changes ...func(*appsv1.Deployment)) *appsv1.Deployment {
 		ObjectMeta: metav1.ObjectMeta{Generation: 4, Annotations: map[string]string{annotationMigrated: "schema"}},
 		Spec: appsv1.DeploymentSpec{
 			Replicas: new(int32(3)),
+			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"component": "api"}},
 			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.LabelContent: "content"}}},
 		},
 		Status: appsv1.DeploymentStatus{ObservedGeneration: 4, Replicas: 3, UpdatedReplicas: 3, ReadyReplicas: 3, AvailableReplicas: 3},
@@ -48,25 +50,36 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-func TestRunsAndMigrated(t *testing.T) {
-	for name, tc := range map[string]struct {
-		deployment         *appsv1.Deployment
-		content, migration string
-		runs, migrated     bool
-	}{
-		"the wanted one":                       {rolled(), "content", "schema", true, true},
-		"another content":                      {rolled(), "other", "schema", false, true},
-		"another migration":                    {rolled(), "content", "other", true, false},
-		"no Deployment":                        {nil, "content", "schema", false, false},
-		"no Deployment and nothing to migrate": {nil, "content", "", false, true},
-		"a Deployment without marks":           {&appsv1.Deployment{}, "content", "schema", false, false},
-		"nothing to migrate any more":          {rolled(), "content", "", true, true},
-	} {
-		if got := runs(tc.deployment, tc.content); got != tc.runs {
-			t.Errorf("%s: runs = %t, want %t", name, got, tc.runs)
+func TestFleetOf(t *testing.T) {
+	pod := func(content, component string, conditions ...corev1.PodCondition) corev1.Pod {
+		return corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.LabelContent: content, "component": component}},
+			Status:     corev1.PodStatus{Conditions: conditions},
 		}
-		if got := migrated(tc.deployment, tc.migration); got != tc.migrated {
-			t.Errorf("%s: migrated = %t, want %t", name, got, tc.migrated)
+	}
+	ready := corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue}
+	going := pod("content", "api", ready)
+	going.DeletionTimestamp = &metav1.Time{}
+	pods := []corev1.Pod{
+		pod("content", "api", ready), pod("content", "api"), pod("other", "api", ready), pod("content", "canary", ready), going,
+	}
+	complete := release.Fleet{Exists: true, Content: "content", Migration: "schema", Replicas: 3, Ready: 1, Complete: true}
+	starting := complete
+	starting.Complete, starting.Release = false, "scores-7"
+	starting.Waiting = &v1alpha1.WaitingFor{Type: v1alpha1.WaitPods, Message: "the pods of release scores-7 are not all ready"}
+	for name, tc := range map[string]struct {
+		deployment *appsv1.Deployment
+		want       release.Fleet
+	}{
+		"no Deployment": {nil, release.Fleet{}},
+		"complete":      {rolled(), complete},
+		"on its way": {rolled(func(d *appsv1.Deployment) {
+			d.Generation++
+			d.Annotations[v1alpha1.AnnotationRelease] = "scores-7"
+		}), starting},
+	} {
+		if diff := cmp.Diff(tc.want, FleetOf(tc.deployment, pods)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
@@ -84,7 +97,6 @@ func TestProgressFailed(t *testing.T) {
 		deployment *appsv1.Deployment
 		want       bool
 	}{
-		"no Deployment":                      {nil, false},
 		"no condition yet":                   {rolled(), false},
 		"on its way":                         {rolled(condition(corev1.ConditionTrue, "ReplicaSetUpdated")), false},
 		"given up":                           {rolled(condition(corev1.ConditionFalse, "ProgressDeadlineExceeded")), true},
@@ -97,7 +109,7 @@ func TestProgressFailed(t *testing.T) {
 	}
 }
 
-func TestWaitForPodsLooksAtItsOwnPodsOnly(t *testing.T) {
+func TestWaitForPodsSaysWhatTheyLack(t *testing.T) {
 	pod := func(content, reason string) corev1.Pod {
 		return corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "ns", Labels: map[string]string{v1alpha1.LabelContent: content}},
@@ -113,9 +125,8 @@ func TestWaitForPodsLooksAtItsOwnPodsOnly(t *testing.T) {
 		pods []corev1.Pod
 		want *v1alpha1.WaitingFor
 	}{
-		"no pods yet":                      {nil, starting},
-		"pods that start":                  {[]corev1.Pod{pod("new", "ContainerCreating")}, starting},
-		"an old pod that cannot be pulled": {[]corev1.Pod{pod("old", "ErrImagePull"), pod("new", "ContainerCreating")}, starting},
+		"no pods yet":     {nil, starting},
+		"pods that start": {[]corev1.Pod{pod("new", "ContainerCreating")}, starting},
 		"an image that cannot be pulled": {[]corev1.Pod{pod("new", "ErrImagePull")}, &v1alpha1.WaitingFor{
 			Type: v1alpha1.WaitImage, Message: "image " + image + " cannot be pulled (not found)",
 			Unblock: "push the image, correct spec.image, or name credentials in spec.workload.imagePullSecrets",
@@ -124,7 +135,7 @@ func TestWaitForPodsLooksAtItsOwnPodsOnly(t *testing.T) {
 			Type: v1alpha1.WaitPods, Message: "no node has room for a pod", Unblock: "add nodes, or lower spec.workload.resources.requests",
 		}},
 	} {
-		if diff := cmp.Diff(tc.want, waitForPods(tc.pods, "new", "1.4.0")); diff != "" {
+		if diff := cmp.Diff(tc.want, waitForPods(tc.pods, "1.4.0")); diff != "" {
 			t.Errorf("%s: waiting for (-want +got):\n%s", name, diff)
 		}
 	}

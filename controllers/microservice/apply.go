@@ -3,27 +3,228 @@ package microservice
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/manifest"
+	"github.com/mirubato/mirubato/controllers/migration"
+	"github.com/mirubato/mirubato/controllers/release"
+	"github.com/mirubato/mirubato/controllers/smoke"
+	"github.com/mirubato/mirubato/controllers/traffic"
 )
 
-// apply writes what was decided. Any prefix of it may have happened already: every write is idempotent.
-func (r *Reconciler) apply(ctx context.Context, seen observed) error {
-	for _, e := range seen.environments {
-		for _, m := range e.decision.Apply {
-			if err := manifest.Apply(ctx, r.Client, m); err != nil {
-				return err
+// apply carries out what was planned. Any prefix of it may have happened already: every write is idempotent.
+func (r *Reconciler) apply(ctx context.Context, ms *v1alpha1.Microservice, seen observed) error {
+	for _, s := range seen.stations {
+		for _, action := range s.plan.Actions {
+			if err := r.act(ctx, ms, s, action); err != nil {
+				return fmt.Errorf("environment %s: %w", s.name(), err)
 			}
 		}
-		if err := r.remove(ctx, e.decision.Delete); err != nil {
+	}
+	if ms.Spec.Paused {
+		return nil
+	}
+	return r.remove(ctx, seen.remove)
+}
+
+func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *station, action release.Action) error {
+	switch action.Type {
+	case release.Migrate:
+		return r.migrate(ctx, s)
+	case release.ForgetMigration:
+		return r.remove(ctx, failedRuns(s))
+	case release.Keep:
+		wanted, err := s.stable(ms, action.Release, s.input.Facts.Weight)
+		if err != nil {
+			return err
+		}
+		if err := r.writeRoute(ctx, ms, s, s.input.Facts.Weight); err != nil {
+			return err
+		}
+		return r.write(ctx, s, wanted)
+	case release.StartCanary:
+		return r.startCanary(ctx, ms, s, action)
+	case release.Shift:
+		return r.shift(ctx, ms, s, action.Weight)
+	case release.StopCanary:
+		return r.remove(ctx, s.live("Deployment", s.place.CanaryName(), "Service", s.place.CanaryName()))
+	case release.RunSmoke:
+		return r.smoke(ctx, ms, s, action.Smoke)
+	case release.CleanUp:
+		return r.cleanUp(ctx, ms, s)
+	}
+	return fmt.Errorf("the plan asks for %s, which nobody can do", action.Type)
+}
+
+// write applies the manifests that differ from what is there.
+func (r *Reconciler) write(ctx context.Context, s *station, wanted []manifest.Manifest) error {
+	for _, m := range wanted {
+		holds, err := m.Holds(s.facts.Live[environment.KeyOf(m)])
+		if err != nil {
+			return err
+		}
+		if holds {
+			continue
+		}
+		if err := manifest.Apply(ctx, r.Client, m); err != nil {
 			return err
 		}
 	}
-	return r.remove(ctx, seen.strays)
+	return nil
+}
+
+func (r *Reconciler) migrate(ctx context.Context, s *station) error {
+	var old []client.Object
+	for i := range s.migration.Delete {
+		old = append(old, &s.migration.Delete[i])
+	}
+	if s.migration.Start == 0 {
+		return r.remove(ctx, old)
+	}
+	children := s.targetChildren()
+	if err := r.write(ctx, s, []manifest.Manifest{children.ServiceAccount}); err != nil {
+		return err
+	}
+	job, err := children.Migration.Job(s.migration.Start)
+	if err != nil {
+		return err
+	}
+	if err := manifest.Apply(ctx, r.Client, job); err != nil {
+		return err
+	}
+	return r.remove(ctx, old)
+}
+
+func (r *Reconciler) startCanary(ctx context.Context, ms *v1alpha1.Microservice, s *station, action release.Action) error {
+	children, ok := s.children[action.Release]
+	if !ok {
+		return fmt.Errorf("release %s is gone", action.Release)
+	}
+	canary, err := children.Canary(max(s.canaryReplicas(ms, action.Weight), 1), action.Weight)
+	if err != nil {
+		return err
+	}
+	return r.write(ctx, s, slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap}, canary))
+}
+
+// shift gives the canary a share of the requests. Labels come before the Service where they decide, and after it where the
+// Service alone does, so that at no moment fewer pods are in service than before or after.
+func (r *Reconciler) shift(ctx context.Context, ms *v1alpha1.Microservice, s *station, weight int32) error {
+	front, err := s.front(ms, weight)
+	if err != nil {
+		return err
+	}
+	if isRouted(ms) {
+		s.input.Facts.Weight = weight
+		return r.writeRoute(ctx, ms, s, weight)
+	}
+	steps := []func() error{
+		func() error { return r.label(ctx, traffic.LabelsFor(weight, s.pods)) },
+		func() error { return r.write(ctx, s, front) },
+	}
+	if !traffic.ByLabels(weight) {
+		slices.Reverse(steps)
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	s.input.Facts.Weight = weight // what is kept after this in the same pass must not turn it back
+	return nil
+}
+
+// label puts pods in service and then takes others out.
+func (r *Reconciler) label(ctx context.Context, labels traffic.Labels) error {
+	for i := range labels.Add {
+		if err := r.patchPod(ctx, &labels.Add[i], traffic.Patch(true)); err != nil {
+			return err
+		}
+	}
+	for i := range labels.Remove {
+		if err := r.patchPod(ctx, &labels.Remove[i], traffic.Patch(false)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Reconciler) patchPod(ctx context.Context, pod *corev1.Pod, patch client.Patch) error {
+	if err := r.Client.Patch(ctx, pod.DeepCopy(), patch); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("labelling pod %s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	return nil
+}
+
+// live returns those of the station's objects that are there, by pairs of kind and name.
+func (s *station) live(kindsAndNames ...string) []client.Object {
+	var out []client.Object
+	for pair := range slices.Chunk(kindsAndNames, 2) {
+		if object := s.facts.Live[environment.ObjectKey{Kind: pair[0], Name: pair[1]}]; object != nil && object.GetDeletionTimestamp() == nil {
+			out = append(out, object)
+		}
+	}
+	return out
+}
+
+func (r *Reconciler) cleanUp(ctx context.Context, ms *v1alpha1.Microservice, s *station) error {
+	old := obsolete(s)
+	var runs []smoke.Run
+	if s.spec.Rollout != nil {
+		run, err := s.smokeRun(ms, v1alpha1.SmokeEnvironment)
+		if err != nil {
+			return err
+		}
+		runs = append(runs, run)
+	}
+	tests := smoke.Obsolete(s.smokeJobs, runs...)
+	for i := range tests {
+		old = append(old, &tests[i])
+	}
+	return r.remove(ctx, old)
+}
+
+// failedRuns returns the ended Jobs of the target's migrations.
+func failedRuns(s *station) []client.Object {
+	var out []client.Object
+	for i := range s.facts.Jobs {
+		job := &s.facts.Jobs[i]
+		if job.Labels[v1alpha1.LabelMigration] == s.targetChildren().MigrationHash && job.DeletionTimestamp == nil {
+			out = append(out, job)
+		}
+	}
+	return out
+}
+
+// obsolete returns what earlier releases left behind: ConfigMaps that no pod reads any more, and Jobs.
+func obsolete(s *station) []client.Object {
+	var out []client.Object
+	jobs := migration.Obsolete(s.targetChildren().MigrationHash, migration.Observed{Jobs: s.facts.Jobs, Pods: s.facts.Pods})
+	for i := range jobs {
+		out = append(out, &jobs[i])
+	}
+	read := map[string]bool{}
+	for _, children := range s.children {
+		read[children.ConfigMap.Name()] = true
+	}
+	for _, pod := range s.facts.Pods {
+		read[s.place.Name()+"-"+pod.Labels[v1alpha1.LabelContent]] = true
+	}
+	var maps []client.Object
+	for key, live := range s.facts.Live {
+		if key.Kind == "ConfigMap" && !read[key.Name] && live.GetDeletionTimestamp() == nil {
+			maps = append(maps, live)
+		}
+	}
+	slices.SortFunc(maps, func(a, b client.Object) int { return strings.Compare(a.GetName(), b.GetName()) })
+	return append(out, maps...)
 }
 
 // remove deletes objects and, before they vanish, what they own, so that their disappearance means that no pod is left.
@@ -42,7 +243,7 @@ func (r *Reconciler) remove(ctx context.Context, objects []client.Object) error 
 
 // patchStatus writes the status if it changed, and tells about the changes once they are written.
 func (r *Reconciler) patchStatus(ctx context.Context, before, ms *v1alpha1.Microservice) error {
-	if statusEqual(&before.Status, &ms.Status) {
+	if equal(before.Status, ms.Status) {
 		return nil
 	}
 	// A patch against the version that was read: a newer spec must not get the status of an older one.

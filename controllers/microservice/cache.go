@@ -51,7 +51,7 @@ func RegisterIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	if err != nil {
 		return fmt.Errorf("indexing Microservices by namespace: %w", err)
 	}
-	for _, child := range childTypes() {
+	for _, child := range append(childTypes(), &v1alpha1.Release{}) {
 		if err := indexer.IndexField(ctx, child, indexOwner, ownerKey); err != nil {
 			return fmt.Errorf("indexing %T by owner: %w", child, err)
 		}
@@ -60,6 +60,9 @@ func RegisterIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 }
 
 func ownerKey(object client.Object) []string {
+	if release, ok := object.(*v1alpha1.Release); ok {
+		return []string{types.NamespacedName{Namespace: release.Namespace, Name: release.Spec.Microservice}.String()}
+	}
 	owner, ok := ownership.Of(object)
 	if !ok {
 		return nil

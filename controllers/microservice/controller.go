@@ -1,7 +1,7 @@
-// Package microservice reconciles Microservice objects: it observes each environment, lets package environment decide,
-// writes what was decided, and reports the whole in one status.
+// Package microservice reconciles Microservice objects: it cuts a release when their content changes, observes each
+// environment, lets package release plan, carries the plans out, and reports the whole in one status.
 //
-// It owns all reads and writes of the API server, the status and the events. Decisions are not made here.
+// It owns all reads and writes of the API server, the releases, the status and the events. Plans are not made here.
 package microservice
 
 import (
@@ -25,17 +25,26 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/analysis"
+	"github.com/mirubato/mirubato/controllers/gate"
+	"github.com/mirubato/mirubato/controllers/image"
 	"github.com/mirubato/mirubato/controllers/ownership"
+	"github.com/mirubato/mirubato/controllers/smoke"
 )
 
 // +kubebuilder:rbac:groups=platform.mirubato.com,resources=microservices,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=platform.mirubato.com,resources=microservices/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.mirubato.com,resources=releases,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups=platform.mirubato.com,resources=releases/status,verbs=patch
+// +kubebuilder:rbac:groups=platform.mirubato.com,resources=approvals,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.mirubato.com,resources=approvals/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups="",resources=configmaps;services;serviceaccounts,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=httproutes,verbs=get;create;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -52,6 +61,12 @@ type Reconciler struct {
 	// OwnedBy selects the objects of a Microservice: by the index of RegisterIndexes in production.
 	OwnedBy func(types.NamespacedName) client.ListOption
 	Events  events.EventRecorder
+	// Images says which digest a tag stands for.
+	Images image.Resolver
+	// Smoke makes smoke tests, Analysis compares releases, Budget bounds how many rollouts are under way.
+	Smoke    *smoke.Executor
+	Analysis *analysis.Recorder
+	Budget   *gate.Budget
 	// MigrateImage holds mirubato-migrate.
 	MigrateImage string
 	// Now tells the time.
@@ -73,6 +88,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.
 		setStatus(ms, seen, r.Now())
 		if perr := r.patchStatus(ctx, before, ms); perr != nil {
 			res, err = ctrl.Result{}, perr // joined to a TerminalError it would never be retried
+		} else if err == nil {
+			seen.orders.tell(r, ms)
 		}
 	}()
 	if !ms.DeletionTimestamp.IsZero() {
@@ -86,14 +103,29 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.
 		}
 		before = ms.DeepCopy()
 	}
-	if seen, err = r.observe(ctx, ms); err != nil {
+	orders := ordersOf(ms)
+	if err := r.markResume(ctx, ms, orders); err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := seen.decide(ms); err != nil {
-		return ctrl.Result{}, reconcile.TerminalError(err)
-	}
-	if err := r.apply(ctx, seen); err != nil {
+	before = ms.DeepCopy()
+	if seen, err = r.observe(ctx, ms, orders); err != nil {
 		return ctrl.Result{}, err
+	}
+	r.decide(ms, &seen)
+	if err := r.apply(ctx, ms, seen); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.record(ctx, &seen); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.mark(ctx, &seen); err != nil {
+		return ctrl.Result{}, err
+	}
+	seen.orders.setHandled(ms)
+	for _, s := range seen.stations {
+		if s.late != nil {
+			return ctrl.Result{}, fmt.Errorf("environment %s: %w", s.name(), s.late)
+		}
 	}
 	return ctrl.Result{RequeueAfter: seen.wakeUp(r.Now())}, nil
 }
@@ -114,6 +146,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, reconciler reconcile.Rec
 	for _, child := range childTypes() {
 		bldr = bldr.Watches(child, children)
 	}
+	bldr = bldr.Watches(&v1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(approvedRequest),
+		builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+	// Its status is the operator's own.
+	bldr = bldr.Owns(&v1alpha1.Release{}, builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	return bldr.Complete(reconciler)
 }
 
@@ -138,6 +174,15 @@ func ownerRequest(_ context.Context, object client.Object) []reconcile.Request {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: owner.Microservice}}
+}
+
+func approvedRequest(_ context.Context, object client.Object) []reconcile.Request {
+	approval, ok := object.(*v1alpha1.Approval)
+	if !ok {
+		return nil
+	}
+	of := approval.Spec.Microservice
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: of.Namespace, Name: of.Name}}}
 }
 
 func (r *Reconciler) requestsForNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {

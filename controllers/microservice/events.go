@@ -31,14 +31,22 @@ func transitions(before, after *v1alpha1.MicroserviceStatus) []transition {
 		if i := slices.IndexFunc(before.Environments, func(s v1alpha1.EnvironmentStatus) bool { return s.Name == e.Name }); i >= 0 {
 			last = before.Environments[i]
 		}
-		if last.Step != e.Step && e.Step != v1alpha1.StepAdmit {
-			out = append(out, transition{corev1.EventTypeNormal, string(e.Step), e.Name + " is " + words[e.Step] + " (" + after.Release + ")"})
+		if (last.Step != e.Step || last.Target != e.Target) && e.Step != v1alpha1.StepAdmit {
+			out = append(out, transition{kindOf(e.Step), string(e.Step), e.Name + " is " + words[e.Step] + " (" + e.Target + ")"})
 		}
 		if blocked(e.WaitingFor) && !(blocked(last.WaitingFor) && last.WaitingFor.Message == e.WaitingFor.Message) {
 			out = append(out, transition{corev1.EventTypeWarning, "WaitingFor" + string(e.WaitingFor.Type), e.Name + ": " + e.WaitingFor.Message})
 		}
 	}
 	return out
+}
+
+// kindOf tells steps on the way from those back.
+func kindOf(step v1alpha1.Step) string {
+	if step == v1alpha1.StepRollBack || step == v1alpha1.StepRejected {
+		return corev1.EventTypeWarning
+	}
+	return corev1.EventTypeNormal
 }
 
 // blocked reports whether a wait will not pass by itself. A failed migration counts although a running one does not: it

@@ -27,7 +27,11 @@ func (r *Reconciler) finalize(ctx context.Context, ms *v1alpha1.Microservice) (c
 			remove = append(remove, object)
 		}
 	}
-	if err := r.remove(ctx, remove); err != nil {
+	routes, err := r.routesOf(ctx, remove)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.remove(ctx, append(routes, remove...)); err != nil {
 		return ctrl.Result{}, err
 	}
 	if len(children) > 0 {

@@ -22,7 +22,11 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/analysis"
+	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/microservice"
+	"github.com/mirubato/mirubato/controllers/podclient"
+	"github.com/mirubato/mirubato/controllers/smoke"
 )
 
 // patience is a generous bound on what takes milliseconds on an idle machine.
@@ -74,6 +78,9 @@ func (w *world) start(ctx context.Context) {
 		OwnedBy:      microservice.OwnedByIndex,
 		Events:       mgr.GetEventRecorder("operator"),
 		MigrateImage: "example.com/migrate:1.0.0",
+		Smoke:        &smoke.Executor{Client: podclient.New(), Endpoints: podclient.Direct{}, Reader: direct, Writer: direct, Now: time.Now},
+		Analysis:     analysis.NewRecorder(podclient.New()),
+		Budget:       gate.NewBudget(100),
 		Now:          time.Now,
 	}
 	w.must(reconciler.SetupWithManager(mgr, reconciler, controller.Options{}))

@@ -4,206 +4,333 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/manifest"
+	"github.com/mirubato/mirubato/controllers/migration"
 	"github.com/mirubato/mirubato/controllers/ownership"
+	"github.com/mirubato/mirubato/controllers/release"
+	"github.com/mirubato/mirubato/controllers/traffic"
 )
 
 // observed is what one pass has seen and decided.
 type observed struct {
 	// nameTooLong is set if no label of consent is possible; then nothing else is.
 	nameTooLong string
-	// environments, in the order of the spec.
-	environments []observedEnvironment
-	// strays are children of environments that the spec no longer has, or no longer there.
-	strays []client.Object
+	// registry says why the spec's image could not be made a release. The one before is then carried on with.
+	registry *v1alpha1.WaitingFor
+	// target is the release that the spec asks for, nil if there never was one. releases are all of the Microservice, target included.
+	target   *v1alpha1.Release
+	releases []v1alpha1.Release
+	// stations are the environments, in the order of the spec.
+	stations []*station
+	// orders are the verbs that were not carried out yet.
+	orders orders
+	// all are the Microservices whose rollouts compete for a place; empty while no environment asks for one.
+	all []v1alpha1.Microservice
+	// moved is set once a record was written: there may be more to do at once.
+	moved bool
+	// remove are children of environments that the spec no longer has, or no longer there, and releases beyond those kept.
+	remove []client.Object
 }
 
-// observedEnvironment is one environment: what was seen, then what was decided.
-type observedEnvironment struct {
-	name     string
-	input    environment.Input
-	decision environment.Decision
+// station is one environment: what was seen, then what was planned.
+type station struct {
+	spec  *v1alpha1.EnvironmentSpec
+	place environment.Place
+	// target is the release that the environment shall run: that of the spec, unless it is held at another.
+	target *v1alpha1.Release
+	facts  environment.Facts
+	// children are rendered for each release that the plan may name, by its name.
+	children  map[string]environment.Children
+	migration migration.Decision
+	pods      traffic.Pods
+	held      *v1alpha1.Hold
+	input     release.Input
+	plan      release.Plan
+	// smokeJobs are the Jobs that are not migrations.
+	smokeJobs []batchv1.Job
+	// route is the live HTTPRoute, nil if there is none. refusal says why it could not be read.
+	route   *unstructured.Unstructured
+	refusal *v1alpha1.WaitingFor
+	// late is an error that must not keep what was found out from being recorded.
+	late error
+	// marked are Approvals of which something has become.
+	marked []markedApproval
 }
 
-// observe reads everything that decisions are made from.
-func (r *Reconciler) observe(ctx context.Context, ms *v1alpha1.Microservice) (observed, error) {
+func (s *station) name() string { return s.spec.Name }
+
+func (s *station) targetChildren() environment.Children { return s.children[s.target.Name] }
+
+// observe reads everything that plans are made from.
+func (r *Reconciler) observe(ctx context.Context, ms *v1alpha1.Microservice, orders orders) (observed, error) {
 	key := client.ObjectKeyFromObject(ms)
 	consent, problem := ownership.ConsentLabel(key)
 	if problem != "" {
 		return observed{nameTooLong: problem}, nil
 	}
+	out, err := r.observeReleases(ctx, ms)
+	if err != nil {
+		return observed{}, err
+	}
+	out.orders = orders
+	hold(ms, &out.orders, out.releases, r.Now())
 	children, err := r.children(ctx, key)
 	if err != nil {
 		return observed{}, err
 	}
-	var out observed
-	for i := range ms.Spec.Environments {
-		spec := &ms.Spec.Environments[i]
-		place := environment.Place{
-			Owner:        ownership.Owner{Microservice: key, Environment: spec.Name},
-			Namespace:    spec.Namespace,
-			MigrateImage: r.MigrateImage,
+	if out.target != nil {
+		for i := range ms.Spec.Environments {
+			s, err := r.observeEnvironment(ctx, ms, &out, &ms.Spec.Environments[i], children, consent)
+			if err != nil {
+				return observed{}, fmt.Errorf("observing environment %s: %w", ms.Spec.Environments[i].Name, err)
+			}
+			out.stations = append(out.stations, s)
 		}
-		input, err := r.observeEnvironment(ctx, place, environment.ContentOf(&ms.Spec, spec), children, consent)
-		if err != nil {
-			return observed{}, fmt.Errorf("observing environment %s: %w", spec.Name, err)
-		}
-		out.environments = append(out.environments, observedEnvironment{name: spec.Name, input: input})
 	}
-	out.strays = strays(ms, children)
+	if out.all, err = r.claimants(ctx, &out); err != nil {
+		return observed{}, err
+	}
+	gone := strays(ms, children)
+	routes, err := r.routesOf(ctx, gone)
+	if err != nil {
+		return observed{}, err
+	}
+	out.remove = slices.Concat(routes, gone, surplus(out.releases, out.inUse()))
 	return out, nil
 }
 
-func (r *Reconciler) observeEnvironment(ctx context.Context, place environment.Place, content environment.Content, all []client.Object, consent string) (environment.Input, error) {
-	children, err := environment.ChildrenOf(place, content)
-	if err != nil {
-		return environment.Input{}, err
+// observeReleases lists the releases and finds, or cuts, the one that the spec asks for.
+func (r *Reconciler) observeReleases(ctx context.Context, ms *v1alpha1.Microservice) (observed, error) {
+	list := &v1alpha1.ReleaseList{}
+	if err := r.Client.List(ctx, list, client.InNamespace(ms.Namespace), r.OwnedBy(client.ObjectKeyFromObject(ms))); err != nil {
+		return observed{}, fmt.Errorf("listing releases: %w", err)
 	}
-	facts := environment.Facts{Now: r.Now(), Live: map[environment.ObjectKey]client.Object{}}
+	// A release of a Microservice that had the same name is on its way out.
+	releases := slices.DeleteFunc(list.Items, func(rel v1alpha1.Release) bool { return !metav1.IsControlledBy(&rel, ms) })
+	target, waiting, err := r.cut(ctx, ms, releases)
+	if err != nil {
+		return observed{}, err
+	}
+	out := observed{registry: waiting, releases: releases, target: target}
+	if target == nil {
+		return out, nil
+	}
+	if !isAtRest(ms, target) {
+		// What was recorded decides what comes next: an older record would repeat a step.
+		target = &v1alpha1.Release{}
+		if err := r.Live.Get(ctx, client.ObjectKey{Namespace: ms.Namespace, Name: out.target.Name}, target); err != nil {
+			return observed{}, fmt.Errorf("reading release %s: %w", out.target.Name, err)
+		}
+	}
+	out.place(target)
+	return out, nil
+}
+
+// place puts the target among the releases, where it may not be yet or be older.
+func (o *observed) place(target *v1alpha1.Release) {
+	i := slices.IndexFunc(o.releases, func(rel v1alpha1.Release) bool { return rel.Name == target.Name })
+	if i < 0 {
+		i, o.releases = len(o.releases), append(o.releases, *target)
+	}
+	o.releases[i] = *target
+	o.target = &o.releases[i]
+}
+
+// isAtRest reports whether every environment has verified the release.
+func isAtRest(ms *v1alpha1.Microservice, target *v1alpha1.Release) bool {
+	if !target.Status.Active || ms.Status.ObservedGeneration != ms.Generation {
+		return false
+	}
+	for _, e := range ms.Spec.Environments {
+		if record := recordOf(target, e.Name); record.Step != v1alpha1.StepVerified {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Microservice, o *observed, spec *v1alpha1.EnvironmentSpec, all []client.Object, consent string) (*station, error) {
+	s := &station{
+		spec: spec,
+		place: environment.Place{
+			Owner:        ownership.Owner{Microservice: client.ObjectKeyFromObject(ms), Environment: spec.Name},
+			Namespace:    spec.Namespace,
+			MigrateImage: r.MigrateImage,
+		},
+		target: o.target,
+		held:   heldOf(ms, spec.Name),
+	}
+	if s.held != nil {
+		if chosen := named(o.releases, s.held.Release); chosen != nil {
+			s.target = chosen
+		}
+	}
+	r.sortChildren(s, all)
+	if err := s.render(ms, o); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.facts.Namespace, err = r.namespaceFacts(ctx, s.place.Namespace, consent); err != nil {
+		return nil, err
+	}
+	// Asked of the API server itself, so only where something is about to be made.
+	if s.facts.Namespace.Consents && !s.isSettled() {
+		if s.facts.MissingSecrets, err = r.missingSecrets(ctx, s.place.Namespace, s.content(ms, s.target)); err != nil {
+			return nil, err
+		}
+		wanted, err := s.everything(ms)
+		if err != nil {
+			return nil, err
+		}
+		if s.facts.Foreign, err = r.foreign(ctx, s.place, wanted, s.facts); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.observeRoute(ctx, ms, s); err != nil {
+		return nil, err
+	}
+	return s, r.observeRollout(ctx, ms, o, s)
+}
+
+// sortChildren gives the station its own objects.
+func (r *Reconciler) sortChildren(s *station, all []client.Object) {
+	s.facts.Live = map[environment.ObjectKey]client.Object{}
 	for _, object := range all {
 		owner, _ := ownership.Of(object)
-		if owner != place.Owner || object.GetNamespace() != place.Namespace {
+		if owner != s.place.Owner || object.GetNamespace() != s.place.Namespace {
 			continue
 		}
 		switch object := object.(type) {
 		case *corev1.Pod:
-			facts.Pods = append(facts.Pods, *object)
+			s.facts.Pods = append(s.facts.Pods, *object)
 		case *batchv1.Job:
-			facts.Jobs = append(facts.Jobs, *object)
-		default:
-			facts.Live[environment.ObjectKey{Kind: r.kindOf(object), Name: object.GetName()}] = object
-		}
-	}
-	if facts.Namespace, err = r.namespaceFacts(ctx, place.Namespace, consent); err != nil {
-		return environment.Input{}, err
-	}
-	input := environment.Input{Place: place, Content: content, Children: children, Facts: facts}
-	// Asked of the API server itself, so only where something is about to be made.
-	if facts.Namespace.Consents && !environment.Settled(place.Owner.Microservice.Name, children, facts) {
-		if input.Facts.MissingSecrets, err = r.missingSecrets(ctx, place.Namespace, content); err != nil {
-			return environment.Input{}, err
-		}
-		if input.Facts.Foreign, err = r.foreign(ctx, place, children, facts); err != nil {
-			return environment.Input{}, err
-		}
-	}
-	return input, nil
-}
-
-// children lists what carries the labels of a Microservice, in every namespace.
-func (r *Reconciler) children(ctx context.Context, key client.ObjectKey) ([]client.Object, error) {
-	var out []client.Object
-	for _, child := range childTypes() {
-		gvk, err := apiutil.GVKForObject(child, r.Client.Scheme())
-		if err != nil {
-			return nil, err
-		}
-		gvk.Kind += "List"
-		object, err := r.Client.Scheme().New(gvk)
-		if err != nil {
-			return nil, err
-		}
-		list, ok := object.(client.ObjectList)
-		if !ok {
-			return nil, fmt.Errorf("%s is not a list", gvk.Kind)
-		}
-		if err := r.Client.List(ctx, list, r.OwnedBy(key)); err != nil {
-			return nil, fmt.Errorf("listing %s: %w", gvk.Kind, err)
-		}
-		items, err := meta.ExtractList(list)
-		if err != nil {
-			return nil, err
-		}
-		for _, item := range items {
-			if object, ok := item.(client.Object); ok {
-				out = append(out, object)
+			if _, migrates := object.Labels[v1alpha1.LabelMigration]; migrates {
+				s.facts.Jobs = append(s.facts.Jobs, *object)
+			} else {
+				s.smokeJobs = append(s.smokeJobs, *object)
 			}
+		default:
+			s.facts.Live[environment.ObjectKey{Kind: r.kindOf(object), Name: object.GetName()}] = object
 		}
 	}
-	return out, nil
 }
 
-// kindOf tells the kind of a typed object, which does not carry it.
-func (r *Reconciler) kindOf(object client.Object) string {
-	gvk, err := apiutil.GVKForObject(object, r.Client.Scheme())
-	if err != nil {
-		return "" // not one of childTypes, so nothing looks for it
+// render makes the children of each release that the plan may name: the target, the one to go back to, and those that run.
+func (s *station) render(ms *v1alpha1.Microservice, o *observed) error {
+	s.children = map[string]environment.Children{}
+	candidates := []*v1alpha1.Release{s.target, verifiedLast(o.releases, s.name())}
+	for _, name := range s.running() {
+		candidates = append(candidates, named(o.releases, name))
 	}
-	return gvk.Kind
-}
-
-func (r *Reconciler) namespaceFacts(ctx context.Context, name, consent string) (environment.NamespaceFacts, error) {
-	facts := environment.NamespaceFacts{ConsentLabel: consent}
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	err := r.Client.Get(ctx, client.ObjectKey{Name: name}, namespace)
-	if apierrors.IsNotFound(err) {
-		return facts, nil
-	}
-	if err != nil {
-		return facts, fmt.Errorf("reading namespace %s: %w", name, err)
-	}
-	facts.Exists = true
-	facts.Terminating = namespace.DeletionTimestamp != nil
-	facts.Consents = namespace.Labels[consent] == v1alpha1.ConsentValue
-	return facts, nil
-}
-
-// missingSecrets looks for the Secrets that the content refers to. Their values are read and dropped.
-func (r *Reconciler) missingSecrets(ctx context.Context, namespace string, content environment.Content) ([]environment.MissingSecret, error) {
-	var out []environment.MissingSecret
-	for _, use := range environment.SecretUses(content) {
-		secret := &corev1.Secret{}
-		err := r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: use.Secret.Name}, secret)
-		if err != nil && !apierrors.IsNotFound(err) {
-			return nil, fmt.Errorf("reading Secret %s/%s: %w", namespace, use.Secret.Name, err)
-		}
-		if err != nil || len(secret.Data[use.Secret.Key]) == 0 {
-			out = append(out, environment.MissingSecret{SecretKeyReference: use.Secret, Exists: err == nil, Field: "spec." + use.Field})
-		}
-	}
-	return out, nil
-}
-
-// foreign finds objects that bear one of the children's names but not their labels. The caches do not hold those.
-func (r *Reconciler) foreign(ctx context.Context, place environment.Place, children environment.Children, facts environment.Facts) ([]environment.ObjectKey, error) {
-	var out []environment.ObjectKey
-	for _, m := range append([]manifest.Manifest{children.ServiceAccount}, children.Workload...) {
-		key := environment.KeyOf(m)
-		if facts.Live[key] != nil {
+	for _, candidate := range candidates {
+		if candidate == nil {
 			continue
 		}
-		found := &metav1.PartialObjectMetadata{}
-		gvk, err := schema.ParseGroupVersion(m.Object().GetAPIVersion())
-		if err != nil {
-			return nil, err
-		}
-		found.SetGroupVersionKind(gvk.WithKind(m.Kind()))
-		err = r.Live.Get(ctx, client.ObjectKey{Namespace: m.Namespace(), Name: m.Name()}, found)
-		if apierrors.IsNotFound(err) {
+		if _, done := s.children[candidate.Name]; done {
 			continue
 		}
+		children, err := environment.ChildrenOf(s.place, s.content(ms, candidate))
 		if err != nil {
-			return nil, fmt.Errorf("looking for %s %s/%s: %w", m.Kind(), m.Namespace(), m.Name(), err)
+			return err
 		}
-		if owner, ok := ownership.Of(found); !ok || owner != place.Owner {
-			out = append(out, key)
+		s.children[candidate.Name] = children
+	}
+	return nil
+}
+
+func (s *station) content(ms *v1alpha1.Microservice, rel *v1alpha1.Release) environment.Content {
+	return environment.ContentOf(rel, s.name(), environment.Replicas(&ms.Spec, s.spec))
+}
+
+// running names the releases whose Deployments are there.
+func (s *station) running() []string {
+	var out []string
+	for _, name := range []string{s.place.Name(), s.place.CanaryName()} {
+		if live := s.facts.Deployment(name); live != nil {
+			out = append(out, live.Annotations[v1alpha1.AnnotationRelease])
 		}
 	}
-	return out, nil
+	return out
+}
+
+// isSettled reports whether the environment runs its target, all pods ready: nothing has to be looked up for it.
+func (s *station) isSettled() bool {
+	stable := environment.FleetOf(s.facts.Deployment(s.place.Name()), nil)
+	children := s.targetChildren()
+	return stable.Complete && stable.Content == children.Content && stable.Migration == children.MigrationHash &&
+		s.facts.Deployment(s.place.CanaryName()) == nil
+}
+
+// everything returns all objects that a rollout may make, for the names that they bear.
+func (s *station) everything(ms *v1alpha1.Microservice) ([]manifest.Manifest, error) {
+	out, err := s.stable(ms, s.target.Name, 0)
+	if err != nil {
+		return nil, err
+	}
+	canary, err := s.targetChildren().Canary(1, 0)
+	if err != nil {
+		return nil, err
+	}
+	return append(out, canary...), nil
+}
+
+// stable returns the objects of an environment that runs a release, while the canary has a weight.
+func (s *station) stable(ms *v1alpha1.Microservice, name string, weight int32) ([]manifest.Manifest, error) {
+	children, ok := s.children[name]
+	if !ok {
+		return nil, fmt.Errorf("release %s is gone, and environment %s runs it", name, s.name())
+	}
+	front, err := s.front(ms, weight)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap}, front, children.Stable), nil
+}
+
+// front returns what requests come through while the canary has a weight.
+func (s *station) front(ms *v1alpha1.Microservice, weight int32) ([]manifest.Manifest, error) {
+	if isRouted(ms) {
+		weight = 0 // the route splits, in front of the Service
+	}
+	service, err := environment.Service(s.place, traffic.Selector(s.place.Owner, weight), isRouted(ms))
+	if err != nil {
+		return nil, err
+	}
+	return []manifest.Manifest{service}, nil
+}
+
+// inUse names the releases that an environment is to run, runs, or may go back to.
+func (o *observed) inUse() map[string]bool {
+	out := map[string]bool{}
+	for _, s := range o.stations {
+		out[s.target.Name] = true
+		for _, name := range s.running() {
+			out[name] = true
+		}
+		if last := verifiedLast(o.releases, s.name()); last != nil {
+			out[last.Name] = true
+		}
+	}
+	if o.target != nil {
+		out[o.target.Name] = true
+	}
+	return out
+}
+
+// wanted reports whether an environment of the spec holds the objects of an owner in a namespace.
+func wanted(ms *v1alpha1.Microservice, owner ownership.Owner, namespace string) bool {
+	return slices.ContainsFunc(ms.Spec.Environments, func(e v1alpha1.EnvironmentSpec) bool {
+		return e.Name == owner.Environment && e.Namespace == namespace
+	})
 }
 
 // strays returns the children that belong to no environment of the spec. Pods go with what owns them.
@@ -211,50 +338,18 @@ func strays(ms *v1alpha1.Microservice, children []client.Object) []client.Object
 	var out []client.Object
 	for _, object := range children {
 		owner, _ := ownership.Of(object)
-		wanted := slices.ContainsFunc(ms.Spec.Environments, func(e v1alpha1.EnvironmentSpec) bool {
-			return e.Name == owner.Environment && e.Namespace == object.GetNamespace()
-		})
-		if _, isPod := object.(*corev1.Pod); !wanted && !isPod && object.GetDeletionTimestamp() == nil {
+		if _, isPod := object.(*corev1.Pod); !isPod && object.GetDeletionTimestamp() == nil && !wanted(ms, owner, object.GetNamespace()) {
 			out = append(out, object)
 		}
 	}
 	return out
 }
 
-// decide lets each environment decide, in order: what one has verified opens the next.
-func (o *observed) decide(ms *v1alpha1.Microservice) error {
-	previousVerified, previous := true, ""
-	for i := range o.environments {
-		current := &o.environments[i]
-		current.input.Previous, current.input.PreviousVerified = previous, previousVerified
-		var err error
-		if current.decision, err = environment.Decide(current.input); err != nil {
-			return fmt.Errorf("deciding about environment %s of %s/%s: %w", current.name, ms.Namespace, ms.Name, err)
+func heldOf(ms *v1alpha1.Microservice, name string) *v1alpha1.Hold {
+	for _, e := range ms.Status.Environments {
+		if e.Name == name {
+			return e.Held.DeepCopy()
 		}
-		previous, previousVerified = current.name, current.decision.Step == v1alpha1.StepVerified
 	}
 	return nil
-}
-
-// wakeUp is when to look again without having been told of a change; 0 for never.
-func (o *observed) wakeUp(now time.Time) time.Duration {
-	var next time.Duration
-	sooner := func(d time.Duration) {
-		if d = max(d, time.Millisecond); next == 0 || d < next {
-			next = d
-		}
-	}
-	for _, e := range o.environments {
-		waiting := e.decision.Waiting
-		if waiting == nil {
-			continue
-		}
-		switch {
-		case waiting.Deadline != nil:
-			sooner(waiting.Deadline.Sub(now))
-		case waiting.Type == v1alpha1.WaitSecret, waiting.Type == v1alpha1.WaitNameConflict:
-			sooner(secretPoll)
-		}
-	}
-	return next
 }

@@ -65,7 +65,7 @@ func TestEnvironmentsMoveInOrder(t *testing.T) {
 		if e.SchemaVersion == nil || *e.SchemaVersion != 3 {
 			t.Errorf("environment %s does not tell schema version 3", e.Name)
 		}
-		if e.Image != "example.com/scores:1.0.0" || e.Release != w.ms.Status.Release {
+		if e.Image != "localhost/scores:1.0.0" || e.Release != w.ms.Status.Release {
 			t.Errorf("environment %s tells image %s and release %s", e.Name, e.Image, e.Release)
 		}
 	}
@@ -86,7 +86,7 @@ func TestNewImageRollsInOrder(t *testing.T) {
 	w := newWorld(ctx, t)
 	w.create(ctx)
 	w.verify(ctx)
-	w.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Image = "example.com/scores:1.1.0" })
+	w.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Image = "localhost/scores:1.1.0" })
 
 	images := func() []string {
 		var out []string
@@ -123,7 +123,7 @@ func TestFailedMigrationChangesNoPod(t *testing.T) {
 	w.create(ctx)
 	w.verify(ctx)
 	before := w.deployments(ctx)
-	w.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Image = "example.com/scores:1.1.0" })
+	w.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Image = "localhost/scores:1.1.0" })
 	w.reconcile(ctx)
 	w.runJobs(ctx, refused)
 	w.reconcile(ctx)
@@ -139,20 +139,22 @@ func TestFailedMigrationChangesNoPod(t *testing.T) {
 		t.Errorf("Stalled does not name the migration: %+v", stalled)
 	}
 	waiting := w.ms.Status.Environments[0].WaitingFor
-	if waiting == nil || waiting.Type != v1alpha1.WaitMigration || !strings.Contains(waiting.Unblock, "kubectl delete job") {
+	if waiting == nil || waiting.Type != v1alpha1.WaitRejected || !strings.Contains(waiting.Unblock, v1alpha1.VerbRetry) {
 		t.Errorf("the environment does not say how to go on: %+v", waiting)
 	}
+	if rejection := w.release(ctx, w.ms.Status.Release).Status.Rejection; rejection == nil || rejection.Reason != v1alpha1.FailureMigration {
+		t.Errorf("the release is not rejected: %+v", rejection)
+	}
 
-	t.Run("and is tried again when its Job is deleted", func(t *testing.T) {
-		for _, job := range w.jobs(ctx) {
-			if job.Status.Failed > 0 {
-				if err := direct.Delete(ctx, &job, client.PropagationPolicy(metav1.DeletePropagationForeground)); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
+	t.Run("and is tried again when somebody asks for it", func(t *testing.T) {
+		time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // times are kept in seconds
+		w.annotate(ctx, v1alpha1.VerbRetry, "now")
+		w.reconcile(ctx)
 		w.collectGarbage(ctx)
 		w.verify(ctx)
+		if rejection := w.release(ctx, w.ms.Status.Release).Status.Rejection; rejection != nil {
+			t.Errorf("the rejection stays: %+v", rejection)
+		}
 	})
 }
 
@@ -279,7 +281,7 @@ func TestHandEditsAreUndone(t *testing.T) {
 	w.must(direct.Delete(ctx, service))
 	w.verify(ctx)
 	d = w.deployments(ctx)["production"]
-	if image := d.Spec.Template.Spec.Containers[0].Image; image != "example.com/scores:1.0.0" || *d.Spec.Replicas != 2 {
+	if image := d.Spec.Template.Spec.Containers[0].Image; image != "localhost/scores:1.0.0" || *d.Spec.Replicas != 2 {
 		t.Errorf("the Deployment kept image %s and %d replicas", image, *d.Spec.Replicas)
 	}
 	w.must(direct.Get(ctx, client.ObjectKey{Namespace: w.namespace(1), Name: "scores"}, service))
@@ -375,7 +377,7 @@ func TestMigrationOfAnEarlierReleaseIsNotOvertaken(t *testing.T) {
 	w := newWorld(ctx, t)
 	w.create(ctx)
 	w.reconcile(ctx)
-	w.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Image = "example.com/scores:1.1.0" })
+	w.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Image = "localhost/scores:1.1.0" })
 	w.reconcile(ctx)
 	jobs := w.jobs(ctx)
 	if len(jobs) != 1 || jobs[0].DeletionTimestamp == nil {
@@ -384,7 +386,7 @@ func TestMigrationOfAnEarlierReleaseIsNotOvertaken(t *testing.T) {
 	w.collectGarbage(ctx)
 	w.verify(ctx)
 	for _, job := range w.jobs(ctx) {
-		if image := job.Spec.Template.Spec.InitContainers[0].Image; image != "example.com/scores:1.1.0" {
+		if image := job.Spec.Template.Spec.InitContainers[0].Image; image != "localhost/scores:1.1.0" {
 			t.Errorf("a Job ran the migrations of %s", image)
 		}
 	}

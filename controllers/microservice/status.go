@@ -20,53 +20,72 @@ import (
 func setStatus(ms *v1alpha1.Microservice, seen observed, now time.Time) {
 	status := &ms.Status
 	status.ObservedGeneration = ms.Generation
-	status.Release = environment.ReleaseName(ms.Spec.Image)
-	if len(seen.environments) > 0 {
-		status.Environments = environmentStatuses(status.Environments, seen.environments, now)
+	if seen.target != nil {
+		status.Release = seen.target.Name
+		status.Environments = environmentStatuses(status.Environments, seen, now)
 	}
 	status.Summary = summary(ms, seen)
 	setConditions(ms, seen)
 }
 
-func statusEqual(a, b *v1alpha1.MicroserviceStatus) bool {
-	return equality.Semantic.DeepEqual(a, b)
-}
+func equal[T any](a, b T) bool { return equality.Semantic.DeepEqual(a, b) }
 
-func environmentStatuses(before []v1alpha1.EnvironmentStatus, seen []observedEnvironment, now time.Time) []v1alpha1.EnvironmentStatus {
-	out := make([]v1alpha1.EnvironmentStatus, 0, len(seen))
-	for _, e := range seen {
+func environmentStatuses(before []v1alpha1.EnvironmentStatus, seen observed, now time.Time) []v1alpha1.EnvironmentStatus {
+	out := make([]v1alpha1.EnvironmentStatus, 0, len(seen.stations))
+	for _, s := range seen.stations {
 		var last v1alpha1.EnvironmentStatus
-		if i := slices.IndexFunc(before, func(s v1alpha1.EnvironmentStatus) bool {
-			return s.Name == e.name && s.Namespace == e.input.Place.Namespace
+		if i := slices.IndexFunc(before, func(e v1alpha1.EnvironmentStatus) bool {
+			return e.Name == s.name() && e.Namespace == s.place.Namespace
 		}); i >= 0 {
 			last = before[i]
 		}
-		out = append(out, environmentStatus(last, e, now))
+		out = append(out, environmentStatus(last, s, seen, now))
 	}
 	return out
 }
 
-func environmentStatus(last v1alpha1.EnvironmentStatus, e observedEnvironment, now time.Time) v1alpha1.EnvironmentStatus {
+func environmentStatus(last v1alpha1.EnvironmentStatus, s *station, seen observed, now time.Time) v1alpha1.EnvironmentStatus {
 	out := v1alpha1.EnvironmentStatus{
-		Name:      e.name,
-		Namespace: e.input.Place.Namespace,
-		Step:      e.decision.Step,
+		Name:      s.name(),
+		Namespace: s.place.Namespace,
+		Target:    s.target.Name,
+		Step:      s.plan.Step,
+		Weight:    weightOf(s.plan.Step, s.plan.Record.Weight),
 		Release:   last.Release,
+		Version:   last.Version,
 		Image:     last.Image,
+		Held:      s.held,
+		PlanHash:  s.input.Facts.PlanHash,
 		// The pod that told the version may be gone since.
-		SchemaVersion: cmp.Or(e.decision.SchemaVersion, last.SchemaVersion),
-		Replicas:      e.input.Content.Replicas,
-		WaitingFor:    waitingFor(last.WaitingFor, e.decision.Waiting, now),
+		SchemaVersion: cmp.Or(s.plan.Record.SchemaVersion, last.SchemaVersion),
+		WaitingFor:    waitingFor(last.WaitingFor, s.plan.Waiting, now),
 	}
-	key := environment.ObjectKey{Kind: "Deployment", Name: e.input.Place.Owner.Microservice.Name}
-	if live, ok := e.input.Facts.Live[key].(*appsv1.Deployment); ok {
-		out.ReadyReplicas = live.Status.ReadyReplicas
+	if verified := verifiedLast(seen.releases, s.name()); verified != nil {
+		out.Verified = verified.Name
+	}
+	if live := s.facts.Deployment(s.place.Name()); live != nil {
+		out.Replicas, out.ReadyReplicas = *cmp.Or(live.Spec.Replicas, new(int32(1))), live.Status.ReadyReplicas
 		if environment.Complete(live) {
-			out.Release = live.Annotations[v1alpha1.AnnotationRelease]
-			out.Image = live.Spec.Template.Spec.Containers[0].Image
+			setRunning(&out, s, live)
 		}
 	}
 	return out
+}
+
+func setRunning(out *v1alpha1.EnvironmentStatus, s *station, live *appsv1.Deployment) {
+	out.Release = live.Annotations[v1alpha1.AnnotationRelease]
+	out.Image = live.Spec.Template.Spec.Containers[0].Image
+	if children, ok := s.children[out.Release]; ok {
+		out.Version = children.Version
+	}
+}
+
+// weightOf shows a weight only while there is something beside the stable pods.
+func weightOf(step v1alpha1.Step, weight int32) int32 {
+	if step == v1alpha1.StepCanary || step == v1alpha1.StepPromote {
+		return weight
+	}
+	return 0
 }
 
 // waitingFor keeps the time since when the same thing has been waited for.
@@ -87,8 +106,14 @@ func waitingFor(last, waiting *v1alpha1.WaitingFor, now time.Time) *v1alpha1.Wai
 var words = map[v1alpha1.Step]string{
 	v1alpha1.StepAdmit:    "waiting",
 	v1alpha1.StepExpand:   "migrating",
+	v1alpha1.StepCanary:   "canary",
 	v1alpha1.StepPromote:  "rolling out",
+	v1alpha1.StepSoak:     "soaking",
 	v1alpha1.StepVerified: "verified",
+	v1alpha1.StepRollBack: "rolling back",
+	v1alpha1.StepRejected: "rejected",
+	// Of the environments of a release that is no longer asked for.
+	v1alpha1.StepSuperseded: "superseded",
 }
 
 func summary(ms *v1alpha1.Microservice, seen observed) string {
@@ -97,26 +122,44 @@ func summary(ms *v1alpha1.Microservice, seen observed) string {
 		return "being removed"
 	case seen.nameTooLong != "":
 		return seen.nameTooLong
+	case len(ms.Status.Environments) == 0:
+		return versionOf(ms.Spec.Image) + ": waiting"
 	}
 	var parts []string
 	for _, e := range ms.Status.Environments {
-		word := words[e.Step]
-		if e.WaitingFor != nil && !isOrdinary(e.WaitingFor.Type) {
-			word = fmt.Sprintf("%s for %s", words[v1alpha1.StepAdmit], e.WaitingFor.Type)
-		}
-		parts = append(parts, e.Name+" "+word)
+		parts = append(parts, e.Name+" "+word(&e))
 	}
-	version := ms.Status.Release
-	if i := strings.LastIndexByte(version, '-'); i > 0 && !strings.HasPrefix(version, "sha256-") {
-		version = version[:i]
+	version := versionOf(ms.Spec.Image)
+	if seen.registry != nil {
+		version += " (waiting for " + string(seen.registry.Type) + ")"
+	}
+	if ms.Spec.Paused {
+		version += " (paused)"
 	}
 	return version + ": " + strings.Join(parts, ", ")
 }
 
-// isOrdinary tells what passes by itself from what somebody has to mend.
-func isOrdinary(waiting v1alpha1.WaitType) bool {
-	return waiting == v1alpha1.WaitPreviousEnvironment || waiting == v1alpha1.WaitMigration || waiting == v1alpha1.WaitPods
+func word(e *v1alpha1.EnvironmentStatus) string {
+	out := words[e.Step]
+	switch {
+	case e.WaitingFor != nil && !isOrdinary(e.WaitingFor.Type) && e.WaitingFor.Type != v1alpha1.WaitRejected:
+		out = fmt.Sprintf("%s for %s", words[v1alpha1.StepAdmit], e.WaitingFor.Type)
+	case e.Weight > 0:
+		out = fmt.Sprintf("%s %d%%", out, e.Weight)
+	}
+	if e.Held != nil {
+		out += ", held at " + e.Held.Release
+	}
+	return out
 }
+
+// ordinary is what passes by itself; anything else somebody has to mend or to decide.
+var ordinary = []v1alpha1.WaitType{
+	v1alpha1.WaitPreviousEnvironment, v1alpha1.WaitMigration, v1alpha1.WaitPods, v1alpha1.WaitBudget, v1alpha1.WaitWindow,
+	v1alpha1.WaitStep, v1alpha1.WaitSmokeTest, v1alpha1.WaitAnalysis, v1alpha1.WaitSoak,
+}
+
+func isOrdinary(waiting v1alpha1.WaitType) bool { return slices.Contains(ordinary, waiting) }
 
 func setConditions(ms *v1alpha1.Microservice, seen observed) {
 	ready, reconciling, stalled := conditions(ms, seen)
@@ -147,7 +190,7 @@ func conditions(ms *v1alpha1.Microservice, seen observed) (ready, reconciling, s
 }
 
 func isStalled(seen observed) bool {
-	return seen.nameTooLong != "" || slices.ContainsFunc(seen.environments, func(e observedEnvironment) bool { return e.decision.Stalled })
+	return seen.nameTooLong != "" || slices.ContainsFunc(seen.stations, func(s *station) bool { return s.plan.Stalled })
 }
 
 // blocker names what keeps the Microservice from being ready: the first environment that needs somebody's help, else the
@@ -158,6 +201,8 @@ func blocker(ms *v1alpha1.Microservice, seen observed) (reason, message string) 
 		return v1alpha1.ReasonDeleting, "the objects of its environments are being removed"
 	case seen.nameTooLong != "":
 		return v1alpha1.ReasonNameTooLong, seen.nameTooLong
+	case seen.registry != nil:
+		return string(seen.registry.Type), seen.registry.Message
 	case len(ms.Status.Environments) == 0:
 		return v1alpha1.ReasonProgressing, "the environments have not been observed yet"
 	}

@@ -22,8 +22,12 @@ import (
 
 	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/analysis"
+	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/microservice"
 	"github.com/mirubato/mirubato/controllers/ownership"
+	"github.com/mirubato/mirubato/controllers/podclient"
+	"github.com/mirubato/mirubato/controllers/smoke"
 )
 
 // world is a Microservice with its environments on the real API server, and what no API server does by itself: Jobs that
@@ -75,7 +79,7 @@ func newWorldOf(ctx context.Context, t *testing.T, environments ...string) *worl
 	ms := &v1alpha1.Microservice{
 		ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "scores"},
 		Spec: v1alpha1.MicroserviceSpec{
-			Image: "example.com/scores:1.0.0",
+			Image: "localhost/scores:1.0.0",
 			Auth:  &v1alpha1.AuthSpec{SecretRef: &v1alpha1.SecretKeyReference{Name: "auth"}},
 			Database: &v1alpha1.DatabaseSpec{
 				SecretRef:          &v1alpha1.SecretKeyReference{Name: "database"},
@@ -97,6 +101,9 @@ func newWorldOf(ctx context.Context, t *testing.T, environments ...string) *worl
 		OwnedBy:      func(key client.ObjectKey) client.ListOption { return ownership.ByMicroservice(key) },
 		Events:       events.NewFakeRecorder(1000),
 		MigrateImage: "example.com/migrate:1.0.0",
+		Smoke:        &smoke.Executor{Client: podclient.New(), Endpoints: podclient.Direct{}, Reader: direct, Writer: direct, Now: time.Now},
+		Analysis:     analysis.NewRecorder(podclient.New()),
+		Budget:       gate.NewBudget(100),
 		Now:          time.Now,
 	}
 	return w
@@ -150,15 +157,23 @@ func (w *world) key() client.ObjectKey { return client.ObjectKeyFromObject(w.ms)
 
 func (w *world) namespace(i int) string { return w.ms.Spec.Environments[i].Namespace }
 
-// reconcile runs one pass and reads the Microservice back.
+// reconcile runs passes as long as each wants the next one at once, and reads the Microservice back.
 func (w *world) reconcile(ctx context.Context) ctrl.Result {
 	w.t.Helper()
-	result, err := w.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: w.key()})
-	if err != nil {
-		w.t.Fatal(err)
+	const atOnce, passes = time.Millisecond, 30
+	for range passes {
+		result, err := w.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: w.key()})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if result.RequeueAfter == 0 || result.RequeueAfter > atOnce {
+			w.read(ctx)
+			return result
+		}
 	}
 	w.read(ctx)
-	return result
+	w.t.Fatalf("still busy after %d passes: %s", passes, w.ms.Status.Summary)
+	return ctrl.Result{}
 }
 
 func (w *world) read(ctx context.Context) {
@@ -185,6 +200,26 @@ func (w *world) verify(ctx context.Context) {
 		w.readyPods(ctx)
 	}
 	w.t.Fatalf("not verified after %d passes: %s", passes, w.ms.Status.Summary)
+}
+
+// release reads a Release.
+func (w *world) release(ctx context.Context, name string) *v1alpha1.Release {
+	w.t.Helper()
+	out := &v1alpha1.Release{}
+	if err := direct.Get(ctx, client.ObjectKey{Namespace: w.ms.Namespace, Name: name}, out); err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
+// annotate gives a verb as a user would.
+func (w *world) annotate(ctx context.Context, key, value string) {
+	w.t.Helper()
+	w.read(ctx)
+	metav1.SetMetaDataAnnotation(&w.ms.ObjectMeta, key, value)
+	if err := direct.Update(ctx, w.ms); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // edit changes the spec as a user would.

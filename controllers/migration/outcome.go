@@ -45,8 +45,9 @@ type Decision struct {
 	Delete []batchv1.Job
 	// Waiting says what for, while not Done.
 	Waiting *v1alpha1.WaitingFor
-	// Stalled: nothing will change until a person acts.
-	Stalled bool
+	// Stalled: the database has refused it at FailedAt, and will again.
+	Stalled  bool
+	FailedAt time.Time
 }
 
 // Decide says what to do about a run whose Hash is hash.
@@ -144,7 +145,8 @@ func afterFailure(job *batchv1.Job, pods []corev1.Pod, now time.Time) Decision {
 	report := reportOf(pods)
 	if report != nil && report.Error != nil && !report.Error.Retryable {
 		return Decision{
-			Stalled: true,
+			Stalled:  true,
+			FailedAt: failedAt(job),
 			Waiting: &v1alpha1.WaitingFor{
 				Type:    v1alpha1.WaitMigration,
 				Message: failure(report.Error),

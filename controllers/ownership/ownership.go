@@ -88,6 +88,9 @@ func (o Owner) ServingSelector() map[string]string {
 	return selector
 }
 
+// IsManaged reports whether the operator made an object.
+func IsManaged(object client.Object) bool { return object.GetLabels()[LabelManagedBy] == ManagedBy }
+
 // ByMicroservice selects every object of a Microservice, whatever its namespace.
 func ByMicroservice(key types.NamespacedName) client.MatchingLabels {
 	return client.MatchingLabels{

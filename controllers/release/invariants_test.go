@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 )
@@ -19,6 +20,7 @@ var invariants = []func(*history, int, Input, Plan) string{
 	followsTheEnvironmentBefore,
 	startsNothingRejected,
 	recordsFailuresFirst,
+	verifiesWhatHasSoaked,
 	raisesOnlyWhatPassed,
 	sendsRequestsToReadyPods,
 	takesRequestsBeforeItStops,
@@ -99,6 +101,8 @@ func writesOneThing(_ *history, _ int, in Input, plan Plan) string {
 	switch {
 	case len(kept) > 1:
 		return "it writes the pods of two releases"
+	case starts && in.Facts.Canary.Exists && in.Facts.Canary.Content != in.Target.Content:
+		return "it writes into the canary of another release"
 	case starts && migrates:
 		return "it starts pods and migrations at once"
 	case (starts || migrates) && kept[in.Target.Release] && !(in.Fallback == nil && in.Facts.Stable.Release == in.Target.Release):
@@ -147,9 +151,11 @@ func migratesOnce(_ *history, _ int, in Input, plan Plan) string {
 }
 
 // followsTheEnvironmentBefore: the pods of a release come only where the environment before has verified it, or where a person
-// has put it.
+// has put it: by a hold, or by hand.
 func followsTheEnvironmentBefore(h *history, i int, in Input, plan Plan) string {
-	if in.Held || in.PreviousVerified {
+	byHand := in.Facts.Stable.Complete && in.Facts.Stable.Content == in.Target.Content
+	back := in.Fallback != nil && in.Fallback.Release == in.Target.Release // to what was verified here last
+	if in.Held || in.PreviousVerified || byHand || back {
 		h.proved[station{i - 1, in.Target.Release}] = true
 	}
 	if i > 0 && promotes(in, plan) && !h.proved[station{i - 1, in.Target.Release}] {
@@ -172,14 +178,37 @@ func startsNothingRejected(_ *history, _ int, in Input, plan Plan) string {
 }
 
 func recordsFailuresFirst(_ *history, _ int, in Input, plan Plan) string {
-	judged := in.Rejection == nil && !in.Paused && in.Facts.Blocked == nil && in.Record.Step == v1alpha1.StepCanary &&
-		in.Record.Weight > 0 && in.Rollout.Analysis && in.Facts.Analysis.Verdict == v1alpha1.VerdictFail &&
-		in.Facts.Canary.Exists && in.Facts.Canary.Content == in.Target.Content && !in.Facts.Stable.Complete
+	serving := in.Record.Step == v1alpha1.StepCanary && in.Record.Weight > 0 && in.Facts.Canary.Content == in.Target.Content &&
+		in.Facts.Stable.Content != in.Target.Content && (in.Fallback == nil || in.Fallback.Release != in.Target.Release)
+	at := in.Rejection == nil && !in.Paused && (in.Facts.Blocked == nil || in.Facts.Blocked.Type == v1alpha1.WaitSecret)
 	switch {
 	case plan.Rejection != nil && len(plan.Actions) > 0:
 		return "something is done before a failure is recorded"
-	case judged && plan.Rejection == nil && in.Facts.Stable.Content != in.Target.Content:
+	case serving && at && in.Rollout.Analysis && in.Facts.Analysis.Verdict == v1alpha1.VerdictFail && plan.Rejection == nil:
 		return "a bad verdict has no consequence"
+	}
+	return ""
+}
+
+// verifiesWhatHasSoaked: what is verified has run for as long as it must, and was asked.
+func verifiesWhatHasSoaked(_ *history, _ int, in Input, plan Plan) string {
+	if plan.Record.VerifiedAt == nil || in.Record.VerifiedAt != nil {
+		return ""
+	}
+	var soaked time.Duration
+	if in.Record.Soaked != nil {
+		soaked = in.Record.Soaked.Duration
+	}
+	if in.Record.SoakingSince != nil {
+		soaked += max(0, in.Now.Sub(in.Record.SoakingSince.Time))
+	}
+	switch {
+	case !in.Facts.Stable.Complete || in.Facts.Stable.Content != in.Target.Content:
+		return "it is verified and its pods are not ready"
+	case soaked < in.Rollout.Soak:
+		return fmt.Sprintf("it is verified after %s", soaked)
+	case in.Rollout.SmokeTests && in.Facts.Smoke[v1alpha1.SmokeEnvironment].State != SmokePassed:
+		return "it is verified and was not asked"
 	}
 	return ""
 }

@@ -39,7 +39,7 @@ func (p *pass) admitted() bool {
 func (p *pass) admit() *Plan {
 	if p.admitted() {
 		if p.Record.AdmittedAt == nil {
-			p.Record.AdmittedAt = p.now()
+			p.Record.AdmittedAt = p.second()
 		}
 		return nil
 	}
@@ -56,6 +56,6 @@ func (p *pass) admit() *Plan {
 	if len(p.Facts.Gates) > 0 {
 		return p.wait(p.Facts.Gates[0])
 	}
-	p.Record.AdmittedAt, p.Record.ApprovedBy = p.now(), p.Facts.ApprovedBy
+	p.Record.AdmittedAt, p.Record.ApprovedBy = p.second(), p.Facts.ApprovedBy
 	return p.wait(v1alpha1.WaitingFor{Type: v1alpha1.WaitStep, Message: "release " + p.Target.Release + " is admitted"}, p.Now)
 }

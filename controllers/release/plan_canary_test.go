@@ -118,3 +118,11 @@ func TestWeightIsRecorded(t *testing.T) {
 		t.Errorf("want the second step, begun now: %+v", record)
 	}
 }
+
+func TestEachStepHasItsOwnTime(t *testing.T) {
+	t.Parallel()
+	in := input(weight(50), func(in *Input) { in.Record.PendingSince = ago(9 * time.Minute) })
+	if record := New(in).Record; record.Step != v1alpha1.StepPromote || !record.PendingSince.Time.Equal(noon) {
+		t.Errorf("the promotion has ten minutes of its own: %+v", record)
+	}
+}

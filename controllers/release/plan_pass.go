@@ -44,6 +44,12 @@ func (p *pass) now() *metav1.Time {
 	return &metav1.Time{Time: whole}
 }
 
+// second is the time rounded down, as the API server rounds the time at which a Job fails: a failure in the second of an
+// admission comes after it.
+func (p *pass) second() *metav1.Time {
+	return &metav1.Time{Time: p.Now.Truncate(time.Second)}
+}
+
 // since returns how long ago a recorded time was; 0 if there is none.
 func (p *pass) since(t *metav1.Time) time.Duration {
 	if t == nil {

@@ -49,16 +49,19 @@ func startLoad(ts *testscript.TestScript, environments []string) error {
 			cancel()
 			return err
 		}
-		client := &http.Client{Timeout: callTimeout, Transport: &http.Transport{
+		kept := &http.Client{Timeout: callTimeout, Transport: &http.Transport{
 			MaxIdleConnsPerHost: loadConnections, MaxConnsPerHost: loadConnections,
 		}}
-		l.sending.Go(func() { l.send(ctx, client, address, token) })
+		// A Service spreads connections, not requests: only new ones come to new pods.
+		fresh := &http.Client{Timeout: callTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+		l.sending.Go(func() { l.send(ctx, [2]*http.Client{fresh, kept}, address, token) })
 	}
 	w.load = l
 	return nil
 }
 
-func (l *load) send(ctx context.Context, client *http.Client, address, token string) {
+// send asks by turns over the clients.
+func (l *load) send(ctx context.Context, clients [2]*http.Client, address, token string) {
 	tick := time.NewTicker(time.Second / loadRate)
 	defer tick.Stop()
 	answered := context.WithoutCancel(ctx) // what was sent before the load ended is to be answered
@@ -72,6 +75,7 @@ func (l *load) send(ctx context.Context, client *http.Client, address, token str
 		if n%10 == 0 {
 			method, body = http.MethodPost, `{"title":"Under load"}`
 		}
+		client := clients[n%len(clients)]
 		l.sending.Go(func() { l.note(request(answered, client, method, address+"/api/scores?limit=5", body, token)) })
 	}
 }

@@ -1,0 +1,189 @@
+package microservice
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/image"
+	"github.com/mirubato/mirubato/controllers/manifest"
+	"github.com/mirubato/mirubato/controllers/ownership"
+)
+
+// keptReleases is how many releases of a Microservice are kept, besides those that are in use.
+const keptReleases = 10
+
+// cut returns the release that the spec asks for, and makes it if there is none of this content yet. If the registry does not
+// say what the image stands for, it returns the release that was asked for before, nil if there was none, and what to wait for.
+func (r *Reconciler) cut(ctx context.Context, ms *v1alpha1.Microservice, releases []v1alpha1.Release) (*v1alpha1.Release, *v1alpha1.WaitingFor, error) {
+	current := named(releases, ms.Status.Release)
+	if current != nil {
+		if hash, err := contentHash(contentOf(ms, current.Spec.Image)); err != nil || hash == current.Spec.ContentHash {
+			return current, nil, err // the common case: the registry is not asked
+		}
+	}
+	image, waiting, err := r.resolve(ctx, ms)
+	if err != nil || waiting != nil {
+		return current, waiting, err
+	}
+	content := contentOf(ms, image)
+	if content.ContentHash, err = contentHash(content); err != nil {
+		return nil, nil, err
+	}
+	for i := range releases {
+		if releases[i].Spec.ContentHash == content.ContentHash && releases[i].DeletionTimestamp == nil {
+			return &releases[i], nil, nil
+		}
+	}
+	out := newRelease(ms, content, releases)
+	// If the cache has not heard of it yet, the name is taken, and the next pass finds it.
+	if err := r.Client.Create(ctx, out); err != nil {
+		return nil, nil, fmt.Errorf("making release %s: %w", out.Name, err)
+	}
+	return out, nil, nil
+}
+
+// resolve returns the spec's image with the digest that its tag stands for now, or what keeps the registry from telling.
+func (r *Reconciler) resolve(ctx context.Context, ms *v1alpha1.Microservice) (string, *v1alpha1.WaitingFor, error) {
+	var secrets []corev1.Secret
+	for _, name := range ms.Spec.Workload.ImagePullSecrets {
+		secret := &corev1.Secret{}
+		key := client.ObjectKey{Namespace: ms.Spec.Environments[0].Namespace, Name: name}
+		if err := r.Live.Get(ctx, key, secret); client.IgnoreNotFound(err) != nil {
+			return "", nil, fmt.Errorf("reading Secret %s: %w", key, err)
+		} else if err == nil {
+			secrets = append(secrets, *secret)
+		}
+	}
+	keychain, err := image.Keychain(ctx, secrets)
+	if err != nil {
+		return "", &v1alpha1.WaitingFor{Type: v1alpha1.WaitRegistry, Message: err.Error(), Unblock: "correct the Secret"}, nil
+	}
+	resolved, err := r.Images.Resolve(ctx, ms.Spec.Image, keychain)
+	var problem *image.Error
+	if errors.As(err, &problem) {
+		return "", problem.Waiting(), nil
+	}
+	return resolved, nil, err
+}
+
+// contentOf is the release that the spec stands for, but for what names it.
+func contentOf(ms *v1alpha1.Microservice, image string) v1alpha1.ReleaseSpec {
+	out := v1alpha1.ReleaseSpec{
+		Microservice: ms.Name,
+		Reference:    ms.Spec.Image,
+		Version:      versionOf(ms.Spec.Image),
+		Image:        image,
+		Workload:     *ms.Spec.Workload.DeepCopy(),
+		Auth:         ms.Spec.Auth.DeepCopy(),
+		Database:     ms.Spec.Database.DeepCopy(),
+	}
+	out.Workload.Replicas = nil
+	for _, environment := range ms.Spec.Environments {
+		if environment.Overrides == nil {
+			continue
+		}
+		overrides := *environment.Overrides.DeepCopy()
+		if overrides.Workload != nil {
+			overrides.Workload.Replicas = nil
+		}
+		if overrides.Workload != nil && equal(*overrides.Workload, v1alpha1.WorkloadSpec{}) {
+			overrides.Workload = nil
+		}
+		if !equal(overrides, v1alpha1.EnvironmentOverrides{}) {
+			out.Overrides = append(out.Overrides, v1alpha1.ReleaseOverrides{Environment: environment.Name, EnvironmentOverrides: overrides})
+		}
+	}
+	// Another order of the environments is no other content.
+	slices.SortFunc(out.Overrides, func(a, b v1alpha1.ReleaseOverrides) int { return strings.Compare(a.Environment, b.Environment) })
+	return out
+}
+
+// contentHash leaves out who wrote it and which number it got.
+func contentHash(content v1alpha1.ReleaseSpec) (string, error) {
+	content.Number, content.Author, content.ContentHash = 0, "", ""
+	return manifest.Hash(content)
+}
+
+// versionOf is the tag of an image, or the first digits of its digest.
+func versionOf(image string) string {
+	const digits = 12
+	name, digest, hasDigest := strings.Cut(image, "@sha256:")
+	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
+		return name[i+1:]
+	}
+	if hasDigest {
+		return "sha256-" + digest[:min(digits, len(digest))]
+	}
+	return "latest" // unreachable: the API server asks for a tag or a digest
+}
+
+func newRelease(ms *v1alpha1.Microservice, content v1alpha1.ReleaseSpec, releases []v1alpha1.Release) *v1alpha1.Release {
+	content.Number = 1
+	for i := range releases {
+		content.Number = max(content.Number, releases[i].Spec.Number+1)
+	}
+	content.Author = ms.Annotations[v1alpha1.AnnotationAuthor]
+	return &v1alpha1.Release{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:       ms.Namespace,
+			Name:            fmt.Sprintf("%s-%d", ms.Name, content.Number),
+			Labels:          ownership.ByMicroservice(client.ObjectKeyFromObject(ms)),
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(ms, v1alpha1.GroupVersion.WithKind("Microservice"))},
+		},
+		Spec: content,
+	}
+}
+
+// surplus returns the oldest releases beyond keptReleases, but for those that an environment runs or may go back to.
+func surplus(releases []v1alpha1.Release, inUse map[string]bool) []client.Object {
+	ordered := slices.SortedFunc(slices.Values(releases), func(a, b v1alpha1.Release) int { return cmp.Compare(b.Spec.Number, a.Spec.Number) })
+	var out []client.Object
+	for i := range ordered {
+		if i >= keptReleases && !inUse[ordered[i].Name] && ordered[i].DeletionTimestamp == nil {
+			out = append(out, &ordered[i])
+		}
+	}
+	return out
+}
+
+func named(releases []v1alpha1.Release, name string) *v1alpha1.Release {
+	for i := range releases {
+		if releases[i].Name == name && name != "" {
+			return &releases[i]
+		}
+	}
+	return nil
+}
+
+// verifiedLast returns the release that an environment has verified last, or nil.
+func verifiedLast(releases []v1alpha1.Release, environment string) *v1alpha1.Release {
+	var out *v1alpha1.Release
+	var at metav1.Time
+	for i := range releases {
+		record := recordOf(&releases[i], environment)
+		if record.VerifiedAt == nil || out != nil && !at.Before(record.VerifiedAt) {
+			continue
+		}
+		out, at = &releases[i], *record.VerifiedAt
+	}
+	return out
+}
+
+// recordOf returns what was recorded of a release in an environment.
+func recordOf(release *v1alpha1.Release, environment string) v1alpha1.ReleaseEnvironmentStatus {
+	for i := range release.Status.Environments {
+		if release.Status.Environments[i].Name == environment {
+			return *release.Status.Environments[i].DeepCopy()
+		}
+	}
+	return v1alpha1.ReleaseEnvironmentStatus{Name: environment}
+}

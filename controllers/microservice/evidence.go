@@ -1,0 +1,137 @@
+package microservice
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/analysis"
+	"github.com/mirubato/mirubato/controllers/podclient"
+	"github.com/mirubato/mirubato/controllers/release"
+	"github.com/mirubato/mirubato/controllers/smoke"
+)
+
+// maxSamples is how many readings of an analysis a release keeps as evidence.
+const maxSamples = 20
+
+// observeEvidence adds to the facts what smoke tests and the analysis have found out about the target.
+func (r *Reconciler) observeEvidence(ctx context.Context, ms *v1alpha1.Microservice, s *station) error {
+	rollout := s.spec.Rollout
+	if rollout == nil {
+		return nil
+	}
+	if waiting := smoke.Problem(rollout.SmokeTests); waiting != nil {
+		s.input.Facts.Gates = append(s.input.Facts.Gates, *waiting)
+	}
+	if len(rollout.SmokeTests) > 0 {
+		s.input.Facts.Smoke = map[v1alpha1.SmokeTarget]release.Smoke{}
+		for _, target := range []v1alpha1.SmokeTarget{v1alpha1.SmokeStable, v1alpha1.SmokeCanary, v1alpha1.SmokeEnvironment} {
+			run, err := s.smokeRun(ms, target)
+			if err != nil {
+				return err
+			}
+			s.input.Facts.Smoke[target] = run.State(s.smokeObserved())
+		}
+	}
+	if rollout.Analysis != nil {
+		r.observeAnalysis(ctx, ms, s)
+	}
+	return nil
+}
+
+// smokeRun is the smoke tests of a target. The stable pods are those of the release before until the promotion.
+func (s *station) smokeRun(ms *v1alpha1.Microservice, target v1alpha1.SmokeTarget) (smoke.Run, error) {
+	children := s.targetChildren()
+	if target == v1alpha1.SmokeStable {
+		children = s.children[s.input.Facts.Stable.Release]
+	}
+	content := s.content(ms, s.target)
+	subject := smoke.Subject{
+		Owner:            s.place.Owner,
+		Namespace:        s.place.Namespace,
+		ServiceAccount:   s.place.Name(),
+		Target:           target,
+		Release:          children.Version,
+		Image:            content.Image,
+		ImagePullSecrets: content.ImagePullSecrets,
+	}
+	if admitted := s.input.Record.AdmittedAt; admitted != nil {
+		subject.Admitted = admitted.Time
+	}
+	return smoke.New(subject, s.spec.Rollout.SmokeTests)
+}
+
+func (s *station) smokeObserved() smoke.Observed {
+	return smoke.Observed{Results: s.input.Record.SmokeTests, Jobs: s.smokeJobs, Pods: s.facts.Pods, Now: s.input.Now}
+}
+
+// smoke makes one attempt at each test of a target. What was found out is recorded even if something else went wrong, lest an
+// attempt be made again that has failed.
+func (r *Reconciler) smoke(ctx context.Context, ms *v1alpha1.Microservice, s *station, target v1alpha1.SmokeTarget) error {
+	run, err := s.smokeRun(ms, target)
+	if err != nil {
+		return err
+	}
+	results, err := r.Smoke.Attempt(ctx, run, s.smokeObserved())
+	s.plan.Record.SmokeTests = results
+	s.late = err
+	return nil
+}
+
+// observeAnalysis takes a reading if one is due.
+func (r *Reconciler) observeAnalysis(ctx context.Context, ms *v1alpha1.Microservice, s *station) {
+	key := analysis.Key{Namespace: ms.Namespace, Microservice: ms.Name, Environment: s.name()}
+	record := &s.input.Record
+	if record.Step != v1alpha1.StepCanary || record.Since == nil || record.Weight == 0 || s.input.Rejection != nil || ms.Spec.Paused {
+		r.Analysis.Forget(key)
+		return
+	}
+	result, sample, taken := r.Analysis.Observe(ctx, analysis.Subject{
+		Key:          key,
+		Release:      s.targetChildren().Version,
+		Since:        record.Since.Time,
+		Weight:       record.Weight,
+		Rules:        *s.spec.Rollout.Analysis,
+		PodNamespace: s.place.Namespace,
+		New:          askable(s.pods.Canary),
+		Old:          askable(s.pods.Stable),
+	}, s.input.Now)
+	s.input.Facts.Analysis = result
+	if !taken {
+		return
+	}
+	record.Analysis = append(record.Analysis, sample)
+	if surplus := len(record.Analysis) - maxSamples; surplus > 0 {
+		record.Analysis = record.Analysis[surplus:]
+	}
+}
+
+// askable returns the pods that are ready.
+func askable(pods []corev1.Pod) []podclient.Pod {
+	var out []podclient.Pod
+	for _, pod := range pods {
+		for _, condition := range pod.Status.Conditions {
+			if condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue {
+				out = append(out, podclient.Pod{Name: pod.Name, UID: string(pod.UID), IP: pod.Status.PodIP})
+			}
+		}
+	}
+	return out
+}
+
+// claimants are all Microservices, if an environment may ask for a place among the rollouts under way.
+func (r *Reconciler) claimants(ctx context.Context, o *observed) ([]v1alpha1.Microservice, error) {
+	if !slices.ContainsFunc(o.stations, (*station).mayAsk) {
+		return nil, nil
+	}
+	list := &v1alpha1.MicroserviceList{}
+	// Nothing of it is changed, and with many Microservices the copies would be the larger part of the work.
+	if err := r.Client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing the rollouts under way: %w", err)
+	}
+	return list.Items, nil
+}

@@ -1,0 +1,122 @@
+package microservice
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/environment"
+	"github.com/mirubato/mirubato/controllers/manifest"
+	"github.com/mirubato/mirubato/controllers/ownership"
+)
+
+// children lists what carries the labels of a Microservice, in every namespace.
+func (r *Reconciler) children(ctx context.Context, key client.ObjectKey) ([]client.Object, error) {
+	var out []client.Object
+	for _, child := range childTypes() {
+		gvk, err := apiutil.GVKForObject(child, r.Client.Scheme())
+		if err != nil {
+			return nil, err
+		}
+		gvk.Kind += "List"
+		object, err := r.Client.Scheme().New(gvk)
+		if err != nil {
+			return nil, err
+		}
+		list, ok := object.(client.ObjectList)
+		if !ok {
+			return nil, fmt.Errorf("%s is not a list", gvk.Kind)
+		}
+		if err := r.Client.List(ctx, list, r.OwnedBy(key)); err != nil {
+			return nil, fmt.Errorf("listing %s: %w", gvk.Kind, err)
+		}
+		items, err := meta.ExtractList(list)
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range items {
+			if object, ok := item.(client.Object); ok {
+				out = append(out, object)
+			}
+		}
+	}
+	return out, nil
+}
+
+// kindOf tells the kind of a typed object, which does not carry it.
+func (r *Reconciler) kindOf(object client.Object) string {
+	gvk, err := apiutil.GVKForObject(object, r.Client.Scheme())
+	if err != nil {
+		return "" // not one of childTypes, so nothing looks for it
+	}
+	return gvk.Kind
+}
+
+func (r *Reconciler) namespaceFacts(ctx context.Context, name, consent string) (environment.NamespaceFacts, error) {
+	facts := environment.NamespaceFacts{ConsentLabel: consent}
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	err := r.Client.Get(ctx, client.ObjectKey{Name: name}, namespace)
+	if apierrors.IsNotFound(err) {
+		return facts, nil
+	}
+	if err != nil {
+		return facts, fmt.Errorf("reading namespace %s: %w", name, err)
+	}
+	facts.Exists = true
+	facts.Terminating = namespace.DeletionTimestamp != nil
+	facts.Consents = namespace.Labels[consent] == v1alpha1.ConsentValue
+	return facts, nil
+}
+
+// missingSecrets looks for the Secrets that the content refers to. Their values are read and dropped.
+func (r *Reconciler) missingSecrets(ctx context.Context, namespace string, content environment.Content) ([]environment.MissingSecret, error) {
+	var out []environment.MissingSecret
+	for _, use := range environment.SecretUses(content) {
+		secret := &corev1.Secret{}
+		err := r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: use.Secret.Name}, secret)
+		if err != nil && !apierrors.IsNotFound(err) {
+			return nil, fmt.Errorf("reading Secret %s/%s: %w", namespace, use.Secret.Name, err)
+		}
+		if err != nil || len(secret.Data[use.Secret.Key]) == 0 {
+			out = append(out, environment.MissingSecret{SecretKeyReference: use.Secret, Exists: err == nil, Field: "spec." + use.Field})
+		}
+	}
+	return out, nil
+}
+
+// foreign finds objects that bear one of the children's names but not their labels. The caches do not hold those.
+func (r *Reconciler) foreign(ctx context.Context, place environment.Place, wanted []manifest.Manifest, facts environment.Facts) ([]environment.ObjectKey, error) {
+	var out []environment.ObjectKey
+	for _, m := range wanted {
+		key := environment.KeyOf(m)
+		if facts.Live[key] != nil {
+			continue
+		}
+		found := &metav1.PartialObjectMetadata{}
+		gvk, err := schema.ParseGroupVersion(m.Object().GetAPIVersion())
+		if err != nil {
+			return nil, err
+		}
+		found.SetGroupVersionKind(gvk.WithKind(m.Kind()))
+		err = r.Live.Get(ctx, client.ObjectKey{Namespace: m.Namespace(), Name: m.Name()}, found)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("looking for %s %s/%s: %w", m.Kind(), m.Namespace(), m.Name(), err)
+		}
+		if owner, ok := ownership.Of(found); !ok || owner != place.Owner {
+			out = append(out, key)
+		}
+	}
+	return out, nil
+}

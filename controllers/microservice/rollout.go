@@ -1,0 +1,222 @@
+package microservice
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/environment"
+	"github.com/mirubato/mirubato/controllers/migration"
+	"github.com/mirubato/mirubato/controllers/release"
+	"github.com/mirubato/mirubato/controllers/traffic"
+	"github.com/mirubato/mirubato/controllers/verb"
+)
+
+// defaultStepTimeout is that of v1alpha1.RolloutSpec.
+const defaultStepTimeout = 10 * time.Minute
+
+// rolloutOf fills in the defaults of an environment's rollout.
+func rolloutOf(spec *v1alpha1.EnvironmentSpec) release.Rollout {
+	given := cmp.Or(spec.Rollout, &v1alpha1.RolloutSpec{})
+	out := release.Rollout{
+		Strategy:    given.Strategy,
+		SmokeTests:  len(given.SmokeTests) > 0,
+		Analysis:    given.Analysis != nil,
+		Soak:        durationOf(given.Soak, 0),
+		StepTimeout: durationOf(given.StepTimeout, defaultStepTimeout),
+	}
+	for _, step := range given.Steps {
+		out.Steps = append(out.Steps, release.Step{Weight: step.Weight, Hold: durationOf(step.Hold, 0), Pause: step.Pause})
+	}
+	switch {
+	case out.Strategy == v1alpha1.StrategyBlueGreen:
+		out.Steps = []release.Step{{Weight: 100}}
+	case out.Strategy == "" && len(out.Steps) > 0:
+		out.Strategy = v1alpha1.StrategyCanary
+	case out.Strategy == "":
+		out.Strategy = v1alpha1.StrategyRolling
+	}
+	if given.Analysis != nil {
+		out.NotEnoughData = cmp.Or(given.Analysis.NotEnoughData, v1alpha1.AnalysisWait)
+		out.SourceDown = cmp.Or(given.Analysis.SourceDown, v1alpha1.AnalysisWait)
+	}
+	return out
+}
+
+func durationOf(given *metav1.Duration, fallback time.Duration) time.Duration {
+	if given == nil {
+		return fallback
+	}
+	return given.Duration
+}
+
+// observeRollout gathers what the plan of an environment depends on.
+func (r *Reconciler) observeRollout(ctx context.Context, ms *v1alpha1.Microservice, o *observed, s *station) error {
+	now := r.Now()
+	children := s.targetChildren()
+	stable, canary := s.facts.Deployment(s.place.Name()), s.facts.Deployment(s.place.CanaryName())
+	s.input = release.Input{
+		Now:          now,
+		Microservice: v1alpha1.MicroserviceReference{Namespace: ms.Namespace, Name: ms.Name},
+		Environment:  s.name(),
+		Target:       s.candidate(s.target.Name),
+		Rollout:      rolloutOf(s.spec),
+		Rejection:    s.target.Status.Rejection,
+		Paused:       ms.Spec.Paused,
+		Held:         s.held != nil,
+	}
+	if last := verifiedLast(o.releases, s.name()); last != nil {
+		s.input.Fallback = new(s.candidate(last.Name))
+	}
+	s.migration = migration.Decision{Done: true}
+	if children.Migration != nil {
+		s.migration = migration.Decide(children.MigrationHash, migration.Observed{Jobs: s.facts.Jobs, Pods: s.facts.Pods, Now: now})
+	}
+	facts := release.Facts{
+		Blocked:   environment.Blocked(s.place, s.facts),
+		Migration: migrationFacts(s.migration),
+		Stable:    environment.FleetOf(stable, s.facts.Pods),
+		Canary:    environment.FleetOf(canary, s.facts.Pods),
+	}
+	if facts.Stable.Migration == children.MigrationHash && children.MigrationHash != "" {
+		facts.Migration = release.Migration{Done: true, SchemaVersion: s.migration.SchemaVersion} // the Job may be gone since
+	}
+	record := recordOf(s.target, s.name())
+	if anew := s.target.Name == o.target.Name && !s.target.Status.Active; anew && !s.isSettled() {
+		// It is asked for again, after another one: what it once passed, it passes again.
+		record = v1alpha1.ReleaseEnvironmentStatus{Name: s.name()}
+	}
+	if o.retries(s) {
+		s.input.Rejection = nil
+		if record.Step == v1alpha1.StepRejected || record.Step == v1alpha1.StepRollBack {
+			record = v1alpha1.ReleaseEnvironmentStatus{Name: s.name()}
+		}
+	}
+	s.input.Record = record
+	s.pods = traffic.PodsOf(s.facts.Pods, facts.Canary.Content)
+	facts.Weight = s.weight(ms, record.Weight)
+	s.input.Facts = facts
+	if s.refusal != nil && facts.Blocked == nil {
+		s.input.Facts.Blocked = s.refusal
+	}
+	if err := r.observeGates(ctx, ms, o, s); err != nil {
+		return err
+	}
+	return r.observeEvidence(ctx, ms, s)
+}
+
+func (s *station) candidate(name string) release.Candidate {
+	children := s.children[name]
+	return release.Candidate{Release: name, Content: children.Content, Migration: children.MigrationHash}
+}
+
+func migrationFacts(d migration.Decision) release.Migration {
+	out := release.Migration{Done: d.Done, Waiting: d.Waiting, SchemaVersion: d.SchemaVersion}
+	if d.Stalled {
+		out.Failed, out.FailedAt = true, d.FailedAt
+	}
+	return out
+}
+
+// weight is the share of the requests that the canary gets at present; asked is the one that was asked for last.
+func (s *station) weight(ms *v1alpha1.Microservice, asked int32) int32 {
+	if isRouted(ms) {
+		return traffic.RouteWeight(s.route)
+	}
+	service, ok := s.facts.Live[environment.ObjectKey{Kind: "Service", Name: s.place.Name()}].(*corev1.Service)
+	if !ok {
+		return 0
+	}
+	return traffic.Weight(asked, service.Spec.Selector, s.pods)
+}
+
+// canaryReplicas is how many pods beside the stable ones a weight takes.
+func (s *station) canaryReplicas(ms *v1alpha1.Microservice, weight int32) int32 {
+	stable := s.input.Facts.Stable.Replicas
+	if isRouted(ms) {
+		return traffic.RoutedReplicas(stable, weight)
+	}
+	return traffic.Replicas(stable, weight)
+}
+
+// retries reports whether the rejection of a station's target is taken back.
+func (o *observed) retries(s *station) bool {
+	return o.target != nil && s.target.Name == o.target.Name && o.orders.has(verb.Retry, "")
+}
+
+// decide plans each environment, in order: what one has verified opens the next.
+func (r *Reconciler) decide(ms *v1alpha1.Microservice, o *observed) {
+	previous := ""
+	for _, s := range o.stations {
+		s.input.Previous = previous
+		s.input.PreviousVerified = previous == "" || o.verified(previous, s.target.Name)
+		r.askBudget(ms, o, s)
+		s.plan = release.New(s.input)
+		if s.plan.Rejection != nil {
+			// The environments after this one must not start what has just failed.
+			o.reject(s.target.Name, s.plan.Rejection)
+		}
+		previous = s.name()
+	}
+}
+
+// verified reports whether an environment has verified a release, by the plan of this pass.
+func (o *observed) verified(name, releaseName string) bool {
+	i := slices.IndexFunc(o.stations, func(s *station) bool { return s.name() == name })
+	if i < 0 || o.stations[i].target.Name != releaseName {
+		rel := named(o.releases, releaseName)
+		return rel != nil && recordOf(rel, name).VerifiedAt != nil
+	}
+	return o.stations[i].plan.Step == v1alpha1.StepVerified
+}
+
+// reject tells the environments that are not planned yet.
+func (o *observed) reject(releaseName string, rejection *v1alpha1.Rejection) {
+	for _, s := range o.stations {
+		if s.target.Name == releaseName {
+			s.input.Rejection = rejection
+		}
+	}
+}
+
+// wakeUp is when to look again without having been told of a change; 0 for never.
+func (o *observed) wakeUp(now time.Time) time.Duration {
+	var next time.Duration
+	sooner := func(d time.Duration) {
+		if d = max(d, time.Millisecond); next == 0 || d < next {
+			next = d
+		}
+	}
+	if o.moved {
+		sooner(0) // what was recorded may open the next step, and nothing else tells
+	}
+	if o.registry != nil {
+		sooner(registryPoll)
+	}
+	for _, s := range o.stations {
+		if s.route != nil {
+			sooner(routePoll)
+		}
+		if !s.plan.WakeUp.IsZero() {
+			sooner(s.plan.WakeUp.Sub(now))
+		}
+		if waiting := s.plan.Waiting; waiting != nil && slices.Contains(polled, waiting.Type) {
+			sooner(secretPoll)
+		}
+	}
+	return next
+}
+
+// polled is what no watch tells of.
+var polled = []v1alpha1.WaitType{v1alpha1.WaitSecret, v1alpha1.WaitNameConflict, v1alpha1.WaitGateway, v1alpha1.WaitBudget}
+
+// routePoll is how often an HTTPRoute is looked at for edits by hand.
+const routePoll = time.Minute
+
+// registryPoll is how often a registry is asked again that did not say what an image stands for.
+const registryPoll = 15 * time.Second
