@@ -5,12 +5,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mirubato/mirubato/service/scores/scorestest"
 )
@@ -18,7 +18,7 @@ import (
 // Clients keep sending requests that nobody may repeat until the readiness probe has told their load balancer to send
 // them elsewhere. None may be lost: not on a connection that was open, not on a new one, not one that was running.
 func TestNoRequestIsLostWhileTheServiceEnds(t *testing.T) {
-	p := startProcess(t, "DATABASE_URL="+scorestest.URL(t), "DRAIN_DELAY=4s")
+	p := startProcess(t, "DATABASE_URL="+scorestest.URL(t), "DRAIN_DELAY=15s")
 	token, err := command(t, []string{"JWT_SECRET=" + testSecret}, "token", "--user", "alice").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func TestNoRequestIsLostWhileTheServiceEnds(t *testing.T) {
 		})
 	}
 	for served.Load() < 100 && !t.Failed() {
-		runtime.Gosched()
+		time.Sleep(time.Millisecond)
 	}
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestNoRequestIsLostWhileTheServiceEnds(t *testing.T) {
 	p.awaitNotReady(t)
 	drained := served.Load()
 	for served.Load() < drained+100 && !t.Failed() {
-		runtime.Gosched() // the load balancer takes a moment to act
+		time.Sleep(time.Millisecond) // the load balancer takes a moment to act
 	}
 	elsewhere.Store(true)
 	clients.Wait()

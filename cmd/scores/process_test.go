@@ -123,7 +123,7 @@ func status(ctx context.Context, url string) (int, bool, error) {
 }
 
 func TestTerminationDrains(t *testing.T) {
-	p := startProcess(t, "DATABASE_URL="+scorestest.URL(t), "DRAIN_DELAY=2s")
+	p := startProcess(t, "DATABASE_URL="+scorestest.URL(t), "DRAIN_DELAY=10s") // long enough for a busy machine to ask
 	if got, _, err := status(t.Context(), p.ops+"/readyz"); err != nil || got != 200 {
 		t.Fatalf("before: %d, %v", got, err)
 	}

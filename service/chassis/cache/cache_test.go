@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -198,25 +199,28 @@ func TestNobodyJoinsALoadOfBeforeTheirChange(t *testing.T) {
 }
 
 func TestManyWhoWantTheSameCauseOneLoad(t *testing.T) {
-	v := cache.NewValidity(time.Now, 0)
-	c := newCache(t, settings, v, time.Now)
-	var loads atomic.Int64
-	var wg sync.WaitGroup
-	for range 100 {
-		wg.Go(func() {
-			value, err := c.Get(t.Context(), "key", nil, func(context.Context) (cache.Loaded, error) {
-				loads.Add(1)
-				return cache.Loaded{Bytes: []byte("x")}, nil
+	synctest.Test(t, func(t *testing.T) {
+		v := cache.NewValidity(time.Now, 0)
+		c := newCache(t, settings, v, time.Now)
+		var loads atomic.Int64
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				value, err := c.Get(t.Context(), "key", nil, func(context.Context) (cache.Loaded, error) {
+					loads.Add(1)
+					time.Sleep(time.Second) // it passes once all wait
+					return cache.Loaded{Bytes: []byte("x")}, nil
+				})
+				if err != nil || string(value.Bytes) != "x" {
+					t.Error(value, err)
+				}
 			})
-			if err != nil || string(value.Bytes) != "x" {
-				t.Error(value, err)
-			}
-		})
-	}
-	wg.Wait()
-	if n := loads.Load(); n != 1 {
-		t.Errorf("%d loads, want 1", n)
-	}
+		}
+		wg.Wait()
+		if n := loads.Load(); n != 1 {
+			t.Errorf("%d loads, want 1", n)
+		}
+	})
 }
 
 func TestALoadOutlivesWhoeverStartedIt(t *testing.T) {

@@ -72,7 +72,7 @@ func TestEveryMethodIsThoughtOf(t *testing.T) {
 		reflect.TypeFor[scores.Repository]():     {"Find List Walk Search Popular AddReads", "Insert Replace Remove ReplaceMany RemoveMany"},
 		reflect.TypeFor[category.Repository]():   {"All Of", "Insert Replace Remove Assign"},
 		reflect.TypeFor[favorite.Repository]():   {"List Among", "Insert Remove"},
-		reflect.TypeFor[collection.Repository](): {"List Featured Find Members Shares", "Insert Replace Remove Feature AddMember RemoveMember Share Unshare"},
+		reflect.TypeFor[collection.Repository](): {"List Featured Find Members Shares", "Insert Replace Remove Feature AddMember RemoveMember ChangeMembers Share Unshare"},
 	} {
 		for i := range of.NumMethod() {
 			name := of.Method(i).Name
