@@ -82,9 +82,9 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	current.Subscribe(func(s settings.Settings) { db.SetStatementTimeout(statementTimeout(s.Resilience)) })
 
 	// Who calls.
-	keys, err := auth.NewKeys(cfg.JWTSecret, cfg.JWTPrevious, logger, time.Now)
+	keys, noteKeys, err := newKeys(cfg, logger)
 	if err != nil {
-		return fmt.Errorf("%s: %w", contract.EnvJWTSecretFile, err)
+		return err
 	}
 	verifier := auth.NewVerifier(keys, cfg.Tokens)
 	limited, endLimits, err := newLimits(ctx, cfg, current, metrics, logger)
@@ -101,10 +101,6 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 		return err
 	}
 	defer endCaching()
-	noteKeys, err := encryption.NewKeys(cfg.NotesKeyset, logger, time.Now)
-	if err != nil {
-		return fmt.Errorf("%s: %w", envNotesKeysetFile, err)
-	}
 	library, endLibrary := newLibrary(ctx, db, caches.stores, noteKeys, log, logger)
 	defer endLibrary()
 	users := accounts.New(accountstore.New(db), auth.NewIssuer(keys, cfg.Tokens), log, uuid.NewString, tokenLives(current))
@@ -113,13 +109,9 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 		reporter.Routes(), reporter.AdminRoutes(), library, accounts.Routes(users), log.Routes(),
 		invalidation.Routes(caches.feed, caches.all, log))
 	options := optionsOf(cfg, current, reporter, metrics, logger)
-	srv, err := server.Listen(ctx, server.Config{
-		APIAddr: cfg.APIAddr, OpsAddr: cfg.OpsAddr,
-		API:            httpapi.Middleware(options, limited.Addresses(guards.shedding.Handler(traces.Handler(api)))),
-		Ops:            httpapi.Middleware(options, opsRoutes(reporter, metrics)),
-		RequestTimeout: cfg.RequestTimeout, DrainDelay: cfg.DrainDelay, ShutdownTimeout: cfg.ShutdownTimeout,
-		Drain: reporter.Drain, Logger: logger,
-	})
+	srv, err := listen(ctx, cfg, reporter, logger,
+		httpapi.Middleware(options, limited.Addresses(guards.shedding.Handler(traces.Handler(api)))),
+		httpapi.Middleware(options, opsRoutes(reporter, metrics)))
 	if err != nil {
 		return err
 	}
@@ -158,6 +150,30 @@ func startTraces(
 			logger.WarnContext(ctx, "Sending the last traces", "error", err.Error())
 		}
 	}, nil
+}
+
+// newKeys returns the keys that sign tokens and those that encrypt notes.
+func newKeys(cfg Config, logger *slog.Logger) (*auth.Keys, *encryption.Keys, error) {
+	tokens, err := auth.NewKeys(cfg.JWTSecret, cfg.JWTPrevious, logger, time.Now)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", contract.EnvJWTSecretFile, err)
+	}
+	notes, err := encryption.NewKeys(cfg.NotesKeyset, logger, time.Now)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", envNotesKeysetFile, err)
+	}
+	return tokens, notes, nil
+}
+
+// listen binds the addresses of the API and of operations.
+func listen(
+	ctx context.Context, cfg Config, reporter *health.Reporter, logger *slog.Logger, api, ops http.Handler,
+) (*server.Server, error) {
+	return server.Listen(ctx, server.Config{
+		APIAddr: cfg.APIAddr, OpsAddr: cfg.OpsAddr, API: api, Ops: ops,
+		RequestTimeout: cfg.RequestTimeout, DrainDelay: cfg.DrainDelay, ShutdownTimeout: cfg.ShutdownTimeout,
+		Drain: reporter.Drain, Logger: logger,
+	})
 }
 
 // openDatabase returns the pool and a function that closes it. The database may be away: the service then starts, is not ready, and
