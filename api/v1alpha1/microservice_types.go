@@ -73,7 +73,7 @@ type MicroserviceSpec struct {
 
 	// paused leaves everything as it is: nothing is written to any environment until it is false again. Default: false.
 	// +optional
-	Paused bool `json:"paused,omitempty"`
+	Paused bool `json:"paused,omitempty"` //nolint:kubeapilinter // as in Deployment.spec.paused
 
 	// environments in the order in which a release passes them. The next one is changed only when the one before it
 	// has verified the same release.

@@ -11,7 +11,7 @@ var GroupVersion = schema.GroupVersion{Group: "platform.mirubato.com", Version: 
 
 // AddToScheme teaches a scheme the types of this package. It fails only if they are registered under another version.
 func AddToScheme(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, 
+	scheme.AddKnownTypes(GroupVersion,
 		&Microservice{}, &MicroserviceList{}, &Release{}, &ReleaseList{}, &Approval{}, &ApprovalList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

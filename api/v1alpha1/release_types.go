@@ -96,7 +96,7 @@ type ReleaseOverrides struct {
 type ReleaseStatus struct {
 	// active says whether it is the release that the Microservice asks for.
 	// +optional
-	Active bool `json:"active,omitempty"`
+	Active bool `json:"active,omitempty"` //nolint:kubeapilinter // a fact, of which there is no third kind
 	// summary says in one line how far the release has come.
 	// +optional
 	Summary string `json:"summary,omitempty"`
@@ -235,7 +235,7 @@ type SmokeResult struct {
 	Name string `json:"name"`
 	// passed says whether it succeeded.
 	// +required
-	Passed bool `json:"passed"`
+	Passed bool `json:"passed"` //nolint:kubeapilinter // a fact, of which there is no third kind
 	// attempts that were made.
 	// +required
 	Attempts int32 `json:"attempts"`

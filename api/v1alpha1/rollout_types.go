@@ -90,7 +90,7 @@ type RolloutStep struct {
 	// pause keeps the share until somebody resumes it: kubectl annotate microservice NAME
 	// platform.mirubato.com/resume=ENVIRONMENT/TOKEN. Default: false.
 	// +optional
-	Pause bool `json:"pause,omitempty"`
+	Pause bool `json:"pause,omitempty"` //nolint:kubeapilinter // there is no third way to wait for a person
 }
 
 // SmokeTest is a request, or a Job, that must succeed.
@@ -215,8 +215,7 @@ type AnalysisSpec struct {
 	NotEnoughData AnalysisPolicy `json:"notEnoughData,omitempty"`
 	// sourceDown says what follows when the figures cannot be read. Default: Wait. It never moves requests to the new pods.
 	// +optional
-	// +kubebuilder:validation:Enum=Wait;Fail
-	SourceDown AnalysisPolicy `json:"sourceDown,omitempty"`
+	SourceDown SourceDownPolicy `json:"sourceDown,omitempty"`
 	// syntheticTraffic is sent to the new and the old pods in equal parts while there are too few requests. It is marked by the
 	// header X-Synthetic.
 	// +optional
@@ -232,6 +231,16 @@ const (
 	AnalysisWait AnalysisPolicy = "Wait"
 	AnalysisPass AnalysisPolicy = "Pass"
 	AnalysisFail AnalysisPolicy = "Fail"
+)
+
+// SourceDownPolicy is what follows if the figures of a comparison cannot be read. Nothing passes on figures that nobody saw.
+// +kubebuilder:validation:Enum=Wait;Fail
+type SourceDownPolicy string
+
+// The policies.
+const (
+	SourceDownWait SourceDownPolicy = "Wait"
+	SourceDownFail SourceDownPolicy = "Fail"
 )
 
 // RatioRule bounds a share of the requests.

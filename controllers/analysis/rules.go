@@ -63,7 +63,7 @@ func Resolve(spec v1alpha1.AnalysisSpec) (Rules, error) {
 		MinSamples:    float64(or(spec.MinSamples, 50)),
 		PrometheusURL: spec.PrometheusURL,
 		NotEnoughData: orWait(spec.NotEnoughData),
-		SourceDown:    orWait(spec.SourceDown),
+		SourceDown:    orWait(v1alpha1.AnalysisPolicy(spec.SourceDown)),
 	}
 	if spec.Interval != nil {
 		rules.Interval = spec.Interval.Duration

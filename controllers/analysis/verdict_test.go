@@ -35,7 +35,7 @@ func TestResolve(t *testing.T) {
 				ErrorRatio:    &v1alpha1.RatioRule{MaxPercent: "0.5"},
 				Latency:       &v1alpha1.LatencyRule{Quantile: new(int32(50)), Max: &metav1.Duration{Duration: 1500 * time.Millisecond}, MaxIncreasePercent: new(int32(0))},
 				Metrics:       []v1alpha1.MetricRule{{Name: "a", Metric: "m", Min: "-1.5"}, {Name: "b", Query: "q", Max: "2"}},
-				PrometheusURL: "http://p", NotEnoughData: v1alpha1.AnalysisPass, SourceDown: v1alpha1.AnalysisFail,
+				PrometheusURL: "http://p", NotEnoughData: v1alpha1.AnalysisPass, SourceDown: v1alpha1.SourceDownFail,
 				SyntheticTraffic: &v1alpha1.SyntheticTraffic{Path: "/x"},
 			},
 			want: Rules{

@@ -132,7 +132,7 @@ func (c Children) Canary(replicas, weight int32) ([]manifest.Manifest, error) {
 	return out, nil
 }
 
-// AnnotationRouted, on the Service, says that an HTTPRoute leads to it.
+// AnnotationRouted says, on the Service, that an HTTPRoute leads to it.
 const AnnotationRouted = "platform.mirubato.com/routed"
 
 // Service is the one in front of the pods that the selector selects.

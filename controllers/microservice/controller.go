@@ -112,22 +112,30 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.
 		return ctrl.Result{}, err
 	}
 	r.decide(ms, &seen)
-	if err := r.apply(ctx, ms, seen); err != nil {
+	if err := r.carryOut(ctx, ms, &seen); err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := r.record(ctx, &seen); err != nil {
-		return ctrl.Result{}, err
+	return ctrl.Result{RequeueAfter: seen.wakeUp(r.Now())}, nil
+}
+
+// carryOut does what was planned, and writes down what has become of it.
+func (r *Reconciler) carryOut(ctx context.Context, ms *v1alpha1.Microservice, seen *observed) error {
+	if err := r.apply(ctx, ms, *seen); err != nil {
+		return err
 	}
-	if err := r.mark(ctx, &seen); err != nil {
-		return ctrl.Result{}, err
+	if err := r.record(ctx, seen); err != nil {
+		return err
+	}
+	if err := r.mark(ctx, seen); err != nil {
+		return err
 	}
 	seen.orders.setHandled(ms)
 	for _, s := range seen.stations {
 		if s.late != nil {
-			return ctrl.Result{}, fmt.Errorf("environment %s: %w", s.name(), s.late)
+			return fmt.Errorf("environment %s: %w", s.name(), s.late)
 		}
 	}
-	return ctrl.Result{RequeueAfter: seen.wakeUp(r.Now())}, nil
+	return nil
 }
 
 // ControllerName names the controller in logs and metrics.

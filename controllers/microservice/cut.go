@@ -65,7 +65,7 @@ func (r *Reconciler) resolve(ctx context.Context, ms *v1alpha1.Microservice) (st
 	}
 	keychain, err := image.Keychain(ctx, secrets)
 	if err != nil {
-		return "", &v1alpha1.WaitingFor{Type: v1alpha1.WaitRegistry, Message: err.Error(), Unblock: "correct the Secret"}, nil
+		return "", &v1alpha1.WaitingFor{Type: v1alpha1.WaitRegistry, Message: err.Error(), Unblock: "correct the Secret"}, nil //nolint:nilerr // a person has to mend it, and is told
 	}
 	resolved, err := r.Images.Resolve(ctx, ms.Spec.Image, keychain)
 	var problem *image.Error

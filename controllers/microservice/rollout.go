@@ -43,7 +43,7 @@ func rolloutOf(spec *v1alpha1.EnvironmentSpec) release.Rollout {
 	}
 	if given.Analysis != nil {
 		out.NotEnoughData = cmp.Or(given.Analysis.NotEnoughData, v1alpha1.AnalysisWait)
-		out.SourceDown = cmp.Or(given.Analysis.SourceDown, v1alpha1.AnalysisWait)
+		out.SourceDown = v1alpha1.AnalysisPolicy(cmp.Or(given.Analysis.SourceDown, v1alpha1.SourceDownWait))
 	}
 	return out
 }
@@ -69,6 +69,8 @@ func (r *Reconciler) observeRollout(ctx context.Context, ms *v1alpha1.Microservi
 		Rejection:    s.target.Status.Rejection,
 		Paused:       ms.Spec.Paused,
 		Held:         s.held != nil,
+		Abort:        o.orders.has(verb.Abort, s.name()),
+		Resume:       o.orders.has(verb.Resume, s.name()),
 	}
 	if last := verifiedLast(o.releases, s.name()); last != nil {
 		s.input.Fallback = new(s.candidate(last.Name))
@@ -86,17 +88,10 @@ func (r *Reconciler) observeRollout(ctx context.Context, ms *v1alpha1.Microservi
 	if facts.Stable.Migration == children.MigrationHash && children.MigrationHash != "" {
 		facts.Migration = release.Migration{Done: true, SchemaVersion: s.migration.SchemaVersion} // the Job may be gone since
 	}
-	record := recordOf(s.target, s.name())
-	if anew := s.target.Name == o.target.Name && !s.target.Status.Active; anew && !s.isSettled() {
-		// It is asked for again, after another one: what it once passed, it passes again.
-		record = v1alpha1.ReleaseEnvironmentStatus{Name: s.name()}
-	}
 	if o.retries(s) {
 		s.input.Rejection = nil
-		if record.Step == v1alpha1.StepRejected || record.Step == v1alpha1.StepRollBack {
-			record = v1alpha1.ReleaseEnvironmentStatus{Name: s.name()}
-		}
 	}
+	record := s.record(o)
 	s.input.Record = record
 	s.pods = traffic.PodsOf(s.facts.Pods, facts.Canary.Content)
 	facts.Weight = s.weight(ms, record.Weight)
@@ -108,6 +103,18 @@ func (r *Reconciler) observeRollout(ctx context.Context, ms *v1alpha1.Microservi
 		return err
 	}
 	return r.observeEvidence(ctx, ms, s)
+}
+
+// record is what was recorded of the target, emptied where what it once passed does not count any more.
+func (s *station) record(o *observed) v1alpha1.ReleaseEnvironmentStatus {
+	recorded := recordOf(s.target, s.name())
+	// It is asked for again, after another one: what it once passed, it passes again.
+	anew := s.target.Name == o.target.Name && !s.target.Status.Active && !s.isSettled()
+	retried := o.retries(s) && (recorded.Step == v1alpha1.StepRejected || recorded.Step == v1alpha1.StepRollBack)
+	if anew || retried {
+		return v1alpha1.ReleaseEnvironmentStatus{Name: s.name()}
+	}
+	return recorded
 }
 
 func (s *station) candidate(name string) release.Candidate {

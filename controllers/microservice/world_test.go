@@ -336,7 +336,7 @@ func (w *world) endPod(ctx context.Context, job *batchv1.Job, report contract.Mi
 // readyPods completes the rollout of every Deployment.
 func (w *world) readyPods(ctx context.Context) {
 	w.t.Helper()
-	for _, d := range w.deployments(ctx) {
+	for _, d := range list(ctx, w, &appsv1.DeploymentList{}).Items {
 		n := *d.Spec.Replicas
 		d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: n, UpdatedReplicas: n, ReadyReplicas: n, AvailableReplicas: n}
 		if err := direct.Status().Update(ctx, &d); err != nil {

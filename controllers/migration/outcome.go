@@ -57,7 +57,7 @@ type Decision struct {
 //	running             -> wait, naming what holds it up
 //	succeeded           -> done
 //	failed, retryable   -> start the next attempt when its time has come
-//	failed for good     -> stalled until the Job is deleted or the run changes
+//	failed for good     -> stalled until the Job is removed or the run changes
 func Decide(hash string, observed Observed) Decision {
 	if decision, busy := settleOthers(hash, observed); busy {
 		return decision
@@ -150,7 +150,7 @@ func afterFailure(job *batchv1.Job, pods []corev1.Pod, now time.Time) Decision {
 			Waiting: &v1alpha1.WaitingFor{
 				Type:    v1alpha1.WaitMigration,
 				Message: failure(report.Error),
-				Unblock: fmt.Sprintf("correct the migration and release a new image, or mend the data and run kubectl delete job --namespace %s %s", job.Namespace, job.Name),
+				Unblock: "correct the migration and release a new image, or mend the data and retry the release",
 			},
 		}
 	}

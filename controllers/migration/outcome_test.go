@@ -179,7 +179,7 @@ func TestDecide(t *testing.T) {
 			want: Decision{Stalled: true, Waiting: &v1alpha1.WaitingFor{
 				Type:    v1alpha1.WaitMigration,
 				Message: "migration 00003_parts.sql: relation parts does not exist",
-				Unblock: "correct the migration and release a new image, or mend the data and run kubectl delete job --namespace ns scores-db-aaaaaaaaaa-1",
+				Unblock: "correct the migration and release a new image, or mend the data and retry the release",
 			}},
 		},
 		"a failure that left no report is tried again": {

@@ -1,0 +1,58 @@
+package microservice_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+)
+
+// pausedCanary is a world in which a second release waits at its first canary step for somebody to resume it.
+func pausedCanary(ctx context.Context, t *testing.T) *world {
+	t.Helper()
+	w := newWorldOf(ctx, t, "production")
+	w.ms.Spec.Environments[0].Rollout = &v1alpha1.RolloutSpec{Steps: []v1alpha1.RolloutStep{{Weight: 20, Pause: true}}}
+	w.create(ctx)
+	w.verify(ctx)
+	w.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Image = "localhost/scores:1.1.0" })
+	w.reconcile(ctx)
+	w.runJobs(ctx, succeeded)
+	w.reconcile(ctx)
+	w.readyPods(ctx)
+	w.eventually(ctx, "the canary to pause", func() bool { // once the second in which it got its weight is over
+		w.reconcile(ctx)
+		return w.waits(0, v1alpha1.WaitPause)
+	})
+	return w
+}
+
+func TestResumeEndsThePauseOfACanary(t *testing.T) {
+	ctx := t.Context()
+	w := pausedCanary(ctx, t)
+	w.annotate(ctx, v1alpha1.VerbResume, "production/1")
+	w.verify(ctx)
+	if got := w.ms.Status.Environments[0].Release; got != "scores-2" {
+		t.Errorf("production runs %s, want scores-2", got)
+	}
+}
+
+func TestAbortRejectsAndGoesBack(t *testing.T) {
+	ctx := t.Context()
+	w := pausedCanary(ctx, t)
+	w.annotate(ctx, v1alpha1.VerbAbort, "production/1")
+	w.reconcile(ctx)
+	w.collectGarbage(ctx)
+	w.reconcile(ctx)
+	w.collectGarbage(ctx)
+	w.reconcile(ctx)
+	if rejection := w.release(ctx, "scores-2").Status.Rejection; rejection == nil || rejection.Reason != v1alpha1.FailureAborted {
+		t.Errorf("the release is not rejected: %+v", rejection)
+	}
+	e := w.ms.Status.Environments[0]
+	if e.Step != v1alpha1.StepRejected || e.Release != "scores-1" || !w.waits(0, v1alpha1.WaitRejected) {
+		t.Errorf("the environment is not back at the release before: %+v", e)
+	}
+	if got := w.ms.Status.Handled["abort"]; got != "production/1" {
+		t.Errorf("handled = %q", got)
+	}
+}
