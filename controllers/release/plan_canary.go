@@ -23,7 +23,10 @@ func (p *pass) canary() *Plan {
 		p.Record.PendingSince = nil
 		return p.wait(v1alpha1.WaitingFor{Type: v1alpha1.WaitPods, Message: "the canary of another release is being removed"})
 	}
-	if p.Record.Weight == 0 {
+	switch {
+	case p.Record.Weight == 0 && len(p.Rollout.Steps) == 0:
+		return nil // its pods were lost after the steps had been taken out of the rollout: there is no weight to begin with
+	case p.Record.Weight == 0:
 		return p.begin()
 	}
 	return p.judge()
