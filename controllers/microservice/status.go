@@ -202,7 +202,7 @@ func blocker(ms *v1alpha1.Microservice, seen observed) (reason, message string) 
 	case seen.nameTooLong != "":
 		return v1alpha1.ReasonNameTooLong, seen.nameTooLong
 	case seen.registry != nil:
-		return string(seen.registry.Type), seen.registry.Message
+		return string(seen.registry.Type), strings.TrimSuffix(seen.registry.Message+"; "+seen.registry.Unblock, "; ")
 	case len(ms.Status.Environments) == 0:
 		return v1alpha1.ReasonProgressing, "the environments have not been observed yet"
 	}
