@@ -176,7 +176,7 @@ func TestDecide(t *testing.T) {
 		},
 		"a migration that the database refused stalls until a person acts": {
 			jobs: []batchv1.Job{job(ours, 1, failedBefore(time.Hour))}, pods: []corev1.Pod{pod(job(ours, 1), refused)},
-			want: Decision{Stalled: true, Waiting: &v1alpha1.WaitingFor{
+			want: Decision{Stalled: true, FailedAt: now.Add(-time.Hour), Waiting: &v1alpha1.WaitingFor{
 				Type:    v1alpha1.WaitMigration,
 				Message: "migration 00003_parts.sql: relation parts does not exist",
 				Unblock: "correct the migration and release a new image, or mend the data and retry the release",
