@@ -76,7 +76,7 @@ type BackupReport struct {
 	Snapshot string `json:"snapshot,omitempty"`
 	// SchemaVersion is the highest migration applied in the snapshot, 0 for none.
 	SchemaVersion int64 `json:"schemaVersion"`
-	// Fingerprint is the hex SHA-256 of the schema, owners and privileges included; see RehearsalReport.
+	// Fingerprint is that of the schema; see CheckReport.Fingerprint.
 	Fingerprint string `json:"fingerprint,omitempty"`
 	// TableCount and Rows are those of all tables that were compared.
 	TableCount int   `json:"tableCount"`

@@ -1,9 +1,6 @@
 package contract
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // RehearsalReportVersion is the value of RehearsalReport.ReportVersion that this package describes.
 const RehearsalReportVersion = 1
@@ -28,29 +25,21 @@ type RehearsalReport struct {
 	Backup string `json:"backup,omitempty"`
 	// Passed is true when every pending expand migration was applied to the copy.
 	Passed bool `json:"passed"`
-	// FingerprintBefore is that of the schema that the rehearsal started from, FingerprintAfter that of what it left; hex
-	// SHA-256. Two databases with the same schema have the same one.
+	// FingerprintBefore is that of the schema that the rehearsal started from, FingerprintAfter that of what it left; see
+	// CheckReport.Fingerprint.
 	FingerprintBefore string `json:"fingerprintBefore,omitempty"`
 	FingerprintAfter  string `json:"fingerprintAfter,omitempty"`
 	// From and To are the schema versions of the copy before and after; -1 if not known.
 	From int64 `json:"from"`
 	To   int64 `json:"to"`
 	// Files are the migrations that were applied to the copy, in order.
-	Files []RehearsedFile `json:"files,omitempty"`
+	Files []PendingMigration `json:"files,omitempty"`
 	// Statements are what the files did, in order.
 	Statements []RehearsedStatement `json:"statements,omitempty"`
 	// StatementsLeftOut is how many a short report lacks.
 	StatementsLeftOut int `json:"statementsLeftOut,omitempty"`
 	// Error is nil when the rehearsal passed.
 	Error *MigrationError `json:"error,omitempty"`
-}
-
-// RehearsedFile is one migration that was tried.
-type RehearsedFile struct {
-	Version int64  `json:"version"`
-	Name    string `json:"name"`
-	// SHA256 is the hex checksum of the content with LF line ends, as recorded when the migration is applied.
-	SHA256 string `json:"sha256"`
 }
 
 // RehearsedStatement is what one statement did to the copy.
@@ -74,27 +63,32 @@ type RehearsedLock struct {
 	Mode string `json:"mode"`
 }
 
-// Admits says whether the rehearsal proves that files may be applied to a database whose schema has the fingerprint; files are
-// what is pending there, in order. If not, the reason is a sentence for a person.
-func (r RehearsalReport) Admits(fingerprint string, files []RehearsedFile) (admitted bool, reason string) {
+// Admits says whether the rehearsal proves that `up` may be run on a database; fingerprint and pending are those of a CheckReport
+// made there. What is pending of phase contract does not count: `up` leaves it alone. If not admitted, the reason is a sentence
+// for a person.
+func (r RehearsalReport) Admits(fingerprint string, pending []PendingMigration) (admitted bool, reason string) {
 	switch {
 	case !r.Passed:
 		return false, "the rehearsal did not pass"
 	case fingerprint == "" || r.FingerprintBefore != fingerprint:
 		return false, "the schema is not the one that was rehearsed on: somebody has changed one of them by other means than migrations"
 	}
-	for i, f := range files {
+	rehearsed := r.Files
+	for _, f := range pending {
 		switch {
-		case i >= len(r.Files):
-			return false, fmt.Sprintf("%s was not rehearsed", f.Name)
-		case r.Files[i].Version != f.Version:
-			return false, fmt.Sprintf("%s was rehearsed where %s is pending", r.Files[i].Name, f.Name)
-		case r.Files[i].SHA256 != f.SHA256:
-			return false, fmt.Sprintf("%s was edited after it was rehearsed", f.Name)
+		case f.Phase == "contract":
+			continue
+		case len(rehearsed) == 0:
+			return false, f.Name + " was not rehearsed"
+		case rehearsed[0].Version != f.Version:
+			return false, rehearsed[0].Name + " was rehearsed where " + f.Name + " is pending"
+		case rehearsed[0].Checksum != f.Checksum:
+			return false, f.Name + " was edited after it was rehearsed"
 		}
+		rehearsed = rehearsed[1:]
 	}
-	if len(files) < len(r.Files) {
-		return false, fmt.Sprintf("%s was rehearsed and is not pending", r.Files[len(files)].Name)
+	if len(rehearsed) > 0 {
+		return false, rehearsed[0].Name + " was rehearsed and is not pending"
 	}
 	return true, ""
 }
