@@ -90,10 +90,11 @@ verify: ## Regenerate everything; fail if that changes a file, or if a module or
 ##@ Change it
 
 .PHONY: generate
-generate: $(BIN)/controller-gen ## Deep copies, CRDs and the operator's role, from the types and markers
+generate: $(BIN)/controller-gen $(BIN)/crd ## Deep copies, CRDs and the operator's role, from the types and markers
 	@$(BIN)/controller-gen object paths=./api/...
 	@$(BIN)/controller-gen crd paths=./api/... output:crd:dir=$(LOCAL)/generate/crd
 	@$(BIN)/controller-gen rbac:roleName=mirubato-operator paths=./controllers/... output:rbac:dir=$(LOCAL)/generate/rbac
+	@$(BIN)/crd $(LOCAL)/generate/crd
 	@hack/tools/replace-files $(LOCAL)/generate/crd config/crd/bases
 	@hack/tools/replace-files $(LOCAL)/generate/rbac config/rbac role.yaml
 
@@ -146,8 +147,8 @@ $(BIN)/scores: FORCE
 $(BIN)/plain: FORCE
 	@$(BUILD) -C hack -o $@ ./bench/plain
 
-$(BIN)/packages: FORCE
-	@$(BUILD) -C hack -o $@ ./tools/packages
+$(BIN)/packages $(BIN)/crd: $(BIN)/%: FORCE
+	@$(BUILD) -C hack -o $@ ./tools/$*
 
 # Pinned tools: built once, and again when their pin moves.
 $(BIN)/controller-gen: hack/tools/controller-gen/go.mod

@@ -1,0 +1,141 @@
+// Command crd writes the CRDs of controller-gen as this project ships them: crd DIRECTORY
+//
+// It owns the form of the files and nothing of what they accept. A CRD is sent to every client that asks for it, and
+// whoever applies it on the client's side keeps a copy in an annotation; so that neither grows out of hand, a schema
+// without further properties stands on one line, and what spec.environments[].overrides repeats of the spec is
+// documented once, in the spec.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "crd:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 1 {
+		return errors.New("usage: crd DIRECTORY")
+	}
+	files, err := filepath.Glob(filepath.Join(args[0], "*.yaml"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := rewrite(file); err != nil {
+			return fmt.Errorf("%s: %w", filepath.Base(file), err)
+		}
+	}
+	return nil
+}
+
+func rewrite(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	out, err := compact(text)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, out, 0o644)
+}
+
+// compact returns the same object, apart from the descriptions below overrides.
+func compact(text []byte) ([]byte, error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return nil, err
+	}
+	documentOnce(&document)
+	shorten(&document)
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	encoder.CompactSeqIndent()
+	if err := encoder.Encode(&document); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), encoder.Close()
+}
+
+// documentOnce takes the descriptions out of what overrides has in common with the spec. Those of overrides itself and
+// of its groups stay: they say what an override changes.
+func documentOnce(node *yaml.Node) {
+	for _, group := range members(value(value(node, "overrides"), "properties")) {
+		forgetDescriptions(value(group, "properties"))
+	}
+	for _, child := range node.Content {
+		documentOnce(child)
+	}
+}
+
+func forgetDescriptions(node *yaml.Node) {
+	if node == nil {
+		return
+	}
+	if node.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			// A field of that name would be a mapping.
+			if node.Content[i].Value == "description" && node.Content[i+1].Kind == yaml.ScalarNode {
+				node.Content = slices.Delete(node.Content, i, i+2)
+				break
+			}
+		}
+	}
+	for _, child := range node.Content {
+		forgetDescriptions(child)
+	}
+}
+
+// value returns what key stands for in a mapping, or nil.
+func value(mapping *yaml.Node, key string) *yaml.Node {
+	if mapping == nil || mapping.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == key {
+			return mapping.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// members returns the values of a mapping.
+func members(mapping *yaml.Node) []*yaml.Node {
+	if mapping == nil {
+		return nil
+	}
+	var values []*yaml.Node
+	for i := 1; i < len(mapping.Content); i += 2 {
+		values = append(values, mapping.Content[i])
+	}
+	return values
+}
+
+// shorten puts every node that holds no properties on one line, and reports whether node itself holds some.
+func shorten(node *yaml.Node) (holds bool) {
+	if node.Kind == yaml.ScalarNode {
+		node.Style &^= yaml.FoldedStyle | yaml.LiteralStyle
+		return false
+	}
+	holds = value(node, "properties") != nil
+	for _, child := range node.Content {
+		holds = shorten(child) || holds
+	}
+	if !holds && node.Kind != yaml.DocumentNode {
+		node.Style = yaml.FlowStyle
+	}
+	return holds
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+)
+
+const generated = `kind: CustomResourceDefinition
+schema:
+  description: |-
+    A thing
+    of two lines.
+  properties:
+    workload:
+      description: workload is how pods run.
+      properties:
+        replicas:
+          description: replicas of it.
+          minimum: 1
+          type: integer
+      type: object
+    overrides:
+      description: overrides differ.
+      properties:
+        workload:
+          description: workload differs.
+          properties:
+            description:
+              description: a field of this name stays.
+              type: string
+            replicas:
+              description: replicas of it.
+              minimum: 1
+              type: integer
+          type: object
+          x-kubernetes-validations:
+          - message: not both
+            rule: '!has(self.a) || !has(self.b)'
+      type: object
+`
+
+const shipped = `kind: CustomResourceDefinition
+schema:
+  description: |-
+    A thing
+    of two lines.
+  properties:
+    workload:
+      description: workload is how pods run.
+      properties: {replicas: {description: replicas of it., minimum: 1, type: integer}}
+      type: object
+    overrides:
+      description: overrides differ.
+      properties:
+        workload:
+          description: workload differs.
+          properties: {description: {type: string}, replicas: {minimum: 1, type: integer}}
+          type: object
+          x-kubernetes-validations: [{message: not both, rule: '!has(self.a) || !has(self.b)'}]
+      type: object
+`
+
+func TestCompact(t *testing.T) {
+	got, err := compact([]byte(generated))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(shipped, string(got)); diff != "" {
+		t.Errorf("compact (-want +got):\n%s", diff)
+	}
+	again, err := compact(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(got), string(again)); diff != "" {
+		t.Errorf("compact of what it wrote (-once +twice):\n%s", diff)
+	}
+}
+
+// Without overrides nothing but the form may change.
+func TestCompactKeepsTheObject(t *testing.T) {
+	text := strings.ReplaceAll(generated, "overrides", "others")
+	got, err := compact([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after any
+	if err := yaml.Unmarshal([]byte(text), &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(got, &after); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("the object (-before +after):\n%s", diff)
+	}
+}
