@@ -18,6 +18,7 @@ import (
 	"github.com/mirubato/mirubato/controllers/migration"
 	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/controllers/restricted"
+	"github.com/mirubato/mirubato/controllers/traffic"
 )
 
 // Timing of a pod's life, in seconds unless it says otherwise.
@@ -76,7 +77,7 @@ type Place struct {
 func (p Place) Name() string { return p.Owner.Microservice.Name }
 
 // CanaryName is the name of the Deployment and the Service of the pods that run beside the others.
-func (p Place) CanaryName() string { return p.Name() + "-canary" }
+func (p Place) CanaryName() string { return traffic.CanaryName(p.Name()) }
 
 func (p Place) labels() map[string]string { return p.Owner.Labels(ownership.ComponentAPI) }
 

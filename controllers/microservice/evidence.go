@@ -28,17 +28,39 @@ func (r *Reconciler) observeEvidence(ctx context.Context, ms *v1alpha1.Microserv
 		s.input.Facts.Gates = append(s.input.Facts.Gates, *waiting)
 	}
 	if len(rollout.SmokeTests) > 0 {
-		s.input.Facts.Smoke = map[v1alpha1.SmokeTarget]release.Smoke{}
-		for _, target := range []v1alpha1.SmokeTarget{v1alpha1.SmokeStable, v1alpha1.SmokeCanary, v1alpha1.SmokeEnvironment} {
-			run, err := s.smokeRun(ms, target)
-			if err != nil {
-				return err
-			}
-			s.input.Facts.Smoke[target] = run.State(s.smokeObserved())
+		if err := r.observeSmoke(ctx, ms, s); err != nil {
+			return err
 		}
 	}
 	if rollout.Analysis != nil {
 		r.observeAnalysis(ctx, ms, s)
+	}
+	return nil
+}
+
+// observeSmoke tells how far the smoke tests of each target have come. What they lack keeps a release out of the environment,
+// and one that is in it waits: it is no fault of the release.
+func (r *Reconciler) observeSmoke(ctx context.Context, ms *v1alpha1.Microservice, s *station) error {
+	tests, record := s.spec.Rollout.SmokeTests, s.input.Record
+	var missing *v1alpha1.WaitingFor
+	if s.facts.Namespace.Consents && record.Step != v1alpha1.StepVerified && s.input.Rejection == nil {
+		var err error
+		if missing, err = r.Smoke.MissingSecret(ctx, s.place.Namespace, tests); err != nil {
+			return err
+		}
+	}
+	if missing != nil && record.AdmittedAt == nil {
+		s.input.Facts.Gates = append(s.input.Facts.Gates, *missing)
+	}
+	s.input.Facts.Smoke = map[v1alpha1.SmokeTarget]release.Smoke{}
+	for _, target := range []v1alpha1.SmokeTarget{v1alpha1.SmokeStable, v1alpha1.SmokeCanary, v1alpha1.SmokeEnvironment} {
+		run, err := s.smokeRun(ms, target)
+		if err != nil {
+			return err
+		}
+		state := run.State(s.smokeObserved())
+		state.Waiting = missing
+		s.input.Facts.Smoke[target] = state
 	}
 	return nil
 }

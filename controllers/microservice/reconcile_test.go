@@ -207,6 +207,18 @@ func TestWhatIsMissingIsNamedAndMended(t *testing.T) {
 			},
 			want: v1alpha1.WaitSecret, message: "has no value for key secret",
 		},
+		"a Secret with the headers of a smoke test": {
+			spoil: func(_ context.Context, w *world) {
+				w.ms.Spec.Environments[0].Rollout = &v1alpha1.RolloutSpec{SmokeTests: []v1alpha1.SmokeTest{{
+					Name: "login", HTTP: &v1alpha1.HTTPTest{Path: "/", HeadersFrom: "robot"},
+				}}}
+			},
+			mend: func(ctx context.Context, w *world) {
+				w.createSecret(ctx, w.namespace(0), "robot", "Authorization")
+				w.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Environments[0].Rollout = nil }) // nobody answers here
+			},
+			want: v1alpha1.WaitSecret, message: "Secret robot does not exist",
+		},
 		"a namespace that does not consent": {
 			spoil: func(ctx context.Context, w *world) { w.label(ctx, w.namespace(0), nil) },
 			mend: func(ctx context.Context, w *world) {

@@ -147,6 +147,8 @@ type Smoke struct {
 	Message string
 	// Next is when to try again; zero if a watch tells.
 	Next time.Time
+	// Waiting is what a test lacks and a person has to mend before an attempt can be made, or nil.
+	Waiting *v1alpha1.WaitingFor
 }
 
 // Analysis is a comparison. Next is when there will be another reading.

@@ -20,6 +20,9 @@ func TestCanary(t *testing.T) {
 	gaveUp.Failed = true
 	pending := func(d time.Duration) change { return func(in *Input) { in.Record.PendingSince = ago(d) } }
 	steps := func(s ...Step) change { return func(in *Input) { in.Rollout.Steps = s } }
+	lacking := func(state SmokeState) Smoke {
+		return Smoke{State: state, Waiting: &v1alpha1.WaitingFor{Type: v1alpha1.WaitSecret, Message: "Secret robot does not exist"}}
+	}
 	other := func(in *Input) { in.Facts.Canary.Content, in.Facts.Weight = "other", 50 }
 	cases{
 		"it starts beside the others":                      {input(begun), "Canary: keep(scores-1) start(20) wait Pods look 10m0s"},
@@ -30,6 +33,8 @@ func TestCanary(t *testing.T) {
 		"an attempt that runs is waited for":               {input(begun, with(canary(20)), smoke(v1alpha1.SmokeCanary, Smoke{State: SmokeRunning})), "Canary: keep(scores-1) start(20) wait SmokeTest"},
 		"the next attempt has its time":                    {input(begun, with(canary(20)), smoke(v1alpha1.SmokeCanary, Smoke{State: SmokeRunning, Next: noon.Add(time.Second)})), "Canary: keep(scores-1) start(20) wait SmokeTest look 1s"},
 		"and is made then":                                 {input(begun, with(canary(20)), smoke(v1alpha1.SmokeCanary, Smoke{State: SmokeRunning, Next: noon})), "Canary: keep(scores-1) start(20) smoke(Canary) wait SmokeTest look 0s"},
+		"what a test lacks is waited for":                  {input(begun, with(canary(20)), smoke(v1alpha1.SmokeCanary, lacking(SmokeRunning)), pending(time.Hour)), "Canary: keep(scores-1) start(20) wait Secret"},
+		"what has passed lacks nothing":                    {input(begun, with(canary(20)), smoke(v1alpha1.SmokeCanary, lacking(SmokePassed))), "Canary: keep(scores-1) start(20) shift(20) wait Step look 1m0s"},
 		"one that fails rejects":                           {input(begun, with(canary(20)), smoke(v1alpha1.SmokeCanary, Smoke{State: SmokeFailed})), "RollBack: wait Rejected look 0s rejects SmokeTestFailed at Canary"},
 		"it gets its first requests":                       {input(begun, with(canary(20))), "Canary: keep(scores-1) start(20) shift(20) wait Step look 1m0s"},
 		"with an analysis the first reading is due":        {input(begun, with(canary(20)), verdict("")), "Canary: keep(scores-1) start(20) shift(20) wait Step look 0s"},

@@ -205,6 +205,9 @@ func (p *pass) smoke(target v1alpha1.SmokeTarget) *Plan {
 		return nil
 	case seen.State == SmokeFailed:
 		return p.fail(v1alpha1.FailureSmokeTest, waiting.Message)
+	case seen.Waiting != nil:
+		p.Record.PendingSince = nil
+		return p.wait(*seen.Waiting)
 	case seen.State == SmokePending || due:
 		p.Record.PendingSince = nil
 		p.do(Action{Type: RunSmoke, Smoke: target})

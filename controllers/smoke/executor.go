@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
@@ -80,9 +81,9 @@ func (e *Executor) request(ctx context.Context, run Run, p progress, pods []core
 	if _, err := parse(p.HTTP.JSONPath); err != nil {
 		return clip(fmt.Sprintf("jsonPath is not valid: %s", err)), nil
 	}
-	header, problem, err := e.header(ctx, run.subject.Namespace, p.HTTP)
-	if problem != "" || err != nil {
-		return problem, err
+	header, err := e.header(ctx, run.subject.Namespace, p.HTTP)
+	if err != nil {
+		return "", err
 	}
 	q := question{
 		client: e.Client, endpoints: e.Endpoints, test: p.HTTP, header: header,
@@ -91,28 +92,44 @@ func (e *Executor) request(ctx context.Context, run Run, p progress, pods []core
 	return q.ask(ctx, run.targets(pods))
 }
 
-// header returns what is sent with the requests of a test. A problem is one that a person has to mend.
-func (e *Executor) header(ctx context.Context, namespace string, test *v1alpha1.HTTPTest) (header http.Header, problem string, err error) {
-	header = http.Header{}
+// header returns what is sent with the requests of a test. Without its Secret no attempt is made: see MissingSecret.
+func (e *Executor) header(ctx context.Context, namespace string, test *v1alpha1.HTTPTest) (http.Header, error) {
+	header := http.Header{}
 	if test.Body != "" {
 		header.Set("Content-Type", "application/json")
 	}
 	if test.HeadersFrom == "" {
-		return header, "", nil
+		return header, nil
 	}
 	secret := &corev1.Secret{}
-	err = e.Reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: test.HeadersFrom}, secret)
-	if apierrors.IsNotFound(err) {
-		return nil, fmt.Sprintf("Secret %s with its headers does not exist", test.HeadersFrom), nil
-	}
-	if err != nil {
-		return nil, "", fmt.Errorf("reading Secret %s/%s: %w", namespace, test.HeadersFrom, err)
+	if err := e.Reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: test.HeadersFrom}, secret); err != nil {
+		return nil, fmt.Errorf("reading Secret %s/%s: %w", namespace, test.HeadersFrom, err)
 	}
 	for name, value := range secret.Data {
 		// A file that a Secret is made from mostly ends in a newline, which no header may hold.
 		header.Set(name, strings.TrimSpace(string(value)))
 	}
-	return header, "", nil
+	return header, nil
+}
+
+// MissingSecret returns what is waited for because a Secret with headers does not exist; nil if all do. No value is read.
+func (e *Executor) MissingSecret(ctx context.Context, namespace string, tests []v1alpha1.SmokeTest) (*v1alpha1.WaitingFor, error) {
+	for _, name := range Secrets(tests) {
+		secret := &metav1.PartialObjectMetadata{}
+		secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+		err := e.Reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret)
+		if apierrors.IsNotFound(err) {
+			return &v1alpha1.WaitingFor{
+				Type:    v1alpha1.WaitSecret,
+				Message: fmt.Sprintf("Secret %s does not exist in namespace %s (http.headersFrom of a smoke test)", name, namespace),
+				Unblock: "create it with a key for each header",
+			}, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("looking for Secret %s/%s: %w", namespace, name, err)
+		}
+	}
+	return nil, nil //nolint:nilnil // nothing is waited for, and that is no error
 }
 
 // targets are the pods that are asked. Those that are not ready or are leaving get no requests from anybody.

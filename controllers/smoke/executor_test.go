@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -200,15 +201,24 @@ func TestHeadersAreNotTold(t *testing.T) {
 	}
 }
 
-func TestASecretThatIsMissingFailsAndOneThatCannotBeReadDoesNot(t *testing.T) {
+func TestWithoutItsSecretNoAttemptIsMade(t *testing.T) {
 	var pods fleet
 	pods.add(t, answers(200, ""))
-	run := newRun(t, subject(), httpTest("login", func(test *v1alpha1.HTTPTest) { test.HeadersFrom = "robot" }), httpTest("health"))
+	tests := []v1alpha1.SmokeTest{httpTest("login", func(test *v1alpha1.HTTPTest) { test.HeadersFrom = "robot" }), httpTest("health")}
+	run := newRun(t, subject(), tests...)
 	executor := pods.executor()
 	got, err := executor.Attempt(t.Context(), run, Observed{Pods: pods.pods, Now: now})
-	want := []v1alpha1.SmokeResult{result("login", false, 1, 0, "Secret robot with its headers does not exist"), result("health", true, 1, 0, "")}
-	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+	want := []v1alpha1.SmokeResult{result("health", true, 1, 0, "")}
+	if diff := cmp.Diff(want, got); diff != "" || !apierrors.IsNotFound(err) {
 		t.Errorf("err %v, results (-want +got):\n%s", err, diff)
+	}
+	waiting, err := executor.MissingSecret(t.Context(), subject().Namespace, tests)
+	if err != nil || waiting == nil || waiting.Type != v1alpha1.WaitSecret || !strings.Contains(waiting.Message, "Secret robot") || waiting.Unblock == "" {
+		t.Errorf("err %v, waits for %+v, want the Secret and a way out", err, waiting)
+	}
+	robot := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: subject().Namespace, Name: "robot"}}
+	if waiting, err := pods.executor(robot).MissingSecret(t.Context(), subject().Namespace, tests); err != nil || waiting != nil {
+		t.Errorf("err %v, waits for %+v, though the Secret is there", err, waiting)
 	}
 	away := errors.New("the API server is away")
 	executor.Reader = interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{
@@ -217,8 +227,11 @@ func TestASecretThatIsMissingFailsAndOneThatCannotBeReadDoesNot(t *testing.T) {
 		},
 	})
 	got, err = executor.Attempt(t.Context(), run, Observed{Pods: pods.pods, Now: now})
-	if diff := cmp.Diff(want[1:], got); diff != "" || !errors.Is(err, away) {
+	if diff := cmp.Diff(want, got); diff != "" || !errors.Is(err, away) {
 		t.Errorf("err %v, results (-want +got):\n%s", err, diff)
+	}
+	if waiting, err := executor.MissingSecret(t.Context(), subject().Namespace, tests); waiting != nil || !errors.Is(err, away) {
+		t.Errorf("err %v, waits for %+v: what could not be read is not missing", err, waiting)
 	}
 }
 
