@@ -121,15 +121,32 @@ func (r *Reconciler) observeAnalysis(ctx context.Context, ms *v1alpha1.Microserv
 		PodNamespace: s.place.Namespace,
 		New:          askable(s.pods.Canary),
 		Old:          askable(s.pods.Stable),
+		Endpoints:    r.Smoke.Endpoints, // pods are reached in one way
 	}, s.input.Now)
 	s.input.Facts.Analysis = result
-	if !taken {
+	if taken {
+		s.reading = &sample
+	}
+}
+
+// keepReading adds the reading of this pass to the record if it says something new, or if the record is written anyhow: the
+// one that decided is always kept. A write for each reading would be one a second.
+func (s *station) keepReading() {
+	if s.reading == nil || !saysMore(s.input.Record.Analysis, *s.reading) && equal(s.input.Record, s.plan.Record) {
 		return
 	}
-	record.Analysis = append(record.Analysis, sample)
-	if surplus := len(record.Analysis) - maxSamples; surplus > 0 {
-		record.Analysis = record.Analysis[surplus:]
+	kept := append(slices.Clone(s.plan.Record.Analysis), *s.reading)
+	s.plan.Record.Analysis = kept[max(0, len(kept)-maxSamples):]
+}
+
+// saysMore reports whether a reading is worth a write of its own: another weight or verdict than the last one that was kept,
+// or twice the requests.
+func saysMore(kept []v1alpha1.AnalysisSample, reading v1alpha1.AnalysisSample) bool {
+	if len(kept) == 0 {
+		return true
 	}
+	last := kept[len(kept)-1]
+	return reading.Weight != last.Weight || reading.Verdict != last.Verdict || reading.CanaryRequests > 0 && reading.CanaryRequests >= 2*last.CanaryRequests
 }
 
 // askable returns the pods that are ready.

@@ -55,6 +55,8 @@ type station struct {
 	held      *v1alpha1.Hold
 	input     release.Input
 	plan      release.Plan
+	// reading is what the analysis has read in this pass, nil if none was due.
+	reading *v1alpha1.AnalysisSample
 	// smokeJobs are the Jobs that are not migrations.
 	smokeJobs []batchv1.Job
 	// route is the live HTTPRoute, nil if there is none. refusal says why it could not be read.

@@ -164,6 +164,7 @@ func (r *Reconciler) decide(ms *v1alpha1.Microservice, o *observed) {
 		s.input.PreviousVerified = previous == "" || o.verified(previous, s.target.Name)
 		r.askBudget(ms, o, s)
 		s.plan = release.New(s.input)
+		s.keepReading()
 		if s.plan.Rejection != nil {
 			// The environments after this one must not start what has just failed.
 			o.reject(s.target.Name, s.plan.Rejection)
