@@ -9,6 +9,7 @@ import (
 	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/chassis/ratelimit"
+	"github.com/mirubato/mirubato/service/chassis/resilience"
 	live "github.com/mirubato/mirubato/service/chassis/settings"
 	"github.com/mirubato/mirubato/service/chassis/telemetry"
 )
@@ -30,11 +31,11 @@ type limits struct {
 // newLimits returns limits that follow the settings, and a function that gives back what this process has not used. Call it when no
 // more requests are served.
 func newLimits(
-	ctx context.Context, cfg Config, current *live.Live, metrics *telemetry.Metrics, logger *slog.Logger,
+	ctx context.Context, cfg Config, current *live.Live, pulse *resilience.Pulse, metrics *telemetry.Metrics, logger *slog.Logger,
 ) (limits, func(), error) {
 	db, err := postgres.Open(postgres.Config{
 		URL: cfg.DatabaseURL, ApplicationName: serviceName + " limits", MaxConns: limitConns, Observer: metrics,
-		StatementTimeout: limitPatience,
+		StatementTimeout: limitPatience, Reads: pulse, Writes: pulse,
 	})
 	if err != nil {
 		return limits{}, nil, fmt.Errorf("%s: %w", contract.EnvDatabaseURLFile, err)

@@ -17,19 +17,21 @@ import (
 type protections struct {
 	reads, writes *resilience.Shield
 	shedding      *resilience.Shedding
+	pulse         *resilience.Pulse
 }
 
 // newProtections returns protections that follow the settings. There are as many connections to the database as conns.
 func newProtections(
 	current *live.Live, conns int, metrics *telemetry.Metrics, logger *slog.Logger,
 ) protections {
+	pulse := resilience.NewPulse("database", postgres.Judge, logger)
 	// Reads and writes share the pool, so they share the bulkhead before it as well.
 	bulkhead := resilience.NewBulkhead(func() resilience.Limits {
 		return resilience.LimitsOf(*current.Current().Resilience.Database.Bulkhead, conns)
 	})
 	shield := func(dependency string) *resilience.Shield {
 		s := resilience.New(resilience.Config{
-			Dependency: dependency, Bulkhead: bulkhead, Judge: postgres.Judge, Observer: metrics, Logger: logger,
+			Dependency: dependency, Bulkhead: bulkhead, Judge: postgres.Judge, Observer: metrics, Logger: logger, Pulse: pulse,
 			Policy: func() resilience.Policy {
 				r := current.Current().Resilience
 				policy := resilience.PolicyOf(*r.Database, *r.RetryBudget)
@@ -41,7 +43,7 @@ func newProtections(
 		return s
 	}
 	return protections{
-		reads: shield("database reads"), writes: shield("database writes"),
+		pulse: pulse, reads: shield("database reads"), writes: shield("database writes"),
 		shedding: resilience.NewShedding(
 			func() int { return int(*current.Current().Resilience.Shedding.MaxInFlight) }, metrics.RequestShed),
 	}

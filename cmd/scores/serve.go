@@ -79,6 +79,7 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 		return err
 	}
 	defer closeDatabase()
+	go guards.pulse.Run(ctx, db.Ask)
 	current.Subscribe(func(s settings.Settings) { db.SetStatementTimeout(statementTimeout(s.Resilience)) })
 
 	// Who calls.
@@ -87,7 +88,7 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 		return err
 	}
 	verifier := auth.NewVerifier(keys, cfg.Tokens)
-	limited, endLimits, err := newLimits(ctx, cfg, current, metrics, logger)
+	limited, endLimits, err := newLimits(ctx, cfg, current, guards.pulse, metrics, logger)
 	if err != nil {
 		return err
 	}

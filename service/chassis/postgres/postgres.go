@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 
 	"github.com/mirubato/mirubato/service/chassis/secret"
@@ -124,6 +125,14 @@ func (db *DB) SchemaVersion(ctx context.Context) (int64, error) {
 		return 0, translate(ctx, "schema version", err)
 	}
 	return version, nil
+}
+
+// Ask returns nil if the database answers by the end of ctx, whatever it answers. It does not wait for the pool.
+func (db *DB) Ask(ctx context.Context) error {
+	if _, err := db.probe.ExecContext(ctx, `select 1`); err != nil && pq.As(err) == nil {
+		return translate(ctx, "ask", err)
+	}
+	return nil
 }
 
 // ErrNoRows is what a statement that should find one row returns if it finds none.

@@ -44,7 +44,7 @@ const (
 	Open     State = "open"
 )
 
-// Config says what a Shield protects. All fields are required.
+// Config says what a Shield protects. All fields but Pulse are required.
 type Config struct {
 	// Dependency names what is called, in metrics, log and health.
 	Dependency string
@@ -55,6 +55,8 @@ type Config struct {
 	Judge    func(error) Outcome
 	Observer Observer
 	Logger   *slog.Logger
+	// Pulse finds out that the dependency stands still, for which the breaker then counts as open; nil is that nobody does.
+	Pulse *Pulse
 }
 
 // Shield protects the calls to one dependency. It may be used by many goroutines.
@@ -72,8 +74,13 @@ func New(cfg Config) *Shield { return &Shield{cfg: cfg} }
 // Dependency is what is protected.
 func (s *Shield) Dependency() string { return s.cfg.Dependency }
 
-// State is the state of the breaker.
-func (s *Shield) State() State { return s.breaker(s.cfg.Policy().Breaker).state() }
+// State is the state of the breaker. It is open while the dependency stands still.
+func (s *Shield) State() State {
+	if s.cfg.Pulse.isStill() {
+		return Open
+	}
+	return s.breaker(s.cfg.Policy().Breaker).state()
+}
 
 // Do makes the call, again if need be, and returns its error. Repeatable says that making it twice is the same as
 // making it once. The call gets a context with the deadline of one attempt and must return when that ends. A call that
@@ -136,6 +143,10 @@ func pause(ctx context.Context, wait time.Duration) bool {
 
 // attempt makes the call once, unless breaker or bulkhead refuse.
 func (s *Shield) attempt(ctx context.Context, policy Policy, call func(context.Context) error) *judged {
+	if s.cfg.Pulse.isStill() {
+		s.cfg.Observer.CallRefused(s.cfg.Dependency, RefusedOpen)
+		return &judged{outcome: Abandoned, err: refusal(errors.Join(ErrOpen, ErrStill), policy.Breaker.OpenFor)}
+	}
 	b := s.breaker(policy.Breaker)
 	_, err := b.Execute(func() (struct{}, error) {
 		if failed := s.enclosed(ctx, policy.Timeout, call); failed != nil {
@@ -168,7 +179,7 @@ func (s *Shield) enclosed(ctx context.Context, timeout time.Duration, call func(
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	started := time.Now()
-	err = call(within)
+	err = s.cfg.Pulse.feel(func() error { return call(within) })
 	switch {
 	case err == nil:
 		return nil

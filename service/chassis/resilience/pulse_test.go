@@ -1,0 +1,121 @@
+package resilience_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirubato/mirubato/service/chassis/fault"
+	"github.com/mirubato/mirubato/service/chassis/resilience"
+)
+
+// heart is a dependency that answers as it is told to.
+type heart struct {
+	*resilience.Pulse
+	answers atomic.Bool
+	asked   atomic.Int64
+}
+
+// newHeart returns one that is watched until the test ends.
+func newHeart(t *testing.T) *heart {
+	t.Helper()
+	h := &heart{Pulse: resilience.NewPulse("database", judge, slog.New(slog.DiscardHandler))}
+	h.answers.Store(true)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		h.Run(ctx, func(ctx context.Context) error {
+			h.asked.Add(1)
+			if h.answers.Load() {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		})
+	}()
+	t.Cleanup(func() { stop(); <-ended })
+	return h
+}
+
+// call makes a call that is answered after so long.
+func (h *heart) call(ctx context.Context, after time.Duration) error {
+	return h.Do(ctx, false, func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+			return told(resilience.Lost)
+		case <-time.After(after):
+			return nil
+		}
+	})
+}
+
+func (h *heart) isStill(ctx context.Context) bool {
+	return errors.Is(h.call(ctx, 0), resilience.ErrStill)
+}
+
+func TestStandingStillIsFoundWithinASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHeart(t)
+		shield := resilience.New(resilience.Config{
+			Dependency: "database reads", Policy: usual, Judge: judge, Observer: &counts{n: map[string]int{}},
+			Bulkhead: resilience.NewBulkhead(func() resilience.Limits { return resilience.Limits{Concurrency: 1} }),
+			Logger:   slog.New(slog.DiscardHandler), Pulse: h.Pulse,
+		})
+		h.answers.Store(false)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = h.call(ctx, time.Hour) }()
+		time.Sleep(time.Second)
+		if got := shield.State(); got != resilience.Open {
+			t.Errorf("after a second: %s, want open", got)
+		}
+		err := shield.Do(t.Context(), true, func(context.Context) error { t.Error("it is called"); return nil })
+		if !errors.Is(err, resilience.ErrOpen) || fault.CodeOf(err) != fault.Unavailable || fault.Of(err).RetryAfter <= 0 {
+			t.Errorf("refused with %v", err)
+		}
+		time.Sleep(30 * time.Second)
+		if !h.isStill(t.Context()) {
+			t.Error("it is thought to answer again")
+		}
+		h.answers.Store(true)
+		time.Sleep(time.Second)
+		if got := shield.State(); got != resilience.Closed || h.isStill(t.Context()) {
+			t.Errorf("a second after its return: %s, want closed", got)
+		}
+	})
+}
+
+func TestWhatDoesNotStandStill(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answers bool          // the question
+		calls   time.Duration // how long each takes; 0 is that there are none
+	}{
+		"slow calls to what answers a question":     {answers: true, calls: 10 * time.Second},
+		"calls that are answered, and no question":  {calls: 100 * time.Millisecond},
+		"nobody calls, so nobody knows, nor has to": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHeart(t)
+				h.answers.Store(tc.answers)
+				for begun := time.Now(); tc.calls > 0 && time.Since(begun) < 20*time.Second; {
+					if err := h.call(t.Context(), tc.calls); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(10 * time.Second)
+				if h.isStill(t.Context()) {
+					t.Error("it is thought to stand still")
+				}
+				if asked := h.asked.Load(); tc.calls == 0 && asked > 0 {
+					t.Errorf("asked %d times for nobody", asked)
+				}
+			})
+		})
+	}
+}
