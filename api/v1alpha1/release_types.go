@@ -163,7 +163,8 @@ type ReleaseEnvironmentStatus struct {
 	// weight of the new pods, in percent, that the step asks for.
 	// +optional
 	Weight int32 `json:"weight,omitempty"`
-	// since is when the present step, or the present weight, began.
+	// since is when the present step, or the present weight, began. Behind a gateway a weight begins when every Gateway has taken
+	// it; since is absent until then.
 	// +optional
 	Since *metav1.Time `json:"since,omitempty"`
 	// pendingSince is since when the step has waited for its pods or for a verdict: stepTimeout counts from then. Absent while it

@@ -96,6 +96,7 @@ func (r *Reconciler) observeRollout(ctx context.Context, ms *v1alpha1.Microservi
 	s.pods = traffic.PodsOf(s.facts.Pods, facts.Canary.Content)
 	facts.Weight = s.weight(ms, record.Weight)
 	s.input.Facts = facts
+	s.observeGateway(ms)
 	if s.refusal != nil && facts.Blocked == nil {
 		s.input.Facts.Blocked = s.refusal
 	}
@@ -140,6 +141,16 @@ func (s *station) weight(ms *v1alpha1.Microservice, asked int32) int32 {
 		return 0
 	}
 	return traffic.Weight(asked, service.Spec.Selector, s.pods)
+}
+
+// observeGateway tells whether requests follow the weight already.
+func (s *station) observeGateway(ms *v1alpha1.Microservice) {
+	if !isRouted(ms) {
+		return
+	}
+	s.input.Rollout.Gateway = true
+	s.input.Facts.Gateway = s.routeOf(ms, s.input.Facts.Weight).Waiting(s.route)
+	s.input.Facts.GatewayBehind = traffic.Behind(s.route)
 }
 
 // canaryReplicas is how many pods beside the stable ones a weight takes.

@@ -69,7 +69,7 @@ func endsEveryWait(_ *history, _ int, in Input, plan Plan) string {
 	}
 	ended := true // by a watch or a person
 	switch plan.Waiting.Type {
-	case v1alpha1.WaitStep, v1alpha1.WaitSoak, v1alpha1.WaitAnalysis, v1alpha1.WaitWindow:
+	case v1alpha1.WaitStep, v1alpha1.WaitSoak, v1alpha1.WaitAnalysis, v1alpha1.WaitWindow, v1alpha1.WaitGateway:
 		ended = false
 	case v1alpha1.WaitPods:
 		ended = plan.Stalled || in.Rejection != nil || plan.Step == v1alpha1.StepVerified || in.Facts.Canary.Exists && in.Facts.Canary.Content != in.Target.Content
@@ -225,6 +225,8 @@ func raisesOnlyWhatPassed(_ *history, _ int, in Input, plan Plan) string {
 			return "requests go to a canary that is not ready for them"
 		case in.Rollout.SmokeTests && in.Facts.Smoke[v1alpha1.SmokeCanary].State != SmokePassed && in.Record.Weight == 0:
 			return "requests go to a canary that was not asked"
+		case in.Record.Weight > 0 && (in.Facts.Gateway != nil || in.Record.Since == nil):
+			return "the share rises though the Gateways have not taken the one before"
 		case in.Record.Weight == 0 || !in.Rollout.Analysis:
 		case in.Facts.Analysis.Verdict == v1alpha1.VerdictNotEnoughData && in.Rollout.NotEnoughData == v1alpha1.AnalysisPass:
 		case in.Facts.Analysis.Verdict != v1alpha1.VerdictPass:
@@ -248,9 +250,12 @@ func sendsRequestsToReadyPods(_ *history, _ int, in Input, plan Plan) string {
 	return ""
 }
 
-func takesRequestsBeforeItStops(_ *history, _ int, _ Input, plan Plan) string {
+func takesRequestsBeforeItStops(_ *history, _ int, in Input, plan Plan) string {
 	stop := slices.IndexFunc(plan.Actions, func(a Action) bool { return a.Type == StopCanary })
 	shift := slices.IndexFunc(plan.Actions, func(a Action) bool { return a.Type == Shift })
+	if stop >= 0 && in.Rollout.Gateway && (in.Facts.Weight != 0 || in.Facts.GatewayBehind) {
+		return "the canary stops while a Gateway sends requests to it"
+	}
 	if stop >= 0 && (shift < 0 || shift > stop || plan.Actions[shift].Weight != 0) {
 		return "the canary stops while requests go to it"
 	}
@@ -266,12 +271,14 @@ func (h *history) refused(b *build, i int) bool {
 // no environment is left with anything else than what it has verified last.
 func (h *history) checkEnd() {
 	b := h.target
+	// By any environment: one that was held at the release, or given it by hand, may have refused it before the first one was asked.
+	refused := slices.ContainsFunc(h.places, func(p *place) bool { return h.refused(b, slices.Index(h.places, p)) })
 	for i, p := range h.places {
 		plan := h.lastLook[i]
 		switch {
 		case p.weight != 0 || p.canary.Exists:
 			panic(broken(p.name + ": a canary is left at rest"))
-		case b.fault == good && !h.refused(b, i) && i == 0 && plan.Step != v1alpha1.StepVerified:
+		case b.fault == good && !refused && i == 0 && plan.Step != v1alpha1.StepVerified:
 			panic(broken(fmt.Sprintf("%s: a good release ends at %s", p.name, plan.Step)))
 		case plan.Step == v1alpha1.StepVerified && plan.Waiting == nil && !(p.stable.Complete && p.stable.Content == b.Content && p.stable.Release == b.Release):
 			panic(broken(p.name + ": it is verified and does not run the release"))
@@ -283,7 +290,7 @@ func (h *history) checkEnd() {
 			panic(broken(fmt.Sprintf("%s: a rejected release rests at %s", p.name, plan.Step)))
 		}
 	}
-	if b.fault == good && !slices.ContainsFunc(h.places, func(p *place) bool { return h.refused(b, slices.Index(h.places, p)) }) && h.end() != "verified" {
+	if b.fault == good && !refused && h.end() != "verified" {
 		panic(broken("a good release ends " + h.end()))
 	}
 }

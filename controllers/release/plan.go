@@ -60,6 +60,8 @@ type Rollout struct {
 	Steps []Step
 	// SmokeTests says whether there are any.
 	SmokeTests bool
+	// Gateway says whether Gateways split the requests: a share then counts from when they have taken it.
+	Gateway bool
 	// Analysis says whether the new pods are compared with the others.
 	Analysis                  bool
 	NotEnoughData, SourceDown v1alpha1.AnalysisPolicy
@@ -93,6 +95,10 @@ type Facts struct {
 	Stable, Canary Fleet
 	// Weight is the share of the requests that the canary gets at present, in percent.
 	Weight int32
+	// Gateway says why the requests do not follow Weight yet; nil without a gateway, and once every Gateway has taken it.
+	Gateway *v1alpha1.WaitingFor
+	// GatewayBehind: a Gateway still sends requests as it was told before.
+	GatewayBehind bool
 	// Smoke are the smoke tests by target. A target that was not asked yet is SmokePending.
 	Smoke map[v1alpha1.SmokeTarget]Smoke
 	// Analysis is the verdict over the time since Record.Since. Its zero value: not asked.
@@ -164,10 +170,10 @@ func New(in Input) Plan {
 	p.remember()
 	for _, rule := range rules {
 		if plan := rule(p); plan != nil {
-			return *plan
+			return p.lookAgain(*plan)
 		}
 	}
-	return *p.keepVerified()
+	return p.lookAgain(*p.keepVerified())
 }
 
 // rules in the order in which they are asked: first what people and failures say, then the steps. Each returns the plan, or nil

@@ -119,6 +119,12 @@ func (p *pass) raise(step Step) *Plan {
 	}
 	p.Record.Since, p.Record.PendingSince, p.Record.ResumedAt = p.now(), nil, nil
 	p.do(Action{Type: Shift, Weight: step.Weight})
+	if p.Rollout.Gateway {
+		p.Record.Since = nil // its time begins when the Gateways have taken it
+		return p.wait(v1alpha1.WaitingFor{
+			Type: v1alpha1.WaitGateway, Message: fmt.Sprintf("the Gateways are told to send %d %% of the requests to release %s", step.Weight, p.Target.Release),
+		}, p.Now)
+	}
 	var again time.Time
 	if p.Rollout.Analysis {
 		again = p.Now // the first reading is the one that later ones are compared with
@@ -154,11 +160,18 @@ func (p *pass) condemn() *Plan {
 	return p.fail(v1alpha1.FailureAnalysis, p.verdictMessage())
 }
 
-// hold returns how to wait at the present weight, nil if it has passed: first for its time, then for a person, then for a
-// verdict.
+// hold returns how to wait at the present weight, nil if it has passed: first for the Gateways, then for its time, then for a
+// person, then for a verdict.
 func (p *pass) hold() func(*pass) *Plan {
 	step := p.present()
 	switch {
+	case p.Facts.Gateway != nil:
+		return (*pass).awaitGateway
+	case p.Record.Since == nil:
+		return func(p *pass) *Plan {
+			p.Record.Since, p.Record.PendingSince = p.now(), nil
+			return p.wait(p.holding(step.Hold), p.Now)
+		}
 	case p.Now.Before(p.Record.Since.Add(step.Hold)):
 		return func(p *pass) *Plan {
 			p.Record.PendingSince = nil
@@ -177,6 +190,12 @@ func (p *pass) hold() func(*pass) *Plan {
 		return nil
 	}
 	return (*pass).awaitVerdict
+}
+
+// awaitGateway waits for ever: what a Gateway does is no fault of the release. Time in which it does something else is lost.
+func (p *pass) awaitGateway() *Plan {
+	p.Record.Since, p.Record.PendingSince = nil, nil
+	return p.wait(*p.Facts.Gateway, p.Now.Add(gatewayPause))
 }
 
 func (p *pass) holding(hold time.Duration) v1alpha1.WaitingFor {

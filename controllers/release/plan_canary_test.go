@@ -61,6 +61,39 @@ func TestCanary(t *testing.T) {
 	}.run(t)
 }
 
+func TestAShareCountsFromWhenTheGatewaysHaveTakenIt(t *testing.T) {
+	t.Parallel()
+	routed := func(in *Input) { in.Rollout.Gateway = true }
+	waits := func(in *Input) {
+		routed(in)
+		in.Facts.Gateway = &v1alpha1.WaitingFor{Type: v1alpha1.WaitGateway, Message: "Gateway infra/public has not read the present HTTPRoute"}
+	}
+	begun := func(in *Input) { step(v1alpha1.StepCanary)(in); migrated(in); in.Facts.Canary = canary(20) }
+	untaken := func(in *Input) { in.Record.Since = nil }
+	behind := func(in *Input) { waits(in); in.Facts.GatewayBehind = true }
+	stopping := func(in *Input) { in.Facts.Canary, in.Facts.Weight, in.Record.Weight = canary(50), 0, 0 }
+	cases{
+		"it is looked at at once":                 {input(begun, routed), "Canary: keep(scores-1) start(20) shift(20) wait Gateway look 0s"},
+		"then again and again":                    {input(weight(20), untaken, waits), "Canary: keep(scores-1) start(20) shift(20) wait Gateway look 1s"},
+		"also when the canary is large enough":    {input(weight(20), untaken, waits, func(in *Input) { in.Facts.Canary = canary(50) }), "Canary: keep(scores-1) start(50) shift(20) wait Gateway look 1s"},
+		"its time begins when they have taken it": {input(weight(20), untaken, routed), "Canary: keep(scores-1) start(20) shift(20) wait Step look 0s"},
+		"and goes on":                             {input(weight(20), routed, func(in *Input) { in.Record.Since = ago(20 * time.Second) }), "Canary: keep(scores-1) start(20) shift(20) wait Step look 40s"},
+		"what one has given up counts no more":    {input(weight(20), waits), "Canary: keep(scores-1) start(20) shift(20) wait Gateway look 1s"},
+		"a bad verdict is not waited with":        {input(weight(20), waits, verdict(v1alpha1.VerdictFail)), "RollBack: wait Rejected look 0s rejects AnalysisFailed at Canary"},
+		"a canary stays while requests may come":  {input(weight(50), behind, rejection("staging")), "RollBack: shift(0) keep(scores-1) wait Pods look 1s"},
+		"also one that was told to get none":      {input(weight(50), behind, stopping, rejection("staging")), "RollBack: shift(0) keep(scores-1) wait Pods look 1s"},
+		"and after the promotion":                 {input(verified, replaced(true), behind, stopping), "Verified: shift(0) keep(scores-2) cleanup look 1s"},
+		"it goes when they have heard of it":      {input(weight(50), routed, stopping, rejection("staging")), "RollBack: shift(0) stop keep(scores-1) wait Pods"},
+		"or when nobody sends requests":           {input(weight(50), waits, stopping, rejection("staging")), "RollBack: shift(0) stop keep(scores-1) wait Pods"},
+	}.run(t)
+	if since := New(input(weight(20), waits)).Record.Since; since != nil {
+		t.Errorf("since = %v, though a Gateway does something else", since)
+	}
+	if since := New(input(weight(20), untaken, routed)).Record.Since; since == nil || !since.Time.Equal(noon) {
+		t.Errorf("since = %v, want now", since)
+	}
+}
+
 func TestPauseOfAStep(t *testing.T) {
 	t.Parallel()
 	pause := func(in *Input) { in.Rollout.Steps[0].Pause = true }

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -124,10 +125,28 @@ func (p *pass) stopCanary() {
 	if p.Facts.Canary.Exists || p.Facts.Weight != 0 {
 		p.do(Action{Type: Shift, Weight: 0})
 	}
-	if p.Facts.Canary.Exists {
+	if p.Facts.Canary.Exists && !p.drains() {
 		p.do(Action{Type: StopCanary})
 	}
 	p.Record.Weight, p.Record.StepIndex = 0, 0
+}
+
+// drains reports whether a Gateway may still send requests to the canary, whose pods then stay.
+func (p *pass) drains() bool {
+	return p.Rollout.Gateway && p.Facts.Canary.Exists && (p.Facts.Weight != 0 || p.Facts.GatewayBehind)
+}
+
+// gatewayPause is how long a Gateway is given before it is looked at again: no watch tells what it has taken.
+const gatewayPause = time.Second
+
+// lookAgain sees to it that a canary is stopped that stays for a Gateway only.
+func (p *pass) lookAgain(plan Plan) Plan {
+	again := p.Now.Add(gatewayPause)
+	stays := slices.Contains(plan.Actions, Action{Type: Shift}) && !slices.Contains(plan.Actions, Action{Type: StopCanary})
+	if stays && p.drains() && (plan.WakeUp.IsZero() || again.Before(plan.WakeUp)) {
+		plan.WakeUp = again
+	}
+	return plan
 }
 
 // stopOther stops the canary of a release that the target has superseded.

@@ -153,6 +153,7 @@ func anyRollout(random *rand.Rand) Rollout {
 	r := [](func() Rollout){rolling, careful, careful, blueGreen}[random.IntN(4)]()
 	r.SmokeTests = random.IntN(3) > 0
 	r.Analysis = r.Strategy != v1alpha1.StrategyRolling && random.IntN(3) > 0
+	r.Gateway = random.IntN(3) == 0
 	if random.IntN(2) == 0 {
 		r.Soak = 0
 	}

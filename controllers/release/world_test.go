@@ -46,6 +46,7 @@ type place struct {
 	stable, canary Fleet
 	stopping       bool // the canary is being removed
 	weight         int32
+	taken          int32 // the weight that the Gateways have heard of
 	jobs           map[string]*job
 	database       map[string]bool // the migrations that it holds
 	abort, resume  bool
@@ -182,6 +183,10 @@ func (w *world) facts(i int, b *build) Facts {
 	f := Facts{Blocked: p.blocked, Stable: p.stable, Canary: p.canary, Weight: p.weight, PlanHash: "plan", Smoke: map[v1alpha1.SmokeTarget]Smoke{}}
 	if p.gate != nil && w.now.Before(p.gate.Deadline.Time) {
 		f.Gates = []v1alpha1.WaitingFor{*p.gate}
+	}
+	if p.rollout.Gateway && p.taken != p.weight {
+		f.Gateway = &v1alpha1.WaitingFor{Type: v1alpha1.WaitGateway, Message: "Gateway infra/public has not read the present HTTPRoute"}
+		f.GatewayBehind = true
 	}
 	if j := p.jobs[b.Migration]; j != nil {
 		f.Migration = Migration{Done: j.done, Failed: j.failed, FailedAt: j.at}
@@ -357,6 +362,9 @@ func (w *world) move(percent int) bool {
 	changed := false
 	moves := func() bool { return w.chance == nil || w.chance(percent) }
 	for i, p := range w.places {
+		if p.taken != p.weight && moves() {
+			p.taken = p.weight // nobody tells the operator
+		}
 		if p.stopping && moves() {
 			p.canary, p.stopping, changed = Fleet{}, false, true
 			w.note(p.name, "  the canary is gone")

@@ -38,12 +38,7 @@ func (r Route) Waiting(live *unstructured.Unstructured) *v1alpha1.WaitingFor {
 	if live == nil {
 		return waiting(fmt.Sprintf("HTTPRoute %s is not there yet", r.Owner.Microservice.Name), "")
 	}
-	var route struct {
-		Status struct {
-			Parents []parentStatus `json:"parents"`
-		} `json:"status"`
-	}
-	decode(live, &route)
+	parents := parentsOf(live)
 	for _, reference := range r.Gateway.ParentRefs {
 		namespace := cmp.Or(reference.Namespace, r.Namespace)
 		gateway := fmt.Sprintf("Gateway %s/%s", namespace, reference.Name)
@@ -51,7 +46,7 @@ func (r Route) Waiting(live *unstructured.Unstructured) *v1alpha1.WaitingFor {
 			gateway += ", listener " + reference.SectionName + ","
 		}
 		answered := false
-		for _, parent := range route.Status.Parents {
+		for _, parent := range parents {
 			ref := parent.ParentRef
 			if cmp.Or(ref.Kind, "Gateway") != "Gateway" || ref.Name != reference.Name ||
 				cmp.Or(ref.Namespace, r.Namespace) != namespace || ref.SectionName != reference.SectionName {
@@ -67,6 +62,32 @@ func (r Route) Waiting(live *unstructured.Unstructured) *v1alpha1.WaitingFor {
 		}
 	}
 	return nil
+}
+
+// Behind reports whether a controller has taken an earlier form of the route and not read the present one: its requests still
+// go as they went. One that has never taken it sends none.
+func Behind(live *unstructured.Unstructured) bool {
+	if live == nil {
+		return false
+	}
+	for _, parent := range parentsOf(live) {
+		for _, condition := range parent.Conditions {
+			if condition.Type == verdicts[0] && condition.Status == metav1.ConditionTrue && condition.ObservedGeneration < live.GetGeneration() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func parentsOf(live *unstructured.Unstructured) []parentStatus {
+	var route struct {
+		Status struct {
+			Parents []parentStatus `json:"parents"`
+		} `json:"status"`
+	}
+	decode(live, &route)
+	return route.Status.Parents
 }
 
 // judge looks at what one controller says.

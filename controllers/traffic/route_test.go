@@ -156,17 +156,18 @@ func TestWaiting(t *testing.T) {
 	for name, tc := range map[string]struct {
 		parents []gatewayv1.RouteParentStatus
 		want    string
+		behind  bool
 	}{
-		"both have taken it":       {[]gatewayv1.RouteParentStatus{public, private}, ""},
-		"nobody has answered":      {nil, "Gateway default/public has not answered to the HTTPRoute"},
-		"one has not answered":     {[]gatewayv1.RouteParentStatus{public, answer("private", "infra", "http", 3, accepted, resolved)}, "Gateway infra/private, listener https, has not answered to the HTTPRoute"},
-		"a namesake has answered":  {[]gatewayv1.RouteParentStatus{answer("public", "infra", "", 3, accepted, resolved), private}, "Gateway default/public has not answered to the HTTPRoute"},
-		"one speaks of another":    {[]gatewayv1.RouteParentStatus{answer("public", "default", "", 2, accepted, resolved), private}, "Gateway default/public has not read the present HTTPRoute"},
-		"one has said only half":   {[]gatewayv1.RouteParentStatus{answer("public", "", "", 3, accepted), private}, "Gateway default/public has not read the present HTTPRoute"},
-		"one does not take it":     {[]gatewayv1.RouteParentStatus{answer("public", "", "", 3, refused, resolved), private}, "Gateway default/public does not send requests here (ForAReason): it is so"},
-		"a Service is not found":   {[]gatewayv1.RouteParentStatus{public, answer("private", "infra", "https", 3, accepted, unresolved)}, "Gateway infra/private, listener https, does not send requests here (ForAReason): it is so"},
-		"a second one disagrees":   {[]gatewayv1.RouteParentStatus{public, private, answer("public", "", "", 3, refused, resolved)}, "Gateway default/public does not send requests here (ForAReason): it is so"},
-		"others do not count here": {[]gatewayv1.RouteParentStatus{answer("other", "", "", 1, refused), public, private}, ""},
+		"both have taken it":       {[]gatewayv1.RouteParentStatus{public, private}, "", false},
+		"nobody has answered":      {nil, "Gateway default/public has not answered to the HTTPRoute", false},
+		"one has not answered":     {[]gatewayv1.RouteParentStatus{public, answer("private", "infra", "http", 3, accepted, resolved)}, "Gateway infra/private, listener https, has not answered to the HTTPRoute", false},
+		"a namesake has answered":  {[]gatewayv1.RouteParentStatus{answer("public", "infra", "", 3, accepted, resolved), private}, "Gateway default/public has not answered to the HTTPRoute", false},
+		"one speaks of another":    {[]gatewayv1.RouteParentStatus{answer("public", "default", "", 2, accepted, resolved), private}, "Gateway default/public has not read the present HTTPRoute", true},
+		"one has said only half":   {[]gatewayv1.RouteParentStatus{answer("public", "", "", 3, accepted), private}, "Gateway default/public has not read the present HTTPRoute", false},
+		"one does not take it":     {[]gatewayv1.RouteParentStatus{answer("public", "", "", 3, refused, resolved), private}, "Gateway default/public does not send requests here (ForAReason): it is so", false},
+		"a Service is not found":   {[]gatewayv1.RouteParentStatus{public, answer("private", "infra", "https", 3, accepted, unresolved)}, "Gateway infra/private, listener https, does not send requests here (ForAReason): it is so", false},
+		"a second one disagrees":   {[]gatewayv1.RouteParentStatus{public, private, answer("public", "", "", 3, refused, resolved)}, "Gateway default/public does not send requests here (ForAReason): it is so", false},
+		"others do not count here": {[]gatewayv1.RouteParentStatus{answer("other", "", "", 1, refused), public, private}, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			live := typed(t, rendered(t, route()))
@@ -174,6 +175,9 @@ func TestWaiting(t *testing.T) {
 			object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&live)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if got := Behind(&unstructured.Unstructured{Object: object}); got != tc.behind {
+				t.Errorf("behind = %t", got)
 			}
 			got := route().Waiting(&unstructured.Unstructured{Object: object})
 			if got == nil {
@@ -183,6 +187,9 @@ func TestWaiting(t *testing.T) {
 				t.Errorf("waiting for %s %q, want %q", got.Type, got.Message, tc.want)
 			}
 		})
+	}
+	if Behind(nil) {
+		t.Error("Gateways are behind a route that does not exist")
 	}
 	if got := route().Waiting(nil); got == nil || got.Message != "HTTPRoute scores is not there yet" {
 		t.Errorf("without a route: %+v", got)
@@ -335,7 +342,7 @@ func TestOnARealAPIServer(t *testing.T) {
 		// The client still believes in it.
 		err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
 			err = apply(t, c, route())
-			return err != nil, nil
+			return err != nil && !apierrors.IsForbidden(err), nil // forbidden while it is on its way out
 		})
 		if err != nil {
 			t.Fatal("the API server still takes it")
