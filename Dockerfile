@@ -26,7 +26,11 @@ WORKDIR /
 ENTRYPOINT ["/scores"]
 CMD ["serve"]
 
-FROM scratch AS migrate
+# The programs that back up and restore must not be older than the server that they meet.
+FROM debian:bookworm-slim AS migrate
+RUN apt-get update && apt-get install --yes --no-install-recommends postgresql-15 && rm -rf /var/lib/apt/lists/* \
+	&& groupadd --gid 65532 nonroot && useradd --uid 65532 --gid 65532 --no-create-home --home-dir /tmp nonroot
+ENV PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin
 COPY --from=build /out/mirubato-migrate /mirubato-migrate
 USER 65532:65532
 WORKDIR /

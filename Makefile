@@ -105,7 +105,8 @@ format: $(BIN)/golangci-lint ## Format the code as `make lint` wants it
 	done
 
 .PHONY: images
-images: $(BIN)/images ## The container images, as OCI archives in .local/images; no container engine needed
+images: $(BIN)/images $(BIN)/packages ## The container images, as OCI archives in .local/images; no container engine needed
+	@$(BIN)/packages postgresql
 	@cd hack && $(BIN)/images build --out $(LOCAL)/images --version $(VERSION) $(IMAGES)
 
 ##@ The local cluster

@@ -52,6 +52,6 @@ func newCommand(getenv func(string) string) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newUpCommand(getenv), newStatusCommand(getenv))
+	root.AddCommand(newUpCommand(getenv), newStatusCommand(getenv), newBackupCommand(getenv))
 	return root
 }

@@ -52,6 +52,11 @@ var exitCodes = map[contract.MigrationErrorCode]int{
 	contract.InvalidMigrations:   contract.ExitUsage,
 	contract.HistoryChanged:      contract.ExitFailed,
 	contract.MigrationFailed:     contract.ExitFailed,
+	contract.BackupFailed:        contract.ExitFailed,
+	contract.BackupDiffers:       contract.ExitFailed,
+	contract.ServerTooNew:        contract.ExitUsage,
+	contract.TargetExists:        contract.ExitUsage,
+	contract.StorageUnavailable:  contract.ExitUnavailable,
 }
 
 // NewError makes an error for what goes wrong before Up can be called, so that it is reported like the rest.

@@ -72,3 +72,23 @@ func (i Installation) ServerImage(program string) (archive.Image, error) {
 		Files: files,
 	}, nil
 }
+
+// BackupImage describes the image of a program that dumps and restores databases, without a name. program is put at inside. Its
+// root may be read-only; it needs a writable directory for its own server.
+func (i Installation) BackupImage(program, inside string) (archive.Image, error) {
+	files, err := i.Files(Backup)
+	if err != nil {
+		return archive.Image{}, fmt.Errorf("collecting PostgreSQL %d: %w", i.Major, err)
+	}
+	libraries, err := libraryFiles([]string{program}) // none for a static one
+	if err != nil {
+		return archive.Image{}, err
+	}
+	files = append(files, libraries...)
+	return archive.Image{
+		Entrypoint:  []string{inside},
+		User:        fmt.Sprintf("%d:%d", UnprivilegedUID, UnprivilegedUID),
+		Environment: []string{"PATH=" + i.Bin() + ":/usr/bin", "LANG=C.UTF-8"},
+		Files:       append(files, archive.File{Path: inside, Source: program, Mode: 0o755}),
+	}, nil
+}

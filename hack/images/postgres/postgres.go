@@ -23,12 +23,17 @@ var Packages = []string{"postgresql"}
 var (
 	// Server runs a server, makes its first files and tells whether it answers.
 	Server = []string{"postgres", "initdb", "psql", "pg_isready"}
-	// Backup takes databases out and puts them back.
-	Backup = []string{"pg_dump", "pg_restore", "psql"}
+	// Backup takes databases out and puts them back, into a server of its own as well.
+	Backup = []string{"pg_dump", "pg_restore", "postgres", "initdb"}
 )
 
-// UID is the user and group, called postgres, that an image has besides root.
-const UID = 999
+// Users and groups that an image has besides root: PostgreSQL makes no server for a user without a name.
+const (
+	// UID is called postgres.
+	UID = 999
+	// UnprivilegedUID is called nonroot; programs of ours run as it.
+	UnprivilegedUID = 65532
+)
 
 // Installation is one major version of PostgreSQL on this machine.
 type Installation struct {
@@ -138,8 +143,8 @@ func system() []archive.File {
 
 // accounts names the users: PostgreSQL does not run as a user without a name.
 func accounts() []archive.File {
-	passwd := fmt.Sprintf("root:x:0:0::/:/bin/sh\npostgres:x:%d:%d::/tmp:/bin/sh\n", UID, UID)
-	group := fmt.Sprintf("root:x:0:\npostgres:x:%d:\n", UID)
+	passwd := fmt.Sprintf("root:x:0:0::/:/bin/sh\npostgres:x:%d:%[1]d::/tmp:/bin/sh\nnonroot:x:%d:%[2]d::/tmp:/bin/sh\n", UID, UnprivilegedUID)
+	group := fmt.Sprintf("root:x:0:\npostgres:x:%d:\nnonroot:x:%d:\n", UID, UnprivilegedUID)
 	return []archive.File{
 		{Path: "/etc/passwd", Content: []byte(passwd), Mode: 0o644},
 		{Path: "/etc/group", Content: []byte(group), Mode: 0o644},

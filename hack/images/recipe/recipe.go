@@ -59,7 +59,7 @@ type recipe func(ctx context.Context, options Options, name string) (archive.Ima
 var recipes = map[string]recipe{
 	"operator": goProgram(".", "./cmd/operator"),
 	"scores":   goProgram(".", "./cmd/scores", "serve"),
-	"migrate":  goProgram(".", "./cmd/mirubato-migrate"),
+	"migrate":  migrateImage,
 	"pause":    goProgram("hack", "./images/pause"),
 	"postgres": postgresServer,
 }
@@ -116,6 +116,19 @@ func postgresServer(ctx context.Context, options Options, name string) (archive.
 		return archive.Image{}, err
 	}
 	return installation.ServerImage(binary)
+}
+
+// migrateImage is the recipe of mirubato-migrate with the programs that it dumps and restores with.
+func migrateImage(ctx context.Context, options Options, name string) (archive.Image, error) {
+	installation, err := postgres.Find("/")
+	if err != nil {
+		return archive.Image{}, err
+	}
+	binary, err := build(ctx, options, name, ".", "./cmd/mirubato-migrate")
+	if err != nil {
+		return archive.Image{}, err
+	}
+	return installation.BackupImage(binary, "/mirubato-migrate")
 }
 
 // build compiles a program to a place of its own for each version, so that building two by turns compiles none twice.

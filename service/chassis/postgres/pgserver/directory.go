@@ -30,6 +30,7 @@ type directory struct {
 
 func (d *directory) data() string     { return filepath.Join(d.path, "data") }
 func (d *directory) password() string { return filepath.Join(d.path, "password") }
+func (d *directory) socket() string   { return filepath.Join(d.path, "socket") }
 func (d *directory) log() string      { return filepath.Join(d.path, "server.log") }
 
 // openDirectory makes path if it is not there, and locks it. An empty path makes a temporary directory.
@@ -140,6 +141,17 @@ func (d *directory) ensurePassword(a account) (string, error) {
 		return "", fmt.Errorf("writing the password: %w", err)
 	}
 	return password, a.own(d.password())
+}
+
+// makeSocketDirectory makes it anew: a server that was killed has left its socket there.
+func (d *directory) makeSocketDirectory(a account) error {
+	if err := os.RemoveAll(d.socket()); err != nil {
+		return fmt.Errorf("removing the directory of the socket: %w", err)
+	}
+	if err := os.Mkdir(d.socket(), 0o700); err != nil {
+		return fmt.Errorf("making the directory of the socket: %w", err)
+	}
+	return a.own(d.socket())
 }
 
 // initialise makes the data directory if it is not there. It works beside it and renames, so that a run that is

@@ -1,5 +1,6 @@
-// Package pgserver runs a private PostgreSQL server, from the programs of an installed PostgreSQL, for tests and for
-// development: its own data directory, its own free port on the loopback interface, its own password.
+// Package pgserver runs a private PostgreSQL server, from the programs of an installed PostgreSQL, for tests, for
+// development and for copies of a database that are looked at once: its own data directory, its own password, its own free port on
+// the loopback interface or only a Unix socket.
 //
 // It owns that server's whole life: finding the programs, making the data directory, starting, taking over what a
 // killed run left behind, stopping. It does not install PostgreSQL, does not touch servers that run on the machine

@@ -27,6 +27,8 @@ const (
 	// stopPatience is how long a server that was told to stop at once may take before it is killed.
 	stopPatience = 5 * time.Second
 	portAttempts = 5
+	// socketPort is part of the name of the socket, no port of the machine.
+	socketPort = 5432
 )
 
 // Config says what kind of server to start. The zero value is a throw-away one for tests.
@@ -36,6 +38,9 @@ type Config struct {
 	Dir string
 	// Port of the loopback interface to listen on. Zero means any free one.
 	Port int
+	// Socket makes the server listen on a Unix socket below Dir instead of the loopback interface; Port means nothing then.
+	// Such a server is tuned for being filled once, and read.
+	Socket bool
 	// Durable keeps committed data when the machine loses power. False is several times faster, for data that may go.
 	Durable bool
 }
@@ -47,6 +52,7 @@ type Server struct {
 	programs programs
 	password string
 	port     int
+	socket   bool
 	process  *os.Process
 	admin    *sql.DB
 	done     chan struct{}
@@ -69,7 +75,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, account: acct, programs: found}
+	s := &Server{dir: dir, account: acct, programs: found, socket: cfg.Socket}
 	if err := s.start(ctx, cfg); err != nil {
 		return nil, errors.Join(err, dir.close())
 	}
@@ -87,6 +93,9 @@ func (s *Server) start(ctx context.Context, cfg Config) (err error) {
 	}
 	if err := s.dir.initialise(s.programs, s.account); err != nil {
 		return err
+	}
+	if s.socket {
+		return s.startOnSocket(ctx, cfg)
 	}
 	// Between choosing a free port and using it, another process may take it.
 	for range portAttempts {
@@ -108,6 +117,22 @@ func (s *Server) start(ctx context.Context, cfg Config) (err error) {
 	return err
 }
 
+// startOnSocket needs one attempt: nobody else uses the directory.
+func (s *Server) startOnSocket(ctx context.Context, cfg Config) error {
+	if err := s.dir.makeSocketDirectory(s.account); err != nil {
+		return err
+	}
+	s.port = socketPort
+	if err := s.launch(cfg.Durable); err != nil {
+		return err
+	}
+	if err := s.awaitReady(ctx); err != nil {
+		s.kill(syscall.SIGQUIT)
+		return errors.Join(err, s.admin.Close())
+	}
+	return nil
+}
+
 // choosePort returns wanted, or any free port for zero.
 func choosePort(ctx context.Context, wanted int) (int, error) {
 	if wanted != 0 {
@@ -123,8 +148,16 @@ func choosePort(ctx context.Context, wanted int) (int, error) {
 
 // launch starts the process; done is closed when it has ended.
 func (s *Server) launch(durable bool) error {
-	cmd, release, err := s.account.command(s.programs.postgres(), []string{s.dir.data()}, func(names []string) []string {
-		return append([]string{"-D", names[0], "-p", strconv.Itoa(s.port)}, settings(durable)...)
+	paths := []string{s.dir.data()}
+	if s.socket {
+		paths = append(paths, s.dir.socket())
+	}
+	cmd, release, err := s.account.command(s.programs.postgres(), paths, func(names []string) []string {
+		args := append([]string{"-D", names[0], "-p", strconv.Itoa(s.port)}, settings(durable)...)
+		if s.socket {
+			args = append(args, socketSettings(names[1])...)
+		}
+		return args
 	})
 	if err != nil {
 		return err
@@ -173,6 +206,25 @@ func settings(durable bool) []string {
 	if !durable {
 		values = append(values, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
 	}
+	return options(values)
+}
+
+// socketSettings come after settings and win over them. Shared memory of Kubernetes pods is 64 MB, so none is asked for.
+func socketSettings(directory string) []string {
+	return options([]string{
+		"listen_addresses=",
+		"unix_socket_directories=" + directory,
+		"unix_socket_permissions=0700",
+		"dynamic_shared_memory_type=mmap",
+		"autovacuum=off",
+		"wal_level=minimal",
+		"max_wal_senders=0",
+		"max_wal_size=2GB",
+		"maintenance_work_mem=128MB",
+	})
+}
+
+func options(values []string) []string {
 	args := make([]string, 0, 2*len(values))
 	for _, v := range values {
 		args = append(args, "-c", v)
@@ -220,6 +272,11 @@ func (s *Server) logTail() string {
 
 // URL returns the connection URL of a database, which need not exist, as the superuser. It holds the password.
 func (s *Server) URL(database string) string {
+	if s.socket {
+		query := url.Values{"host": {s.dir.socket()}, "port": {strconv.Itoa(s.port)}, "sslmode": {"disable"}}
+		u := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, s.password), Path: "/" + database, RawQuery: query.Encode()}
+		return u.String()
+	}
 	u := url.URL{
 		Scheme:   "postgres",
 		User:     url.UserPassword(superuser, s.password),

@@ -304,3 +304,11 @@ func TestFilledDatabasesAreCopiesOfOne(t *testing.T) {
 		}
 	}
 }
+
+func TestSocketOnly(t *testing.T) {
+	s := start(t, Config{Socket: true})
+	const text = "SELECT format('%s, by %s', current_setting('listen_addresses'), coalesce(host(inet_client_addr()), 'socket'))"
+	if got := query[string](t, s.URL("postgres"), text); got != ", by socket" {
+		t.Errorf("it listens on %s", got)
+	}
+}

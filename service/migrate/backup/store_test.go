@@ -1,0 +1,102 @@
+package backup
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mirubato/mirubato/api/contract"
+	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
+)
+
+func TestExpired(t *testing.T) {
+	good := func(name string) contract.BackupReport { return contract.BackupReport{Name: name, Verified: true} }
+	bad := func(name string) contract.BackupReport { return contract.BackupReport{Name: name} }
+	for name, tc := range map[string]struct {
+		all       []contract.BackupReport
+		keep      int
+		protected []string
+		want      []string
+	}{
+		"none":                         {keep: 2},
+		"as many as are kept":          {all: []contract.BackupReport{good("1"), good("2")}, keep: 2},
+		"the oldest goes":              {all: []contract.BackupReport{good("1"), good("2"), good("3")}, keep: 2, want: []string{"1"}},
+		"the newest stays in any case": {all: []contract.BackupReport{good("1"), good("2")}, keep: 0, want: []string{"1"}},
+		"a protected one stays":        {all: []contract.BackupReport{good("1"), good("2"), good("3")}, keep: 1, protected: []string{"1"}, want: []string{"2"}},
+		"damaged ones take no place":   {all: []contract.BackupReport{good("1"), good("2"), bad("3")}, keep: 2},
+		"damaged ones are left alone":  {all: []contract.BackupReport{bad("1"), good("2"), good("3")}, keep: 1, want: []string{"2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, expired(tc.all, tc.keep, tc.protected)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTwoAtOnceAndRetention(t *testing.T) {
+	cfg := config(t, pgserver.Filled(t, "everything", fill))
+	cfg.Keep = 2
+	for range 2 {
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				if report, err := Run(t.Context(), cfg); err != nil || !report.Verified {
+					t.Errorf("verified %v, error %v", report.Verified, err)
+				}
+			})
+		}
+		both.Wait()
+	}
+	all, err := List(cfg.Location)
+	if err != nil || len(all) != 2 {
+		t.Errorf("%d backups are left, error %v", len(all), err)
+	}
+	assertEmpty(t, cfg.Scratch)
+}
+
+func TestSweep(t *testing.T) {
+	location := t.TempDir()
+	live, err := newDraft(location, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead, err := newDraft(location, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dead.lock.Close(); err != nil { // as the kernel does for a process that was killed
+		t.Fatal(err)
+	}
+	foreign := filepath.Join(location, "notes"+unfinished)
+	if err := os.Mkdir(foreign, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	sweep(location)
+	for path, want := range map[string]bool{live.path(): true, dead.path(): false, foreign: true} {
+		if _, err := os.Stat(path); (err == nil) != want {
+			t.Errorf("%s is there: %v", path, err == nil)
+		}
+	}
+	if err := live.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestADamagedManifestIsListed(t *testing.T) {
+	location, name := t.TempDir(), newName(time.Now())
+	if err := os.Mkdir(filepath.Join(location, name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(location, name, manifestFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all, err := List(location)
+	if err != nil || len(all) != 1 || all[0].Verified || all[0].Error == nil || all[0].Error.Code != contract.BackupDiffers {
+		t.Errorf("listed %+v, error %v", all, err)
+	}
+}
