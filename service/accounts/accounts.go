@@ -6,18 +6,12 @@ package accounts
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/mail"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/mirubato/mirubato/service/chassis/audit"
 	"github.com/mirubato/mirubato/service/chassis/auth"
-	"github.com/mirubato/mirubato/service/chassis/fault"
 )
 
-// Lives of tokens.
 // Lives are how long tokens are good. Both are positive.
 type Lives struct {
 	// Access is how long an access token is good; it cannot be revoked before.
@@ -40,16 +34,11 @@ type User struct {
 	// ID is a UUID in lower case; access tokens carry it as their subject.
 	ID string `json:"id"`
 	// Email is as it was given; no two users have the same one in any case.
-	Email     string    `json:"email"`
-	Role      auth.Role `json:"role"`
+	Email string    `json:"email"`
+	Role  auth.Role `json:"role"`
+	// Disabled users cannot log in, nor go on with a session.
+	Disabled  bool      `json:"disabled"`
 	CreatedAt time.Time `json:"createdAt"`
-}
-
-// NewUser is what is needed to make a user.
-type NewUser struct {
-	Email    string    `json:"email" validate:"required,email,max=254"`
-	Role     auth.Role `json:"role" validate:"required,oneof=user teacher admin"`
-	Password string    `json:"password" validate:"required,min=12,max=256"`
 }
 
 // ErrAbsent is what a Repository returns for a user that is not there.
@@ -63,10 +52,18 @@ type Repository interface {
 	ByID(ctx context.Context, id string) (User, error)
 	// ByEmail returns a user and the hash of the password, or ErrAbsent. The case of the address does not matter.
 	ByEmail(ctx context.Context, email string) (User, string, error)
+	// List returns one page, counted from 1, of the users, the newest first, and how many there are. An e-mail address
+	// that is not empty leaves only its user.
+	List(ctx context.Context, email string, page, limit int) ([]User, int64, error)
+	// PasswordHash returns the hash of a user's password, or ErrAbsent.
+	PasswordHash(ctx context.Context, id string) (string, error)
+	// Replace changes role and disabled of a user, and the password unless its hash is empty; ErrAbsent if there is none.
+	// If the user is disabled or gets a password, all its sessions end.
+	Replace(ctx context.Context, u User, passwordHash string) (User, error)
 	// Begin adds the first refresh token of a new family.
 	Begin(ctx context.Context, userID, family string, hash []byte, life time.Duration) error
 	// Rotate uses a token and adds its successor. It returns the user, or ErrAbsent if the token is unknown, expired or
-	// revoked, or was used before and is beyond the grace, in which case its whole family is revoked.
+	// revoked, its user is disabled, or it was used before and is beyond the grace, in which case its whole family is revoked.
 	Rotate(ctx context.Context, hash, successor []byte, life, grace time.Duration) (User, error)
 	// Revoke ends the family of a token; it does nothing if there is none.
 	Revoke(ctx context.Context, hash []byte) error
@@ -92,51 +89,4 @@ type Accounts struct {
 // New returns accounts. newID returns a random UUID in lower case; lives is asked each time that tokens are issued.
 func New(repo Repository, minter Minter, log audit.Recorder, newID func() string, lives func() Lives) *Accounts {
 	return &Accounts{repo: repo, minter: minter, log: log, newID: newID, lives: lives, hasher: newHasher()}
-}
-
-// Create makes a user in the name of an admin. It is not idempotent. Faults: Denied, Invalid, Conflict.
-func (a *Accounts) Create(ctx context.Context, caller auth.Identity, n NewUser) (User, error) {
-	if !caller.IsAdmin() {
-		return User{}, fault.New(fault.Denied, "Only an admin may make users")
-	}
-	n.Email = strings.TrimSpace(n.Email)
-	if details := check(n); len(details) > 0 {
-		return User{}, fault.InvalidInput("Validation failed", details...)
-	}
-	u := User{ID: a.newID(), Email: n.Email, Role: n.Role}
-	event := audit.Event{Actor: caller, Action: "user.create", Target: u.ID, Details: map[string]any{"role": n.Role}}
-	if err := a.log.Record(ctx, event); err != nil {
-		return User{}, err
-	}
-	hash, err := a.hasher.hash(ctx, n.Password)
-	if err != nil {
-		return User{}, err
-	}
-	made, err := a.repo.Insert(ctx, u, hash)
-	if fault.CodeOf(err) == fault.Conflict {
-		return User{}, fault.Wrap(fault.Conflict, "There is a user with this e-mail address already", err)
-	}
-	return made, err
-}
-
-func check(n NewUser) []fault.Detail {
-	var details []fault.Detail
-	fail := func(field, code, message string) {
-		details = append(details, fault.Detail{Field: field, Code: code, Message: message})
-	}
-	if parsed, err := mail.ParseAddress(n.Email); err != nil || parsed.Address != n.Email || len(n.Email) > 254 || strings.ContainsRune(n.Email, 0) {
-		fail("email", "email", "must be an e-mail address of at most 254 bytes")
-	}
-	if !n.Role.Valid() {
-		fail("role", "one_of", "must be one of user, teacher, admin")
-	}
-	switch length := utf8.RuneCountInString(n.Password); {
-	case !utf8.ValidString(n.Password):
-		fail("password", "text", "must be text in UTF-8")
-	case length < MinPassword:
-		fail("password", "min", fmt.Sprintf("must have at least %d characters", MinPassword))
-	case length > MaxPassword:
-		fail("password", "max", fmt.Sprintf("must have at most %d characters", MaxPassword))
-	}
-	return details
 }

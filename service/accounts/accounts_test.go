@@ -393,3 +393,188 @@ func TestAuditLogShowsPrivilegedActs(t *testing.T) {
 		t.Errorf("a teacher reads the log: %d", status)
 	}
 }
+
+// as returns an access token.
+func (a *api) as(id auth.Identity) string {
+	a.t.Helper()
+	token, err := a.issuer.Mint(id, time.Minute)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return token
+}
+
+func (a *api) entries() int64 {
+	a.t.Helper()
+	_, total, err := a.log.List(a.t.Context(), 1, 1)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return total
+}
+
+func TestC32DisabledUserIsShutOut(t *testing.T) {
+	a := newAPI(t)
+	ada := a.user("ada@example.org")
+	path, session := "/api/admin/users/"+ada.ID, a.login("ada@example.org")
+	change := func(body string) accounts.User {
+		status, answer := a.call("PATCH", path, a.as(admin), body)
+		if status != 200 {
+			t.Fatalf("%s: %d %s", body, status, answer)
+		}
+		return data[accounts.User](t, answer)
+	}
+	if u := change(`{"disabled":true}`); !u.Disabled || u.Role != auth.RoleTeacher {
+		t.Errorf("disabled: %+v", u)
+	}
+	change(`{"disabled":true}`)
+	if status, _ := a.refresh(session.RefreshToken); status != 401 {
+		t.Errorf("the session goes on: %d", status)
+	}
+	login := `{"email":"ada@example.org","password":"` + password + `"}`
+	if status, body := a.call("POST", "/api/auth/token", "", login); status != 401 {
+		t.Errorf("login: %d %s", status, body)
+	}
+	own := `{"password":"` + password + `","newPassword":"another horse battery"}`
+	if status, body := a.call("PUT", "/api/auth/password", session.AccessToken, own); status != 403 {
+		t.Errorf("a new password: %d %s", status, body)
+	}
+	if u := change(`{"disabled":false}`); u.Disabled {
+		t.Errorf("enabled: %+v", u)
+	}
+	if status, _ := a.refresh(session.RefreshToken); status != 401 {
+		t.Errorf("the ended session came back: %d", status)
+	}
+	a.login("ada@example.org")
+	if u := change(`{"role":"user"}`); u.Role != auth.RoleUser || u.Disabled {
+		t.Errorf("another role: %+v", u)
+	}
+}
+
+func TestC32PasswordChangeEndsOtherSessions(t *testing.T) {
+	a := newAPI(t)
+	a.user("ada@example.org")
+	first, other := a.login("ada@example.org"), a.login("ada@example.org")
+	change := func(present, next string) (int, []byte) {
+		return a.call("PUT", "/api/auth/password", first.AccessToken, `{"password":"`+present+`","newPassword":"`+next+`"}`)
+	}
+	for name, tc := range map[string]struct{ present, next, field string }{
+		"a wrong present password": {"wrong", "another horse battery", "password"},
+		"a short new password":     {password, "short", "newPassword"},
+	} {
+		status, body := change(tc.present, tc.next)
+		var refused httpapi.ErrorEnvelope
+		if err := json.Unmarshal(body, &refused); err != nil || status != 400 || len(refused.Details) != 1 || refused.Details[0].Field != tc.field {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+	}
+	if status, _ := a.refresh(other.RefreshToken); status != 200 {
+		t.Errorf("a refused change ended a session: %d", status)
+	}
+	status, body := change(password, "another horse battery")
+	if status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	fresh := data[accounts.Tokens](t, body)
+	for name, tc := range map[string]struct {
+		token string
+		want  int
+	}{
+		"the session that asked": {first.RefreshToken, 401},
+		"another session":        {other.RefreshToken, 401},
+		"the new session":        {fresh.RefreshToken, 200},
+	} {
+		if status, _ := a.refresh(tc.token); status != tc.want {
+			t.Errorf("%s: %d, want %d", name, status, tc.want)
+		}
+	}
+	if status, _ := a.call("POST", "/api/auth/token", "", `{"email":"ada@example.org","password":"`+password+`"}`); status != 401 {
+		t.Errorf("the old password: %d", status)
+	}
+	if status, _ := a.call("POST", "/api/auth/token", "", `{"email":"ada@example.org","password":"another horse battery"}`); status != 200 {
+		t.Errorf("the new password: %d", status)
+	}
+	nobody := a.as(auth.Identity{ID: "alice", Role: auth.RoleUser})
+	if status, _ := a.call("PUT", "/api/auth/password", nobody, `{"password":"x","newPassword":"another horse battery"}`); status != 404 {
+		t.Errorf("a caller without a password: %d", status)
+	}
+}
+
+func TestUserChangeRefusals(t *testing.T) {
+	a := newAPI(t)
+	ada := a.user("ada@example.org")
+	root, err := a.users.Create(t.Context(), admin, accounts.NewUser{Email: "root@example.org", Role: auth.RoleAdmin, Password: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := a.entries()
+	for name, tc := range map[string]struct {
+		caller     auth.Identity
+		path, body string
+		status     int
+	}{
+		"a teacher":                    {auth.Identity{ID: ada.ID, Role: auth.RoleTeacher}, ada.ID, `{"role":"admin"}`, 403},
+		"nobody's ID":                  {admin, uuid.NewString(), `{"disabled":true}`, 404},
+		"what is no ID":                {admin, "ada", `{"disabled":true}`, 400},
+		"nothing":                      {admin, ada.ID, `{}`, 400},
+		"an unknown role":              {admin, ada.ID, `{"role":"king"}`, 400},
+		"a short password":             {admin, ada.ID, `{"password":"short"}`, 400},
+		"an unknown field":             {admin, ada.ID, `{"email":"x@example.org"}`, 400},
+		"disabling oneself":            {auth.Identity{ID: root.ID, Role: auth.RoleAdmin}, root.ID, `{"disabled":true}`, 409},
+		"giving up the rights oneself": {auth.Identity{ID: root.ID, Role: auth.RoleAdmin}, root.ID, `{"role":"user"}`, 409},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if status, body := a.call("PATCH", "/api/admin/users/"+tc.path, a.as(tc.caller), tc.body); status != tc.status {
+				t.Errorf("%d %s, want %d", status, body, tc.status)
+			}
+		})
+	}
+	if after := a.entries(); after != before {
+		t.Errorf("%d refused acts were recorded", after-before)
+	}
+}
+
+func TestListUsers(t *testing.T) {
+	a := newAPI(t)
+	ada, bea := a.user("ada@example.org"), a.user("bea@example.org")
+	for query, want := range map[string][]accounts.User{
+		"":                       {bea, ada},
+		"?limit=1&page=2":        {ada},
+		"?email=ADA@example.org": {ada},
+		"?email=eve@example.org": {},
+	} {
+		status, body := a.call("GET", "/api/admin/users"+query, a.as(admin), "")
+		if diff := cmp.Diff(want, data[[]accounts.User](t, body)); diff != "" || status != 200 {
+			t.Errorf("%q: %d (-want +got):\n%s", query, status, diff)
+		}
+	}
+	if status, _ := a.call("GET", "/api/admin/users", a.as(auth.Identity{ID: ada.ID, Role: auth.RoleTeacher}), ""); status != 403 {
+		t.Errorf("a teacher lists users: %d", status)
+	}
+}
+
+// An act and its entry are one: whatever fails, there is neither.
+func TestAuditEntryAndActAreOne(t *testing.T) {
+	for name, broken := range map[string]string{
+		"the entry fails": `alter table audit_log add constraint broken check (action <> 'user.update')`,
+		"the act fails":   `alter table users add constraint broken check (disabled_at is null)`,
+		"the commit fails": `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+			create constraint trigger broken after insert on audit_log deferrable initially deferred for each row execute function refuse()`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAPI(t)
+			ada := a.user("ada@example.org")
+			if _, err := a.db.Direct("test.break", broken).Exec(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			before := a.entries()
+			if status, body := a.call("PATCH", "/api/admin/users/"+ada.ID, a.as(admin), `{"disabled":true}`); status < 400 {
+				t.Errorf("%d %s", status, body)
+			}
+			if after := a.entries(); after != before {
+				t.Errorf("%d entries of what was not done", after-before)
+			}
+			a.login("ada@example.org")
+		})
+	}
+}

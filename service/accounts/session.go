@@ -41,8 +41,8 @@ type Tokens struct {
 	RefreshExpiresIn int `json:"refreshExpiresIn"`
 }
 
-// Login begins a session. It is not idempotent. It answers the same, and as late, whether the user does not exist or the
-// password is wrong. Faults: Unauthenticated, and Unavailable when too many log in at once.
+// Login begins a session. It is not idempotent. It answers the same, and as late, whether the user does not exist, is disabled, or
+// the password is wrong. Faults: Unauthenticated, and Unavailable when too many log in at once.
 func (a *Accounts) Login(ctx context.Context, c Credentials) (Tokens, error) {
 	user, hash, err := a.find(ctx, c)
 	absent := errors.Is(err, ErrAbsent)
@@ -52,6 +52,7 @@ func (a *Accounts) Login(ctx context.Context, c Credentials) (Tokens, error) {
 	if absent {
 		hash = a.hasher.nobody
 	}
+	absent = absent || user.Disabled
 	password := c.Password
 	if utf8.RuneCountInString(password) > MaxPassword {
 		password, absent = "", true
@@ -63,6 +64,11 @@ func (a *Accounts) Login(ctx context.Context, c Credentials) (Tokens, error) {
 	if absent || !matches {
 		return Tokens{}, fault.New(fault.Unauthenticated, "The e-mail address or the password is wrong")
 	}
+	return a.begin(ctx, user)
+}
+
+// begin begins a session.
+func (a *Accounts) begin(ctx context.Context, user User) (Tokens, error) {
 	token, tokenHash := newToken()
 	lives := a.lives()
 	if err := a.repo.Begin(ctx, user.ID, a.newID(), tokenHash, lives.Refresh); err != nil {

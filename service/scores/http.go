@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/mirubato/mirubato/service/chassis/auth"
 	"github.com/mirubato/mirubato/service/chassis/fault"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
@@ -113,24 +111,7 @@ type update struct {
 	change Change
 }
 
-func decodeID(r *http.Request) (string, error) { return PathID(r, "id") }
-
-// PathID reads a part of the path that is a UUID. Its fault is Invalid.
-func PathID(r *http.Request, name string) (string, error) {
-	id, ok := parseID(r.PathValue(name))
-	if !ok {
-		return "", fault.InvalidInput("Invalid route parameters",
-			fault.Detail{Field: name, Code: "uuid", Message: "must be a UUID"})
-	}
-	return id, nil
-}
-
-// parseID returns a UUID in lower case.
-func parseID(text string) (string, bool) {
-	const length = 36 // uuid.Parse takes other spellings as well
-	id, err := uuid.Parse(text)
-	return id.String(), err == nil && len(text) == length
-}
+func decodeID(r *http.Request) (string, error) { return httpapi.PathUUID(r, "id") }
 
 func decodeTarget(r *http.Request) (target, error) {
 	id, err := decodeID(r)

@@ -88,7 +88,7 @@ func NormalIDs(field string, ids []string) error {
 	const most = 10
 	var details []fault.Detail
 	for i, text := range ids {
-		id, ok := parseID(text)
+		id, ok := httpapi.ParseUUID(text)
 		if !ok && len(details) < most {
 			details = append(details, fault.Detail{
 				Field: fmt.Sprintf("%s.%d", field, i), Code: "uuid", Message: "must be a UUID",

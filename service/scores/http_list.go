@@ -231,7 +231,7 @@ const Me = "me"
 // resolve puts the filters that are IDs into normal form.
 func resolve(r *http.Request, l *ListQuery) error {
 	if l.CategoryID != "" {
-		id, ok := parseID(l.CategoryID)
+		id, ok := httpapi.ParseUUID(l.CategoryID)
 		if !ok {
 			return fault.InvalidInput("Invalid query parameters",
 				fault.Detail{Field: "category", Code: "uuid", Message: "must be a UUID"})

@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 )
 
 const (
-	userColumns = `id, email, role, created_at`
+	userColumns = `id, email, role, disabled_at is not null, created_at`
 
 	// The conflict on the ID can only be the same statement sent again, since the ID is random.
 	insertUser = `insert into users (id, email, role, password_hash) values ($1, $2, $3, $4)
@@ -23,6 +24,21 @@ const (
 
 	findByID    = `select ` + userColumns + ` from users where id = $1`
 	findByEmail = `select ` + userColumns + `, password_hash from users where lower(email) = lower($1)`
+
+	findHash = `select password_hash from users where id = $1`
+	list     = `select ` + userColumns + ` from users where $1 = '' or lower(email) = lower($1)
+	order by created_at desc, id desc limit $2 offset $3`
+	count = `select count(*) from users where $1 = '' or lower(email) = lower($1)`
+
+	// What ends the sessions of a user comes with the change that calls for it.
+	replace = `with revoked as (
+		update refresh_tokens set revoked_at = now() where user_id = $1 and revoked_at is null and ($3 or $4 <> '')
+	)
+	update users set role = $2, updated_at = now(),
+		disabled_at = case when $3 then coalesce(disabled_at, now()) end,
+		password_hash = case when $4 = '' then password_hash else $4 end
+	where id = $1
+	returning ` + userColumns
 
 	begin = `insert into refresh_tokens (hash, family, user_id, expires_at)
 	values ($1, $2, $3, now() + $4::bigint * interval '1 microsecond')
@@ -50,8 +66,8 @@ const (
 		from presented p where p.alive and p.fresh
 		on conflict (hash) do nothing
 	)
-	select u.id, u.email, u.role, u.created_at from presented p join users u on u.id = p.user_id
-	where p.alive and p.fresh`
+	select u.id, u.email, u.role, u.disabled_at is not null, u.created_at from presented p join users u on u.id = p.user_id
+	where p.alive and p.fresh and u.disabled_at is null`
 
 	revoke = `update refresh_tokens set revoked_at = now()
 	where family = (select family from refresh_tokens where hash = $1) and revoked_at is null`
@@ -62,7 +78,8 @@ const (
 
 // Store implements accounts.Repository. It may be used by many goroutines.
 type Store struct {
-	insert, byID, byEmail, begin, rotate, revoke, sweep *postgres.Statement
+	insert, byID, byEmail, hash, list, count, replace *postgres.Statement
+	begin, rotate, revoke, sweep                      *postgres.Statement
 }
 
 var _ accounts.Repository = (*Store)(nil)
@@ -73,6 +90,10 @@ func New(db *postgres.DB) *Store {
 		insert:  db.Prepared("users.insert", insertUser, postgres.Repeatable),
 		byID:    db.Prepared("users.find", findByID),
 		byEmail: db.Prepared("users.find_by_email", findByEmail),
+		hash:    db.Prepared("users.find_hash", findHash),
+		list:    db.Prepared("users.list", list),
+		count:   db.Prepared("users.count", count),
+		replace: db.Prepared("users.replace", replace, postgres.Repeatable),
 		begin:   db.Prepared("refresh_tokens.begin", begin, postgres.Repeatable),
 		rotate:  db.Prepared("refresh_tokens.rotate", rotate),
 		revoke:  db.Prepared("refresh_tokens.revoke", revoke, postgres.Repeatable),
@@ -98,6 +119,39 @@ func (s *Store) ByEmail(ctx context.Context, email string) (accounts.User, strin
 	var hash string
 	u, err := find(ctx, s.byEmail, []any{&hash}, email)
 	return u, hash, err
+}
+
+// List implements accounts.Repository.
+func (s *Store) List(ctx context.Context, email string, page, limit int) ([]accounts.User, int64, error) {
+	users := []accounts.User{}
+	err := s.list.Query(ctx, func(rows *sql.Rows) error {
+		var u accounts.User
+		err := rows.Scan(&u.ID, &u.Email, &u.Role, &u.Disabled, &u.CreatedAt)
+		u.CreatedAt = u.CreatedAt.UTC()
+		users = append(users, u)
+		return err
+	}, email, limit, (page-1)*limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	var total int64
+	err = s.count.QueryRow(ctx, []any{&total}, email)
+	return users, total, err
+}
+
+// PasswordHash implements accounts.Repository.
+func (s *Store) PasswordHash(ctx context.Context, id string) (string, error) {
+	var hash string
+	err := s.hash.QueryRow(ctx, []any{&hash}, id)
+	if errors.Is(err, postgres.ErrNoRows) {
+		return "", accounts.ErrAbsent
+	}
+	return hash, err
+}
+
+// Replace implements accounts.Repository.
+func (s *Store) Replace(ctx context.Context, u accounts.User, passwordHash string) (accounts.User, error) {
+	return find(ctx, s.replace, nil, u.ID, string(u.Role), u.Disabled, passwordHash)
 }
 
 // Begin implements accounts.Repository.
@@ -128,7 +182,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 // find scans a user and what follows it.
 func find(ctx context.Context, statement *postgres.Statement, more []any, args ...any) (accounts.User, error) {
 	var u accounts.User
-	dest := append([]any{&u.ID, &u.Email, &u.Role, &u.CreatedAt}, more...)
+	dest := append([]any{&u.ID, &u.Email, &u.Role, &u.Disabled, &u.CreatedAt}, more...)
 	err := statement.QueryRow(ctx, dest, args...)
 	if errors.Is(err, postgres.ErrNoRows) {
 		return accounts.User{}, accounts.ErrAbsent

@@ -16,7 +16,7 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 )
 
-// Event is a privileged act before it is done.
+// Event is a privileged act.
 type Event struct {
 	// Actor is who acts.
 	Actor auth.Identity
@@ -30,9 +30,9 @@ type Event struct {
 
 // Recorder records privileged acts.
 type Recorder interface {
-	// Record keeps the event. It is called before the act, which must not happen if it fails: what is done is always
-	// recorded, what is recorded may have failed. Its errors are faults.
-	Record(ctx context.Context, e Event) error
+	// Record keeps the event and does the act, which uses the context that it is given: what is recorded was done, and
+	// what was done is recorded. An error of act is returned as it is; others are faults.
+	Record(ctx context.Context, e Event, act func(context.Context) error) error
 }
 
 // Entry is an event that was recorded.
@@ -49,6 +49,7 @@ type Entry struct {
 
 // Log implements Recorder on a database. It may be used by many goroutines.
 type Log struct {
+	db                  *postgres.DB
 	newID               func() string
 	insert, list, count *postgres.Statement
 }
@@ -58,17 +59,17 @@ var _ Recorder = (*Log)(nil)
 // New returns a log. newID returns a random UUID. It does not touch the database before it is used.
 func New(db *postgres.DB, newID func() string) *Log {
 	return &Log{
-		newID: newID,
+		db: db, newID: newID,
 		insert: db.Prepared("audit.insert", `insert into audit_log (id, actor_id, actor_role, action, target, request_id, details)
-			values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing`, postgres.Repeatable),
+			values ($1, $2, $3, $4, $5, $6, $7)`),
 		list: db.Prepared("audit.list", `select id, at, actor_id, actor_role, action, target, request_id, details
 			from audit_log order by at desc, id desc limit $1 offset $2`),
 		count: db.Prepared("audit.count", `select count(*) from audit_log`),
 	}
 }
 
-// Record implements Recorder.
-func (l *Log) Record(ctx context.Context, e Event) error {
+// Record implements Recorder, by a transaction around both.
+func (l *Log) Record(ctx context.Context, e Event, act func(context.Context) error) error {
 	details := []byte("{}")
 	if e.Details != nil {
 		var err error
@@ -76,9 +77,14 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 			return fmt.Errorf("recording %s: %w", e.Action, err)
 		}
 	}
-	_, err := l.insert.Exec(ctx, l.newID(), e.Actor.ID, string(e.Actor.Role), e.Action, e.Target,
-		httpapi.RecordOf(ctx).RequestID, string(details))
-	return err
+	return l.db.Atomically(ctx, func(ctx context.Context) error {
+		_, err := l.insert.Exec(ctx, l.newID(), e.Actor.ID, string(e.Actor.Role), e.Action, e.Target,
+			httpapi.RecordOf(ctx).RequestID, string(details))
+		if err != nil {
+			return err
+		}
+		return act(ctx)
+	})
 }
 
 // List returns one page, counted from 1, of the entries, the newest first, and how many there are.

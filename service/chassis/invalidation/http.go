@@ -75,11 +75,12 @@ func (f *Feed) purge(ctx context.Context, p Purge, log audit.Recorder) error {
 	if err := p.check(); err != nil {
 		return err
 	}
-	err := log.Record(ctx, audit.Event{
+	event := audit.Event{
 		Actor: auth.FromContext(ctx), Action: "cache.purge", Target: "cache",
 		Details: map[string]any{"tags": p.Tags, "keys": p.Keys, "all": p.All},
-	})
-	if err != nil {
+	}
+	// The news go by another pool, on which the entry's transaction does not reach: first the entry is kept.
+	if err := log.Record(ctx, event, func(context.Context) error { return nil }); err != nil {
 		return err
 	}
 	return f.Publish(ctx, p.names()...)

@@ -129,16 +129,19 @@ func New(cfg Config) *Feed {
 	}
 }
 
-// Changed says that this process changed what the tags name, and is called after the change was committed and before anybody is told of it, also if it is not
-// known whether it was. This process's values end at once; the others are told to read the news that the change left.
-func (f *Feed) Changed(tags ...string) {
-	f.apply(tags)
-	put(f.pending)
+// Changed says that this process changed what the tags name, and is called after the change was made and before anybody is told of it, also if it is not
+// known whether it was. This process's values end at once, or when the transaction of ctx has ended; the others are told to read the news that the
+// change left.
+func (f *Feed) Changed(ctx context.Context, tags ...string) {
+	postgres.Afterwards(ctx, func() {
+		f.apply(tags)
+		put(f.pending)
+	})
 }
 
 // Publish ends the values of all processes that carry one of the tags, or all values for Everything.
 func (f *Feed) Publish(ctx context.Context, tags ...string) error {
-	defer f.Changed(tags...)
+	defer f.Changed(ctx, tags...)
 	_, err := f.write.Exec(ctx, pq.Array(tags))
 	return err
 }

@@ -142,7 +142,7 @@ func (i *instance) mustRead(name string) int64 {
 
 // add changes a thing and says so, as a service does.
 func (i *instance) add(name string) (int64, error) {
-	defer i.feed.Changed(name)
+	defer i.feed.Changed(i.t.Context(), name)
 	var value int64
 	err := i.write.QueryRow(i.t.Context(), []any{&value}, name)
 	return value, err

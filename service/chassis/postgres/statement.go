@@ -132,10 +132,15 @@ func (s *Statement) Exec(ctx context.Context, args ...any) (int64, error) {
 	return touched, err
 }
 
-// run calls do under the protection of the database and measures all of it.
+// run calls do in the transaction of ctx or else under the protection of the database, and measures all of it.
 func (s *Statement) run(ctx context.Context, do func(context.Context, querier) error) error {
 	started := time.Now()
-	err := s.protection.Do(ctx, s.repeatable, func(ctx context.Context) error { return s.attempt(ctx, do) })
+	var err error
+	if t := s.db.transaction(ctx); t != nil {
+		err = s.within(ctx, t, do)
+	} else {
+		err = s.protection.Do(ctx, s.repeatable, func(ctx context.Context) error { return s.attempt(ctx, do) })
+	}
 	s.db.observer.ObserveQuery(s.name, time.Since(started), err)
 	return err
 }

@@ -34,8 +34,9 @@ func collectionTag(id string) string { return "collection:" + id }
 type Caches struct {
 	// Entities keeps single things, Lists what everybody may list.
 	Entities, Lists *cache.Cache
-	// Changed is told the tags of each change once it was made, also if it is not known whether it was.
-	Changed func(tags ...string)
+	// Changed is told the tags of each change once it was made, also if it is not known whether it was. A change of a
+	// transaction, which ctx carries, is made when that ends.
+	Changed func(ctx context.Context, tags ...string)
 }
 
 // list is a list and the number of all that match.
@@ -112,19 +113,19 @@ func (s Scores) Popular(ctx context.Context, limit int) ([]scores.Card, error) {
 
 // Insert implements scores.Repository.
 func (s Scores) Insert(ctx context.Context, score scores.Score) (scores.Score, error) {
-	defer s.changed(score.ID)
+	defer s.changed(ctx, score.ID)
 	return s.Repository.Insert(ctx, score)
 }
 
 // Replace implements scores.Repository.
 func (s Scores) Replace(ctx context.Context, score scores.Score) (scores.Score, error) {
-	defer s.changed(score.ID)
+	defer s.changed(ctx, score.ID)
 	return s.Repository.Replace(ctx, score)
 }
 
 // Remove implements scores.Repository.
 func (s Scores) Remove(ctx context.Context, id string, version int64) error {
-	defer s.changed(id)
+	defer s.changed(ctx, id)
 	return s.Repository.Remove(ctx, id, version)
 }
 
@@ -132,21 +133,21 @@ func (s Scores) Remove(ctx context.Context, id string, version int64) error {
 func (s Scores) ReplaceMany(
 	ctx context.Context, owner string, ids []string, given scores.Change, f scores.Fields,
 ) (int64, error) {
-	defer s.changed(ids...)
+	defer s.changed(ctx, ids...)
 	return s.Repository.ReplaceMany(ctx, owner, ids, given, f)
 }
 
 // RemoveMany implements scores.Repository.
 func (s Scores) RemoveMany(ctx context.Context, owner string, ids []string) (int64, error) {
-	defer s.changed(ids...)
+	defer s.changed(ctx, ids...)
 	return s.Repository.RemoveMany(ctx, owner, ids)
 }
 
 // changed says that scores were changed, which may have been, or become, visible.
-func (s Scores) changed(ids ...string) {
+func (s Scores) changed(ctx context.Context, ids ...string) {
 	tags := []string{visibleScores}
 	for _, id := range ids {
 		tags = append(tags, scoreTag(id))
 	}
-	s.Changed(tags...)
+	s.Changed(ctx, tags...)
 }

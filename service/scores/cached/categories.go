@@ -29,25 +29,25 @@ func (c Categories) Of(ctx context.Context, scoreID string) ([]category.Category
 
 // Insert implements category.Repository.
 func (c Categories) Insert(ctx context.Context, added category.Category) (category.Category, error) {
-	defer c.Changed(allCategories, visibleScores)
+	defer c.Changed(ctx, allCategories, visibleScores)
 	return c.Repository.Insert(ctx, added)
 }
 
 // Replace implements category.Repository.
 func (c Categories) Replace(ctx context.Context, next category.Category) (category.Category, error) {
-	defer c.Changed(allCategories, visibleScores)
+	defer c.Changed(ctx, allCategories, visibleScores)
 	return c.Repository.Replace(ctx, next)
 }
 
 // Remove implements category.Repository.
 func (c Categories) Remove(ctx context.Context, id string, version int64) error {
-	defer c.Changed(allCategories, visibleScores)
+	defer c.Changed(ctx, allCategories, visibleScores)
 	return c.Repository.Remove(ctx, id, version)
 }
 
 // Assign implements category.Repository.
 func (c Categories) Assign(ctx context.Context, scoreID string, version int64, ids []string) (int64, error) {
-	defer c.Changed(scoreTag(scoreID), visibleScores)
+	defer c.Changed(ctx, scoreTag(scoreID), visibleScores)
 	return c.Repository.Assign(ctx, scoreID, version, ids)
 }
 
@@ -61,12 +61,12 @@ var _ favorite.Repository = Favorites{}
 
 // Insert implements favorite.Repository.
 func (f Favorites) Insert(ctx context.Context, userID, scoreID string) error {
-	defer f.Changed(visibleScores)
+	defer f.Changed(ctx, visibleScores)
 	return f.Repository.Insert(ctx, userID, scoreID)
 }
 
 // Remove implements favorite.Repository.
 func (f Favorites) Remove(ctx context.Context, userID, scoreID string) error {
-	defer f.Changed(visibleScores)
+	defer f.Changed(ctx, visibleScores)
 	return f.Repository.Remove(ctx, userID, scoreID)
 }

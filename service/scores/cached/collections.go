@@ -71,31 +71,31 @@ func (c Collections) Members(
 
 // Insert implements collection.Repository.
 func (c Collections) Insert(ctx context.Context, added collection.Collection) (collection.Collection, error) {
-	defer c.Changed(collectionTag(added.ID), publicCollections)
+	defer c.Changed(ctx, collectionTag(added.ID), publicCollections)
 	return c.Repository.Insert(ctx, added)
 }
 
 // Replace implements collection.Repository.
 func (c Collections) Replace(ctx context.Context, next collection.Collection) (collection.Collection, error) {
-	defer c.Changed(collectionTag(next.ID), publicCollections, visibleScores)
+	defer c.Changed(ctx, collectionTag(next.ID), publicCollections, visibleScores)
 	return c.Repository.Replace(ctx, next)
 }
 
 // Remove implements collection.Repository.
 func (c Collections) Remove(ctx context.Context, id string, version int64) error {
-	defer c.Changed(collectionTag(id), publicCollections, visibleScores)
+	defer c.Changed(ctx, collectionTag(id), publicCollections, visibleScores)
 	return c.Repository.Remove(ctx, id, version)
 }
 
 // Feature implements collection.Repository.
 func (c Collections) Feature(ctx context.Context, id string, featured bool) error {
-	defer c.Changed(collectionTag(id), publicCollections)
+	defer c.Changed(ctx, collectionTag(id), publicCollections)
 	return c.Repository.Feature(ctx, id, featured)
 }
 
 // AddMember implements collection.Repository.
 func (c Collections) AddMember(ctx context.Context, id, scoreID string) error {
-	defer c.Changed(collectionTag(id), visibleScores)
+	defer c.Changed(ctx, collectionTag(id), visibleScores)
 	return c.Repository.AddMember(ctx, id, scoreID)
 }
 
@@ -103,24 +103,24 @@ func (c Collections) AddMember(ctx context.Context, id, scoreID string) error {
 func (c Collections) ChangeMembers(
 	ctx context.Context, s scores.Selection, id string, add, remove []string,
 ) (added, removed int64, err error) {
-	defer c.Changed(collectionTag(id), visibleScores)
+	defer c.Changed(ctx, collectionTag(id), visibleScores)
 	return c.Repository.ChangeMembers(ctx, s, id, add, remove)
 }
 
 // RemoveMember implements collection.Repository.
 func (c Collections) RemoveMember(ctx context.Context, id, scoreID string) error {
-	defer c.Changed(collectionTag(id), visibleScores)
+	defer c.Changed(ctx, collectionTag(id), visibleScores)
 	return c.Repository.RemoveMember(ctx, id, scoreID)
 }
 
 // Share implements collection.Repository.
 func (c Collections) Share(ctx context.Context, id, userID string) error {
-	defer c.Changed(collectionTag(id))
+	defer c.Changed(ctx, collectionTag(id))
 	return c.Repository.Share(ctx, id, userID)
 }
 
 // Unshare implements collection.Repository.
 func (c Collections) Unshare(ctx context.Context, id, userID string) error {
-	defer c.Changed(collectionTag(id))
+	defer c.Changed(ctx, collectionTag(id))
 	return c.Repository.Unshare(ctx, id, userID)
 }

@@ -73,7 +73,7 @@ type target[T any] struct {
 // decodeTarget reads where to, and by body what is wanted.
 func decodeTarget[T any](body func(*http.Request) (T, error)) func(*http.Request) (target[T], error) {
 	return func(r *http.Request) (t target[T], err error) {
-		if t.id, err = scores.PathID(r, "id"); err != nil {
+		if t.id, err = httpapi.PathUUID(r, "id"); err != nil {
 			return t, err
 		}
 		if t.ifVersion, err = httpapi.IfMatch(r); err != nil {
@@ -126,7 +126,7 @@ func ofOne(s Service) httpapi.Route {
 		Params: idParams{}, Status: http.StatusOK, Response: httpapi.Envelope[[]Category]{},
 		Faults: []fault.Code{fault.NotFound},
 		Handler: httpapi.Handle(
-			func(r *http.Request) (string, error) { return scores.PathID(r, "id") },
+			func(r *http.Request) (string, error) { return httpapi.PathUUID(r, "id") },
 			func(ctx context.Context, id string) ([]Category, error) { return s.Of(ctx, auth.FromContext(ctx), id) },
 			respondAll),
 	}

@@ -101,10 +101,10 @@ func (s *Categories) Create(ctx context.Context, caller auth.Identity, c Change)
 	if err := s.check(all, created); err != nil {
 		return Category{}, err
 	}
-	if err := s.record(ctx, caller, "category.create", created); err != nil {
-		return Category{}, err
-	}
-	created, err = s.repo.Insert(ctx, created)
+	err = s.record(ctx, caller, "category.create", created, func(ctx context.Context) error {
+		created, err = s.repo.Insert(ctx, created)
+		return err
+	})
 	if errors.Is(err, ErrAbsent) {
 		return Category{}, fault.New(fault.Conflict, "There are too many categories; remove one first")
 	}
@@ -120,11 +120,10 @@ func (s *Categories) Update(
 		if err := s.check(all, present); err != nil {
 			return err
 		}
-		if err := s.record(ctx, caller, "category.update", present); err != nil {
+		return s.record(ctx, caller, "category.update", present, func(ctx context.Context) error {
+			updated, err = s.repo.Replace(ctx, present)
 			return err
-		}
-		updated, err = s.repo.Replace(ctx, present)
-		return err
+		})
 	})
 	return updated, err
 }
@@ -132,10 +131,9 @@ func (s *Categories) Update(
 // Delete implements Service.
 func (s *Categories) Delete(ctx context.Context, caller auth.Identity, id string, ifVersion int64) error {
 	return s.onVersion(ctx, caller, id, ifVersion, func(_ []Category, present Category) error {
-		if err := s.record(ctx, caller, "category.delete", present); err != nil {
-			return err
-		}
-		return s.repo.Remove(ctx, id, present.Version)
+		return s.record(ctx, caller, "category.delete", present, func(ctx context.Context) error {
+			return s.repo.Remove(ctx, id, present.Version)
+		})
 	})
 }
 
@@ -190,10 +188,12 @@ func among(all []Category, ids []string) ([]Category, error) {
 	return found, nil
 }
 
-func (s *Categories) record(ctx context.Context, caller auth.Identity, action string, c Category) error {
+func (s *Categories) record(
+	ctx context.Context, caller auth.Identity, action string, c Category, act func(context.Context) error,
+) error {
 	return s.log.Record(ctx, audit.Event{
 		Actor: caller, Action: action, Target: c.ID, Details: map[string]any{"name": c.Name, "slug": c.Slug},
-	})
+	}, act)
 }
 
 func requireAdmin(caller auth.Identity) error {

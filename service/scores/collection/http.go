@@ -120,7 +120,7 @@ type idParams struct {
 	ID string `path:"id" format:"uuid" required:"true"`
 }
 
-func decodeID(r *http.Request) (string, error) { return scores.PathID(r, "id") }
+func decodeID(r *http.Request) (string, error) { return httpapi.PathUUID(r, "id") }
 
 func get(s Service) httpapi.Route {
 	return httpapi.Route{

@@ -103,7 +103,7 @@ func decodePart(r *http.Request) (p part, err error) {
 func decodeMember(r *http.Request) (part, error) {
 	p, err := decodePart(r)
 	if err == nil {
-		p.other, err = scores.PathID(r, "scoreId")
+		p.other, err = httpapi.PathUUID(r, "scoreId")
 	}
 	return p, err
 }

@@ -203,8 +203,5 @@ func (s *Collections) Feature(ctx context.Context, caller auth.Identity, id stri
 		return err
 	}
 	event := audit.Event{Actor: caller, Action: "collection.feature", Target: id, Details: map[string]any{"featured": featured}}
-	if err := s.log.Record(ctx, event); err != nil {
-		return err
-	}
-	return s.repo.Feature(ctx, id, featured)
+	return s.log.Record(ctx, event, func(ctx context.Context) error { return s.repo.Feature(ctx, id, featured) })
 }

@@ -67,7 +67,7 @@ func put(method, name, summary string, act func(context.Context, auth.Identity, 
 		Name: name, Group: group, Summary: summary,
 		Params: scoreParams{}, Status: http.StatusNoContent,
 		Handler: httpapi.Handle(
-			func(r *http.Request) (string, error) { return scores.PathID(r, "scoreId") },
+			func(r *http.Request) (string, error) { return httpapi.PathUUID(r, "scoreId") },
 			func(ctx context.Context, id string) (struct{}, error) {
 				return struct{}{}, act(ctx, auth.FromContext(ctx), id)
 			},

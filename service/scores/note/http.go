@@ -7,7 +7,6 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/auth"
 	"github.com/mirubato/mirubato/service/chassis/fault"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
-	"github.com/mirubato/mirubato/service/scores"
 )
 
 const (
@@ -77,7 +76,7 @@ type change struct {
 
 // decodeTarget heeds If-Match only where something is written.
 func decodeTarget(r *http.Request) (t target, err error) {
-	if t.id, err = scores.PathID(r, "id"); err != nil || r.Method == http.MethodGet {
+	if t.id, err = httpapi.PathUUID(r, "id"); err != nil || r.Method == http.MethodGet {
 		return t, err
 	}
 	t.ifVersion, err = httpapi.IfMatch(r)
