@@ -28,7 +28,7 @@ func hostileValues() map[string][]string {
 		"opus":            line(64),
 		"instrument":      word,
 		"difficulty":      word,
-		"stylePeriod":     slices.DeleteFunc(slices.Clone(word), func(v string) bool { return v == `""` }), // which clears it
+		"stylePeriod":     word,
 		"difficultyLevel": number,
 		"keySignature":    line(32),
 		"timeSignature":   line(16),

@@ -15,7 +15,10 @@ const (
 )
 
 // Routes are login, refresh, logout, me, the own password, and making, listing and changing users.
-func Routes(a *Accounts) []httpapi.Route {
+func Routes(a *Accounts) []httpapi.Route { return append(sessionRoutes(a), userRoutes(a)...) }
+
+// sessionRoutes are what users do with their own sessions and passwords.
+func sessionRoutes(a *Accounts) []httpapi.Route {
 	return []httpapi.Route{
 		{
 			Method: http.MethodPost, Path: "/api/auth/token", Access: httpapi.Open,
@@ -49,17 +52,6 @@ func Routes(a *Accounts) []httpapi.Route {
 				httpapi.OK[Me]),
 		},
 		{
-			Method: http.MethodPost, Path: usersPath, Access: httpapi.Admins,
-			Name: "createUser", Group: group, Summary: "Make a user",
-			Request: NewUser{}, Sensitive: true, Status: http.StatusCreated, Response: httpapi.Envelope[User]{},
-			Faults: []fault.Code{fault.Conflict},
-			Handler: httpapi.Handle(httpapi.DecodeJSON[NewUser],
-				func(ctx context.Context, n NewUser) (User, error) { return a.Create(ctx, auth.FromContext(ctx), n) },
-				func(u User) httpapi.Response {
-					return httpapi.OKMessage(u, "Created successfully").WithStatus(http.StatusCreated)
-				}),
-		},
-		{
 			Method: http.MethodPut, Path: "/api/auth/password", Access: httpapi.Callers, Class: httpapi.ClassAuth,
 			Name: "changePassword", Group: group, Summary: "Change the caller's password",
 			Description: "All sessions end, and a new one begins. Access tokens that were handed out stay good until they expire.",
@@ -69,6 +61,23 @@ func Routes(a *Accounts) []httpapi.Route {
 				func(ctx context.Context, p PasswordChange) (Tokens, error) {
 					return a.ChangePassword(ctx, auth.FromContext(ctx), p)
 				}, httpapi.OK[Tokens]),
+		},
+	}
+}
+
+// userRoutes are what admins do with users.
+func userRoutes(a *Accounts) []httpapi.Route {
+	return []httpapi.Route{
+		{
+			Method: http.MethodPost, Path: usersPath, Access: httpapi.Admins,
+			Name: "createUser", Group: group, Summary: "Make a user",
+			Request: NewUser{}, Sensitive: true, Status: http.StatusCreated, Response: httpapi.Envelope[User]{},
+			Faults: []fault.Code{fault.Conflict},
+			Handler: httpapi.Handle(httpapi.DecodeJSON[NewUser],
+				func(ctx context.Context, n NewUser) (User, error) { return a.Create(ctx, auth.FromContext(ctx), n) },
+				func(u User) httpapi.Response {
+					return httpapi.OKMessage(u, "Created successfully").WithStatus(http.StatusCreated)
+				}),
 		},
 		{
 			Method: http.MethodGet, Path: usersPath, Access: httpapi.Admins,

@@ -12,7 +12,7 @@ import (
 
 // Change is what a caller wants of a score: at creation on top of the defaults, at an update on top of the present
 // fields. A field that is absent is kept. One that is null is cleared; title, status and visibility cannot be. An empty
-// text is the same as null.
+// text is the same as null, unless only certain words are allowed: it is none of them.
 type Change struct {
 	Title           optional.Value[string]          `json:"title,omitzero"`
 	Composer        optional.Value[string]          `json:"composer,omitzero"`
@@ -57,7 +57,7 @@ func (c Change) applyTo(f Fields) Fields {
 func normal(f Fields) Fields {
 	f.Title = strings.TrimSpace(f.Title)
 	for _, text := range []**string{
-		&f.Composer, &f.Opus, &f.StylePeriod, &f.KeySignature, &f.TimeSignature, &f.TempoMarking, &f.Description,
+		&f.Composer, &f.Opus, &f.KeySignature, &f.TimeSignature, &f.TempoMarking, &f.Description,
 	} {
 		if *text == nil {
 			continue

@@ -403,7 +403,7 @@ func TestConcurrentChangesLoseNothing(t *testing.T) {
 	}
 }
 
-func BenchmarkAPI(b *testing.B) {
+func BenchmarkC65API(b *testing.B) {
 	a := newAPI(b)
 	if _, err := a.db.Direct("fill", `insert into scores (owner_id, title, composer, visibility)
 		select 'owner ' || g % 100, 'title ' || g, 'composer ' || g % 50, case when g % 4 = 0 then 'private' else 'public' end

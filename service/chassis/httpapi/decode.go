@@ -50,7 +50,7 @@ func DecodeJSON[T any](r *http.Request) (T, error) {
 	if err := checkEscapes(body); err != nil {
 		return v, err
 	}
-	return v, checkNames(body)
+	return v, checkNames(body, reflect.TypeFor[T]())
 }
 
 func requireJSON(r *http.Request) error {

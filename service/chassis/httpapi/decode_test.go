@@ -22,6 +22,12 @@ type thing struct {
 	Inner struct {
 		On bool `json:"on"`
 	} `json:"inner"`
+	Many []struct {
+		On bool `json:"on"`
+	} `json:"many"`
+	Maybe optional.Value[struct {
+		On bool `json:"on"`
+	}] `json:"maybe"`
 	Extra json.RawMessage `json:"extra"`
 }
 
@@ -63,6 +69,9 @@ func TestDecodeJSON(t *testing.T) {
 		"a field given twice is named":         {body: strings.NewReader(`{"name":"a","count":1,"name":"b"}`), code: fault.Invalid, details: detail("name", "repeated", "must be given once")},
 		"twice in another case is twice":       {body: strings.NewReader(`{"name":"a","Name":"b"}`), code: fault.Invalid, details: detail("Name", "repeated", "must be given once")},
 		"twice inside is twice":                {body: strings.NewReader(`{"inner":{"on":true,"on":false}}`), code: fault.Invalid, details: detail("inner.on", "repeated", "must be given once")},
+		"twice inside in another case":         {body: strings.NewReader(`{"INNER":{"on":true,"ON":false}}`), code: fault.Invalid, details: detail("INNER.ON", "repeated", "must be given once")},
+		"twice in a list in another case":      {body: strings.NewReader(`{"many":[{"on":true},{"on":true,"oN":false}]}`), code: fault.Invalid, details: detail("many.oN", "repeated", "must be given once")},
+		"twice in an optional in another case": {body: strings.NewReader(`{"maybe":{"on":true,"oN":false}}`), code: fault.Invalid, details: detail("maybe.oN", "repeated", "must be given once")},
 		"twice deep inside is twice":           {body: strings.NewReader(`{"extra":[{"b":1},{"a":[{"c":1,"c":2}]}]}`), code: fault.Invalid, details: detail("extra.a.c", "repeated", "must be given once")},
 		"a character of two halves is read":    {body: strings.NewReader(`{"name":"\ud834\udd1e","extra":"\\ud800"}`)},
 		"a first half alone is refused":        {body: strings.NewReader(`{"name":"\ud834"}`), code: fault.Invalid, details: detail("", "text", `The body must not hold half a surrogate pair, such as \ud800`)},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -19,6 +20,8 @@ const maxDepth = 64
 type scope struct {
 	// names are those that the object has so far; nil in an array.
 	names map[string]bool
+	// into is what the object or array is read into; nil where anything may stand.
+	into reflect.Type
 	// last is the name that was read last.
 	last string
 	// wantsName says that the next text is a name and not a value.
@@ -26,8 +29,9 @@ type scope struct {
 }
 
 // checkNames refuses a body in which an object has a name twice: readers disagree on which of the two counts, so what
-// one of them checked is not what another one uses. It also bounds how deep the body is nested.
-func checkNames(body []byte) error {
+// one of them checked is not what another one uses. The fields of a struct are found whatever their case, so that there
+// names that differ in nothing else are the same. It also bounds how deep the body is nested.
+func checkNames(body []byte, into reflect.Type) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	var open []scope
@@ -41,9 +45,9 @@ func checkNames(body []byte) error {
 		}
 		switch token {
 		case json.Delim('{'):
-			open = append(open, scope{names: map[string]bool{}, wantsName: true})
+			open = append(open, scope{names: map[string]bool{}, wantsName: true, into: below(open, into)})
 		case json.Delim('['):
-			open = append(open, scope{})
+			open = append(open, scope{into: below(open, into)})
 		case json.Delim('}'), json.Delim(']'):
 			open = open[:len(open)-1]
 			valueRead(open)
@@ -68,8 +72,8 @@ func readText(open []scope, token json.Token) error {
 	inner.wantsName = false
 	name, _ := token.(string)
 	known := name
-	if len(open) == 1 {
-		known = strings.ToLower(name) // the fields of a resource are found whatever their case
+	if inner.into != nil && inner.into.Kind() == reflect.Struct {
+		known = strings.ToLower(name)
 	}
 	inner.last = name
 	if inner.names[known] {
@@ -77,6 +81,40 @@ func readText(open []scope, token json.Token) error {
 	}
 	inner.names[known] = true
 	return nil
+}
+
+// below is what the value that comes next is read into, or nil where anything may stand.
+func below(open []scope, body reflect.Type) reflect.Type {
+	if len(open) == 0 {
+		return body
+	}
+	switch inner := open[len(open)-1]; {
+	case inner.into == nil:
+		return nil
+	case inner.into.Kind() == reflect.Struct:
+		for field := range inner.into.Fields() {
+			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); strings.EqualFold(name, inner.last) {
+				return meant(field.Type)
+			}
+		}
+	case inner.into.Kind() == reflect.Slice:
+		return meant(inner.into.Elem())
+	}
+	return nil
+}
+
+// meant looks through pointers and fields that may be absent. It returns nil for a type that reads its JSON itself.
+func meant(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if absent, ok := reflect.Zero(t).Interface().(interface{ Element() any }); ok {
+		return reflect.TypeOf(absent.Element())
+	}
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
+		return nil
+	}
+	return t
 }
 
 // pathOf is where a body is being read, as the names of the objects around it, dotted.

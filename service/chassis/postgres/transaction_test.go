@@ -40,7 +40,7 @@ func TestAtomically(t *testing.T) {
 			if n := seen(ctx); n != 2 {
 				t.Errorf("%s: the transaction sees %d of its own rows, want 2", tc.name, n)
 			}
-			postgres.Afterwards(ctx, func() { told = seen(t.Context()) })
+			postgres.Afterwards(ctx, func() { told = seen(t.Context()) }) //nolint:contextcheck // the transaction has ended by then
 			return db.Atomically(ctx, func(context.Context) error { return tc.fails })
 		})
 		if !errors.Is(err, tc.fails) || seen(t.Context()) != tc.want {

@@ -48,7 +48,7 @@ func fill(t *testing.T, v reflect.Value) {
 }
 
 // What is kept goes through JSON. A field that did not would be lost in every answer from a cache.
-func TestWhatIsKeptComesBackWhole(t *testing.T) {
+func TestC52WhatIsKeptComesBackWhole(t *testing.T) {
 	for _, value := range []any{new(scores.Score), new(scores.Card), new(category.Category), new(collection.Collection)} {
 		fill(t, reflect.ValueOf(value).Elem())
 		text, err := json.Marshal(value)
