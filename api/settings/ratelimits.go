@@ -97,7 +97,7 @@ type ClassLimits struct {
 	// auth is for routes that check a password. Default: 5 requests in 5 minutes.
 	// +optional
 	Auth *Limit `json:"auth,omitempty"`
-	// upload is for routes that take files. Default: 10 requests a minute.
+	// upload is for routes that take files or many changes at once. Default: 10 requests a minute.
 	// +optional
 	Upload *Limit `json:"upload,omitempty"`
 }

@@ -38,7 +38,7 @@ type BatchDeleted struct {
 
 func updateScores(s Service) httpapi.Route {
 	return httpapi.Route{
-		Method: http.MethodPost, Path: basePath + "/bulk-update", Access: httpapi.Callers,
+		Method: http.MethodPost, Path: basePath + "/bulk-update", Access: httpapi.Callers, Class: httpapi.ClassUpload,
 		Name: "updateScores", Group: group, Summary: "Make the same change to up to 100 of the caller's scores",
 		Description: "All of them are changed or none. IDs of scores that are not the caller's are passed over.",
 		Request:     BatchUpdate{}, Status: http.StatusOK, Response: httpapi.Envelope[BatchUpdated]{},
@@ -56,7 +56,7 @@ func updateScores(s Service) httpapi.Route {
 
 func deleteScores(s Service) httpapi.Route {
 	return httpapi.Route{
-		Method: http.MethodPost, Path: basePath + "/batch-delete", Access: httpapi.Callers,
+		Method: http.MethodPost, Path: basePath + "/batch-delete", Access: httpapi.Callers, Class: httpapi.ClassUpload,
 		Name: "deleteScores", Group: group, Summary: "Remove up to 100 of the caller's scores",
 		Description: "All of them are removed or none. IDs of scores that are not the caller's are passed over.",
 		Request:     BatchDelete{}, Status: http.StatusOK, Response: httpapi.Envelope[BatchDeleted]{},

@@ -29,7 +29,7 @@ type Class string
 const (
 	// ClassAuth: the route checks a password.
 	ClassAuth Class = "auth"
-	// ClassUpload: the route takes a file.
+	// ClassUpload: the route takes files, or changes many things at once.
 	ClassUpload Class = "upload"
 )
 
