@@ -193,7 +193,7 @@ func checkVersions(server string, serverMajor int, tools string, toolMajor int) 
 
 // writeDump streams the dump to its file and hashes it on the way, so that what the volume does to it is noticed.
 func (r *run) writeDump(ctx context.Context) error {
-	file, err := os.OpenFile(filepath.Join(r.draft.path(), dumpFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	file, err := os.OpenFile(filepath.Join(r.draft.path(), dumpFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return storageError("making the dump", err)
 	}

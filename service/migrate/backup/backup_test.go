@@ -119,7 +119,7 @@ func TestBackupWithProof(t *testing.T) {
 	if diff := cmp.Diff(want, rows); diff != "" {
 		t.Errorf("tables (-want +got):\n%s", diff)
 	}
-	if !report.Verified || report.Size == 0 || report.LSN == "" || report.Snapshot == "" || report.SystemIdentifier == "" || report.Rows != 508 {
+	if !report.Verified || report.Size == 0 || report.LSN == "" || report.Snapshot == "" || report.SystemIdentifier == "" || report.Fingerprint == "" || report.Rows != 508 {
 		t.Errorf("report %+v", report)
 	}
 	listed, err := List(cfg.Location)
@@ -141,7 +141,7 @@ func TestWritersGoOnMeanwhile(t *testing.T) {
 	go func() {
 		db, err := sql.Open("postgres", cfg.DatabaseURL)
 		for err == nil && ctx.Err() == nil {
-			_, err = db.ExecContext(t.Context(), "INSERT INTO kinds (f) VALUES (random()); SELECT nextval('numbers')")
+			_, err = db.ExecContext(context.WithoutCancel(ctx), "INSERT INTO kinds (f) VALUES (random()); SELECT nextval('numbers')")
 		}
 		done <- errors.Join(err, db.Close())
 	}()
@@ -257,8 +257,12 @@ func TestRefusals(t *testing.T) {
 		code   contract.MigrationErrorCode
 		want   string
 	}{
-		"no right to read": {func(t *testing.T, cfg *Config) { cfg.DatabaseURL = asReader(t, cfg.DatabaseURL) }, contract.BackupFailed, "grant the role reader_no_r SELECT"},
+		"no right to read": {func(t *testing.T, cfg *Config) {
+			t.Helper()
+			cfg.DatabaseURL = asReader(t, cfg.DatabaseURL)
+		}, contract.BackupFailed, "grant the role reader_no_r SELECT"},
 		"full volume": {func(t *testing.T, cfg *Config) {
+			t.Helper()
 			if err := syscall.Mount("tmpfs", cfg.Location, "tmpfs", 0, "size=16k"); err != nil {
 				t.Skipf("mounting a small file system takes root: %v", err)
 			}
@@ -275,7 +279,10 @@ func TestRefusals(t *testing.T) {
 		"no such database": {func(_ *testing.T, cfg *Config) {
 			cfg.DatabaseURL = strings.Replace(cfg.DatabaseURL, "/test_", "/none_", 1)
 		}, contract.CredentialsRefused, "none_"},
-		"tools not installed": {func(t *testing.T, _ *Config) { t.Setenv("PATH", t.TempDir()) }, contract.BackupFailed, "pg_dump is not installed"},
+		"tools not installed": {func(t *testing.T, _ *Config) {
+			t.Helper()
+			t.Setenv("PATH", t.TempDir())
+		}, contract.BackupFailed, "pg_dump is not installed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config(t, pgserver.Filled(t, "everything", fill))

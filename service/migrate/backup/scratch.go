@@ -156,6 +156,9 @@ func readContent(ctx context.Context, access migrate.Access) (f found, err error
 	if f.version, err = migrate.Version(ctx, db); err != nil {
 		return f, err
 	}
+	if f.fingerprint, err = migrate.Fingerprint(ctx, db); err != nil {
+		return f, err
+	}
 	f.schema, err = readSchema(ctx, access, "")
 	return f, err
 }

@@ -66,7 +66,7 @@ func (d *draft) publish(report contract.BackupReport) error {
 	if err != nil {
 		return storageError("encoding the manifest", err)
 	}
-	file, err := os.OpenFile(filepath.Join(d.path(), manifestFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	file, err := os.OpenFile(filepath.Join(d.path(), manifestFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return storageError("writing the manifest", err)
 	}
