@@ -22,7 +22,7 @@ func BenchmarkInvalidation(b *testing.B) {
 			b.Helper()
 			return spread(b, all, all[n%len(all)], fmt.Sprint("thing ", n%5))
 		}},
-		{"notification lost", 20, "<= 1500", func(b *testing.B, all []*instance, n int) time.Duration {
+		{"notification lost", 20, "<= 1500", func(b *testing.B, all []*instance, _ int) time.Duration {
 			b.Helper()
 			want := all[0].mustRead("thing 0") + 1
 			exec(b, all[0].db.Pool(), change, "thing 0") // nobody calls Changed
