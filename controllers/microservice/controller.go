@@ -154,6 +154,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, reconciler reconcile.Rec
 	for _, child := range childTypes() {
 		bldr = bldr.Watches(child, children)
 	}
+	bldr = bldr.Watches(&v1alpha1.Microservice{}, handler.EnqueueRequestsFromMapFunc(r.nextRequests), builder.WithPredicates(rolloutEnded()))
 	bldr = bldr.Watches(&v1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(approvedRequest),
 		builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	// Its status is the operator's own.

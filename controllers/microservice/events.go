@@ -52,5 +52,9 @@ func kindOf(step v1alpha1.Step) string {
 // blocked reports whether a wait will not pass by itself. A failed migration counts although a running one does not: it
 // says what to do.
 func blocked(waiting *v1alpha1.WaitingFor) bool {
-	return waiting != nil && (!isOrdinary(waiting.Type) || waiting.Unblock != "")
+	if waiting == nil {
+		return false
+	}
+	// A Gateway that has yet to read a weight passes by itself.
+	return waiting.Unblock != "" || !isOrdinary(waiting.Type) && waiting.Type != v1alpha1.WaitGateway
 }

@@ -128,8 +128,11 @@ func (r *Reconciler) askBudget(ms *v1alpha1.Microservice, o *observed, s *statio
 		}
 	}
 	claims = append(claims, gate.Claims(ms)...) // as read in this pass
-	place := gate.Place{Microservice: client.ObjectKeyFromObject(ms), Environment: s.name()}
-	if waiting := r.Budget.Ask(s.input.Now, place, claims); waiting != nil {
+	asker := gate.Claim{
+		Place:    gate.Place{Microservice: client.ObjectKeyFromObject(ms), Environment: s.name()},
+		Database: gate.Database(ms, s.name()),
+	}
+	if waiting := r.Budget.Ask(s.input.Now, asker, claims); waiting != nil {
 		s.input.Facts.Gates = append(s.input.Facts.Gates, *waiting)
 	}
 }

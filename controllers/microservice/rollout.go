@@ -11,6 +11,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/environment"
+	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/migration"
 	"github.com/mirubato/mirubato/controllers/release"
 	"github.com/mirubato/mirubato/controllers/traffic"
@@ -227,12 +228,15 @@ func (o *observed) wakeUp(now time.Time) time.Duration {
 		if waiting := s.plan.Waiting; waiting != nil && slices.Contains(polled, waiting.Type) {
 			sooner(secretPoll)
 		}
+		if waiting := s.plan.Waiting; waiting != nil && waiting.Type == v1alpha1.WaitBudget {
+			sooner(gate.Recheck)
+		}
 	}
 	return next
 }
 
 // polled is what no watch tells of.
-var polled = []v1alpha1.WaitType{v1alpha1.WaitSecret, v1alpha1.WaitNameConflict, v1alpha1.WaitGateway, v1alpha1.WaitBudget}
+var polled = []v1alpha1.WaitType{v1alpha1.WaitSecret, v1alpha1.WaitNameConflict, v1alpha1.WaitGateway}
 
 // routePoll is how often an HTTPRoute is looked at for edits by hand.
 const routePoll = time.Minute
