@@ -38,6 +38,24 @@ func TestBackupReports(t *testing.T) {
 		t.Errorf("report %+v, short %+v", full, short)
 	}
 	assertSilentOn(t, got, env[envDatabaseURL])
+	assertListed(t, env, full)
+}
+
+// assertListed lists, and refuses to restore over the database itself.
+func assertListed(t *testing.T, env map[string]string, made contract.BackupReport) {
+	t.Helper()
+	if got := call(t.Context(), env, "backups"); got.code != contract.ExitOK || !strings.Contains(got.stdout, made.Name) {
+		t.Errorf("exit %d, output %q", got.code, got.stdout)
+	}
+	got := call(t.Context(), env, "backups", "--format", "json")
+	var listed []contract.BackupReport
+	if err := json.Unmarshal([]byte(got.stdout), &listed); err != nil || len(listed) != 1 || listed[0].Fingerprint != made.Fingerprint {
+		t.Errorf("listed %+v, error %v", listed, err)
+	}
+	got = call(t.Context(), env, "restore", made.Name, "--database", made.Database)
+	if got.code != contract.ExitUsage || !strings.Contains(got.stderr, "is there already") {
+		t.Errorf("exit %d, stderr %q", got.code, got.stderr)
+	}
 }
 
 func migrationsOf(t *testing.T) string {
@@ -54,10 +72,16 @@ func TestBackupExitCodes(t *testing.T) {
 		code int
 		want string
 	}{
-		"no place for none":   {args: []string{"backup", "--keep", "0"}, code: contract.ExitUsage, want: "--keep"},
-		"no database":         {args: []string{"backup"}, code: contract.ExitUnavailable, want: contract.EnvDatabaseURLFile},
-		"no directory":        {args: []string{"backup", "--location", "/nowhere"}, env: closedPort(""), code: contract.ExitUnavailable, want: "it is not there"},
-		"an unknown argument": {args: []string{"backup", "now"}, code: contract.ExitUsage, want: "now"},
+		"no place for none":           {args: []string{"backup", "--keep", "0"}, code: contract.ExitUsage, want: "--keep"},
+		"no database":                 {args: []string{"backup"}, code: contract.ExitUnavailable, want: contract.EnvDatabaseURLFile},
+		"no directory":                {args: []string{"backup", "--location", "/nowhere"}, env: closedPort(""), code: contract.ExitUnavailable, want: "it is not there"},
+		"restoring into no database":  {args: []string{"restore", "a"}, code: contract.ExitUsage, want: "--database"},
+		"restoring nothing":           {args: []string{"restore", "--database", "b"}, code: contract.ExitUsage, want: "arg"},
+		"listing nothing":             {args: []string{"backups", "--location", "/nowhere"}, code: contract.ExitUnavailable, want: "it is not there"},
+		"rehearsing without a backup": {args: []string{"rehearse", "--mode", "Data"}, code: contract.ExitUsage, want: "--backup"},
+		"rehearsing on what is not":   {args: []string{"rehearse", "--mode", "Rows"}, code: contract.ExitUsage, want: "--mode"},
+		"a backup for no rows":        {args: []string{"rehearse", "--backup", "a"}, code: contract.ExitUsage, want: "--backup"},
+		"an unknown argument":         {args: []string{"backup", "now"}, code: contract.ExitUsage, want: "now"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := call(t.Context(), tc.env, tc.args...)
@@ -67,4 +91,22 @@ func TestBackupExitCodes(t *testing.T) {
 			assertSilentOn(t, got, "postgres://", "secret")
 		})
 	}
+}
+
+func TestRehearse(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "report")
+	env := map[string]string{envDatabaseURL: pgserver.Database(t), contract.EnvScratchDir: t.TempDir(), contract.EnvMigrationsDir: migrationsOf(t)}
+	got := call(t.Context(), env, "rehearse", "--report", file)
+	if got.code != contract.ExitOK || got.stderr != "" {
+		t.Fatalf("exit %d, stderr %q", got.code, got.stderr)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var report contract.RehearsalReport
+	if err := json.Unmarshal(text, &report); err != nil || !report.Passed || report.To != 1 || len(report.Statements) != 1 {
+		t.Errorf("report %+v, error %v", report, err)
+	}
+	assertSilentOn(t, got, env[envDatabaseURL])
 }

@@ -52,6 +52,7 @@ func newCommand(getenv func(string) string) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newUpCommand(getenv), newStatusCommand(getenv), newBackupCommand(getenv))
+	root.AddCommand(newUpCommand(getenv), newStatusCommand(getenv), newBackupCommand(getenv), newRehearseCommand(getenv))
+	root.AddCommand(newBackupsCommand(getenv), newRestoreCommand(getenv))
 	return root
 }

@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 
 	"github.com/lib/pq"
@@ -18,7 +19,11 @@ func (r *runner) attempt(ctx context.Context, f file) error {
 		// leave an invalid index behind.
 		lockTimeout = 0
 	}
-	db, err := r.target.open(lockTimeout)
+	t := r.target
+	if r.Wrap != nil {
+		t.wrap = func(c driver.Connector) driver.Connector { return r.Wrap(f.name, c) }
+	}
+	db, err := t.open(lockTimeout)
 	if err != nil {
 		return err
 	}

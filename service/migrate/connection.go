@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"database/sql"
+	"database/sql/driver"
 	"net"
 	"strconv"
 	"strings"
@@ -21,6 +22,8 @@ const connectPatience = 10 * time.Second
 // target is a database to connect to.
 type target struct {
 	config pq.Config
+	// wrap, if not nil, gets every connector that open makes.
+	wrap func(driver.Connector) driver.Connector
 }
 
 // parseTarget never repeats what it was given, which may hold a password.
@@ -66,9 +69,13 @@ func (t target) open(lockTimeout time.Duration) (*sql.DB, error) {
 		}
 		cfg.Runtime[name] = value
 	}
+	var connector driver.Connector
 	connector, err := pq.NewConnectorConfig(cfg)
 	if err != nil {
 		return nil, &databaseError{act: t.act(), cause: err}
+	}
+	if t.wrap != nil {
+		connector = t.wrap(connector)
 	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(2) // one to work, one to look around beside it

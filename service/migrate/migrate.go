@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"database/sql/driver"
 	"io/fs"
 	"log/slog"
 	"time"
@@ -36,6 +37,8 @@ type Config struct {
 	Retries int
 	// RetryPause is the pause before the first retry; it doubles up to twenty times itself. Zero means half a second.
 	RetryPause time.Duration
+	// Wrap, if not nil, is put around the connections that apply a file, so that its statements can be watched.
+	Wrap func(migration string, c driver.Connector) driver.Connector
 	// Log gets one record for each thing that happens. Nil means none.
 	Log *slog.Logger
 }
@@ -69,6 +72,15 @@ func Latest(files fs.FS) (int64, error) {
 		return 0, err
 	}
 	return all[len(all)-1].version, nil
+}
+
+// Checksum returns what is recorded when the migration called name is applied: the hex SHA-256 of its content with LF line ends.
+func Checksum(files fs.FS, name string) (string, error) {
+	f, err := readFile(files, name)
+	if err != nil {
+		return "", invalid(name, err)
+	}
+	return f.checksum, nil
 }
 
 // Up applies every expand file that has not been applied, and stops before the first contract file. It may be called

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mirubato/mirubato/api/contract"
+	"github.com/mirubato/mirubato/service/migrate"
+	"github.com/mirubato/mirubato/service/migrate/rehearsal"
+)
+
+// rehearse is the flags of the command.
+type rehearse struct {
+	config
+	places
+	mode, backup string
+}
+
+func newRehearseCommand(getenv func(string) string) *cobra.Command {
+	var flags rehearse
+	cmd := &cobra.Command{
+		Use:   "rehearse",
+		Short: "Apply the pending expand migrations to a copy of the database; changes nothing else",
+		Long: "Apply the pending expand migrations to a copy of the database on a scratch server, and report how long each statement\n" +
+			"took, what it locked and what it rewrote. The last line of output is the report. Exit codes are those of up and backup.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := flags.validate(); err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			report, err := flags.run(cmd.Context(), out, getenv)
+			return errors.Join(err, writeRehearsalReport(report, out, flags.report))
+		},
+	}
+	flags.addDir(cmd.Flags(), getenv)
+	flags.addLocation(cmd.Flags(), getenv)
+	flags.addScratch(cmd.Flags(), getenv)
+	cmd.Flags().StringVar(&flags.mode, "mode", string(contract.RehearsalOnSchema), "Schema: a copy without rows; Data: a backup, restored")
+	cmd.Flags().StringVar(&flags.backup, "backup", "", "name of the backup of --location to try on; needed for --mode Data")
+	cmd.Flags().StringVar(&flags.report, "report", "", "file that gets the report too, cut to what a termination message holds (default none)")
+	return cmd
+}
+
+func (f *rehearse) validate() error {
+	switch mode := contract.RehearsalMode(f.mode); {
+	case mode != contract.RehearsalOnSchema && mode != contract.RehearsalOnData:
+		return fmt.Errorf("--mode is %q: it must be Schema or Data", f.mode)
+	case mode == contract.RehearsalOnData && f.backup == "":
+		return errors.New("--mode Data needs --backup: name the backup to try on")
+	case mode == contract.RehearsalOnSchema && f.backup != "":
+		return errors.New("--backup has no meaning with --mode Schema: choose --mode Data")
+	}
+	return nil
+}
+
+func (f *rehearse) run(ctx context.Context, out io.Writer, getenv func(string) string) (contract.RehearsalReport, error) {
+	mode := contract.RehearsalMode(f.mode)
+	work, err := f.open(getenv)
+	if failure, ok := errors.AsType[*migrate.Error](err); ok {
+		return rehearsal.NewReport(mode, failure), err
+	}
+	return rehearsal.Run(ctx, rehearsal.Config{
+		DatabaseURL: work.DatabaseURL, Files: work.Files, Mode: mode, Location: f.location, Backup: f.backup, Scratch: f.scratch,
+		Log: slog.New(slog.NewJSONHandler(out, nil)),
+	})
+}
+
+// writeRehearsalReport prints the whole report, and puts a cut one into file if that has a name.
+func writeRehearsalReport(report contract.RehearsalReport, out io.Writer, file string) error {
+	if err := json.NewEncoder(out).Encode(report); err != nil {
+		return fmt.Errorf("printing the report: %w", err)
+	}
+	if file == "" {
+		return nil
+	}
+	short, err := rehearsal.FitReport(report, contract.MaxTerminationMessage)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, short, 0o644); err != nil { //nolint:gosec // the report is for whoever may see the container
+		return fmt.Errorf("writing the file of --report: %w", err)
+	}
+	return nil
+}
