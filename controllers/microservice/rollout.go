@@ -75,6 +75,7 @@ func (r *Reconciler) observeRollout(ctx context.Context, ms *v1alpha1.Microservi
 	}
 	if last := verifiedLast(o.releases, s.name()); last != nil {
 		s.input.Fallback = new(s.candidate(last.Name))
+		s.input.FallbackAt = recordOf(last, s.name()).VerifiedAt.Time
 	}
 	s.migration = migration.Decision{Done: true}
 	if children.Migration != nil {

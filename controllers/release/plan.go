@@ -25,6 +25,8 @@ type Input struct {
 	// none; it may be the target.
 	Target   Candidate
 	Fallback *Candidate
+	// FallbackAt is when Fallback was verified.
+	FallbackAt time.Time
 	// Rollout is how the target passes this environment, defaults filled in.
 	Rollout Rollout
 	// Record is what was recorded of the target in this environment; its zero value (but for the name) before anything was. Once

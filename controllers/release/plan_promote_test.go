@@ -91,3 +91,21 @@ func TestVerified(t *testing.T) {
 		"a hold is told": {input(done, func(in *Input) { in.Held = true }), "Verified: keep(scores-2) cleanup wait Hold"},
 	}.run(t)
 }
+
+// The times at which releases were verified keep their order, whatever clocks say: the last one is what to go back to.
+func TestVerifiedAfterTheOneBefore(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ before, want time.Time }{
+		"by a clock that went on":             {noon.Add(-time.Hour), noon},
+		"in the same second":                  {noon, noon.Add(time.Second)},
+		"by an operator whose clock is ahead": {noon.Add(10 * time.Minute), noon.Add(10*time.Minute + time.Second)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plan := New(input(step(v1alpha1.StepPromote), migrated, replaced(true), func(in *Input) { in.FallbackAt = tc.before }))
+			if at := plan.Record.VerifiedAt; at == nil || !at.Time.Equal(tc.want) {
+				t.Errorf("verified at %v, want %v", at, tc.want)
+			}
+		})
+	}
+}

@@ -75,12 +75,14 @@ type world struct {
 	// story is told only where somebody reads it.
 	telling bool
 	story   []string
+	// plan is New, unless a test wants to know what a wrong one leads to.
+	plan func(Input) Plan
 	// check looks at every plan before it is carried out.
 	check func(i int, in Input, plan Plan)
 }
 
 func newWorld(rollouts ...Rollout) *world {
-	w := &world{now: noon}
+	w := &world{now: noon, plan: New}
 	for i, rollout := range rollouts {
 		w.places = append(w.places, &place{
 			name: []string{"development", "staging", "production"}[i], rollout: rollout,
@@ -234,7 +236,7 @@ func (w *world) pass(limit int) bool {
 	w.wake = time.Time{}
 	for i := range w.places {
 		inputs[i] = w.observe(i)
-		plans[i] = New(inputs[i])
+		plans[i] = w.plan(inputs[i])
 		if w.check != nil {
 			w.check(i, inputs[i], plans[i])
 		}
