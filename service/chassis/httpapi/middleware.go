@@ -12,6 +12,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/service/chassis/fault"
+	"github.com/mirubato/mirubato/service/chassis/timing"
 )
 
 // Observer measures requests. Its methods are called by many goroutines.
@@ -53,8 +54,8 @@ func Middleware(o Options, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
 		rec := newRecord(r)
-		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
 		sw := &statusWriter{ResponseWriter: w, started: started}
+		r = r.WithContext(timing.With(context.WithValue(r.Context(), recordKey{}, rec), &sw.parts))
 		standardHeaders(o, rec, w.Header())
 		observer := o.observer(r)
 		observer.RequestStarted()
@@ -161,6 +162,7 @@ func answerPanic(ctx context.Context, w http.ResponseWriter) {
 type statusWriter struct {
 	http.ResponseWriter
 	started time.Time
+	parts   timing.Parts
 	status  int
 	bytes   int64
 }
@@ -169,9 +171,8 @@ type statusWriter struct {
 func (w *statusWriter) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
-		// What the service took until it began to answer, in milliseconds.
-		took := float64(time.Since(w.started).Microseconds()) / 1000
-		w.Header().Set("Server-Timing", "total;dur="+strconv.FormatFloat(took, 'f', 1, 64))
+		// What the service took until it began to answer.
+		w.Header().Set("Server-Timing", w.parts.Header(time.Since(w.started)))
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

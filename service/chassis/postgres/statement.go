@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/lib/pq/pqerror"
+
+	"github.com/mirubato/mirubato/service/chassis/timing"
 )
 
 // Statement is one SQL text with a name for metrics. It may be used by many goroutines.
@@ -133,16 +135,19 @@ func (s *Statement) Exec(ctx context.Context, args ...any) (int64, error) {
 }
 
 // run calls do in the transaction of ctx or else under the protection of the database, and measures all of it.
-func (s *Statement) run(ctx context.Context, do func(context.Context, querier) error) error {
+func (s *Statement) run(ctx context.Context, do func(context.Context, querier) error) (err error) {
 	started := time.Now()
-	var err error
+	ctx, end := trace(ctx, s.name)
+	defer func() {
+		took := time.Since(started)
+		s.db.observer.ObserveQuery(s.name, took, err)
+		timing.Add(ctx, "db", took)
+		end(err)
+	}()
 	if t := s.db.transaction(ctx); t != nil {
-		err = s.within(ctx, t, do)
-	} else {
-		err = s.protection.Do(ctx, s.repeatable, func(ctx context.Context) error { return s.attempt(ctx, do) })
+		return s.within(ctx, t, do)
 	}
-	s.db.observer.ObserveQuery(s.name, time.Since(started), err)
-	return err
+	return s.protection.Do(ctx, s.repeatable, func(ctx context.Context) error { return s.attempt(ctx, do) })
 }
 
 // attempt calls do once, or twice if the first time only told that the prepared statement is out of date, which is so
