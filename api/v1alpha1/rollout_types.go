@@ -187,7 +187,7 @@ type AnalysisSpec struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('10m')",message="analysis.interval must be between 1s and 10m"
 	Interval *metav1.Duration `json:"interval,omitempty"`
-	// minSamples is how many requests the new pods must have answered before there is a verdict. Default: 50.
+	// minSamples is how many requests the new pods must have answered before they may pass. Default: 50.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000000
