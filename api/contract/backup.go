@@ -76,7 +76,8 @@ type BackupReport struct {
 	Snapshot string `json:"snapshot,omitempty"`
 	// SchemaVersion is the highest migration applied in the snapshot, 0 for none.
 	SchemaVersion int64 `json:"schemaVersion"`
-	// Fingerprint is that of the schema; see CheckReport.Fingerprint.
+	// Fingerprint is the hex SHA-256 of the catalogue: what is outside of the system's schemas. Two databases with the same one
+	// are built alike.
 	Fingerprint string `json:"fingerprint,omitempty"`
 	// TableCount and Rows are those of all tables that were compared.
 	TableCount int   `json:"tableCount"`

@@ -26,7 +26,7 @@ type RehearsalReport struct {
 	// Passed is true when every pending expand migration was applied to the copy.
 	Passed bool `json:"passed"`
 	// FingerprintBefore is that of the schema that the rehearsal started from, FingerprintAfter that of what it left; see
-	// CheckReport.Fingerprint.
+	// BackupReport.Fingerprint.
 	FingerprintBefore string `json:"fingerprintBefore,omitempty"`
 	FingerprintAfter  string `json:"fingerprintAfter,omitempty"`
 	// From and To are the schema versions of the copy before and after; -1 if not known.
@@ -40,6 +40,16 @@ type RehearsalReport struct {
 	StatementsLeftOut int `json:"statementsLeftOut,omitempty"`
 	// Error is nil when the rehearsal passed.
 	Error *MigrationError `json:"error,omitempty"`
+}
+
+// PendingMigration is one file that has not been applied.
+type PendingMigration struct {
+	Version int64  `json:"version"`
+	Name    string `json:"name"`
+	// Phase is "expand" or "contract".
+	Phase string `json:"phase"`
+	// Checksum is the hex SHA-256 that the database keeps once the file is applied.
+	Checksum string `json:"checksum"`
 }
 
 // RehearsedStatement is what one statement did to the copy.
@@ -63,8 +73,8 @@ type RehearsedLock struct {
 	Mode string `json:"mode"`
 }
 
-// Admits says whether the rehearsal proves that `up` may be run on a database; fingerprint and pending are those of a CheckReport
-// made there. What is pending of phase contract does not count: `up` leaves it alone. If not admitted, the reason is a sentence
+// Admits says whether the rehearsal proves that `up` may be run on a database whose schema has this fingerprint and on which
+// these files are pending. What is pending of phase contract does not count: `up` leaves it alone. If not admitted, the reason is a sentence
 // for a person.
 func (r RehearsalReport) Admits(fingerprint string, pending []PendingMigration) (admitted bool, reason string) {
 	switch {
