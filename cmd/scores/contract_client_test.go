@@ -122,16 +122,21 @@ func (l *library) send(t testing.TB, method, url, body string, headers ...string
 
 func (l *library) receive(t testing.TB, req *http.Request) reply {
 	t.Helper()
-	res, err := l.http.Do(req)
+	got, err := l.exchange(req)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return got
+}
+
+func (l *library) exchange(req *http.Request) (reply, error) {
+	res, err := l.http.Do(req)
+	if err != nil {
+		return reply{}, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reply{status: res.StatusCode, header: res.Header, body: string(body)}
+	return reply{status: res.StatusCode, header: res.Header, body: string(body)}, err
 }
 
 // added adds a score and returns its path.
