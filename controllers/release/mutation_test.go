@@ -61,7 +61,7 @@ func TestInvariantsCanFail(t *testing.T) {
 			}
 			plan.Actions = kept
 		}), "the canary stops while requests go to it"},
-		"the way back is done before it is recorded": {after(func(in Input, plan *Plan) {
+		"the way back is done before it is recorded": {after(func(_ Input, plan *Plan) {
 			if plan.Rejection != nil {
 				plan.Actions = append(plan.Actions, Action{Type: Shift})
 			}

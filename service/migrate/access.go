@@ -20,8 +20,10 @@ func ParseAccess(databaseURL string) (Access, error) {
 // Open returns a pool of two connections whose statements wait as long as it takes.
 func (a Access) Open() (*sql.DB, error) { return a.target.open(0) }
 
-// User and Database are what the URL names.
-func (a Access) User() string     { return a.target.config.User }
+// User is the role that the URL names.
+func (a Access) User() string { return a.target.config.User }
+
+// Database is the database that the URL names.
 func (a Access) Database() string { return a.target.config.Database }
 
 // WithDatabase leads to another database of the same server.
@@ -37,9 +39,18 @@ func (a Access) Environment() []string {
 	c := a.target.config
 	env := []string{"PGAPPNAME=" + applicationName}
 	for _, v := range []struct{ name, value string }{
-		{"PGHOST", c.Host}, {"PGPORT", strconv.Itoa(int(c.Port))}, {"PGUSER", c.User}, {"PGPASSWORD", c.Password}, {"PGDATABASE", c.Database},
-		{"PGPASSFILE", c.Passfile}, {"PGSSLMODE", string(c.SSLMode)}, {"PGSSLCERT", c.SSLCert}, {"PGSSLKEY", c.SSLKey},
-		{"PGSSLROOTCERT", c.SSLRootCert}, {"PGOPTIONS", c.Options}, {"PGCONNECT_TIMEOUT", strconv.Itoa(int(c.ConnectTimeout.Seconds()))},
+		{"PGHOST", c.Host},
+		{"PGPORT", strconv.Itoa(int(c.Port))},
+		{"PGUSER", c.User},
+		{"PGPASSWORD", c.Password},
+		{"PGDATABASE", c.Database},
+		{"PGPASSFILE", c.Passfile},
+		{"PGSSLMODE", string(c.SSLMode)},
+		{"PGSSLCERT", c.SSLCert},
+		{"PGSSLKEY", c.SSLKey},
+		{"PGSSLROOTCERT", c.SSLRootCert},
+		{"PGOPTIONS", c.Options},
+		{"PGCONNECT_TIMEOUT", strconv.Itoa(int(c.ConnectTimeout.Seconds()))},
 	} {
 		if v.value != "" {
 			env = append(env, v.name+"="+v.value)
