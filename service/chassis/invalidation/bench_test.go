@@ -5,24 +5,21 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"github.com/mirubato/mirubato/test/results"
 )
 
 // BenchmarkInvalidation measures how long three processes take until all read what one of them wrote, when they are notified
-// and when the notification is lost.
+// and when the notification is lost: 99 of 100 are to be done within 100 ms and 1.5 s.
 func BenchmarkInvalidation(b *testing.B) {
 	for _, way := range []struct {
 		name   string
 		writes int
-		bound  results.Bound
 		once   func(b *testing.B, all []*instance, n int) time.Duration
 	}{
-		{"notified", 500, "<= 100", func(b *testing.B, all []*instance, n int) time.Duration {
+		{"notified", 500, func(b *testing.B, all []*instance, n int) time.Duration {
 			b.Helper()
 			return spread(b, all, all[n%len(all)], fmt.Sprint("thing ", n%5))
 		}},
-		{"notification lost", 20, "<= 1500", func(b *testing.B, all []*instance, _ int) time.Duration {
+		{"notification lost", 20, func(b *testing.B, all []*instance, _ int) time.Duration {
 			b.Helper()
 			want := all[0].mustRead("thing 0") + 1
 			exec(b, all[0].db.Pool(), change, "thing 0") // nobody calls Changed
@@ -43,11 +40,7 @@ func BenchmarkInvalidation(b *testing.B) {
 				}
 			}
 			slices.Sort(took)
-			milliseconds := float64(took[len(took)*99/100].Microseconds()) / 1000
-			b.ReportMetric(milliseconds, "p99-ms")
-			results.Record(b, results.Figure{
-				Name: "invalidation over three processes, p99, " + way.name, Value: milliseconds, Unit: "ms", Bound: way.bound, Command: "make bench",
-			})
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 		})
 	}
 }
