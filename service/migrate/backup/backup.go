@@ -106,7 +106,7 @@ func (r *run) run(ctx context.Context) (err error) {
 		return err
 	}
 	r.Log.InfoContext(ctx, "keeping the backup", "backup", r.draft.name, "bytes", r.report.Size)
-	r.report.Removed, err = removeExpired(r.Location, r.Keep, append([]string{r.draft.name}, r.Protected...))
+	r.report.Removed, err = removeExpired(r.Location, r.Keep, r.draft.name, r.Protected)
 	return err
 }
 

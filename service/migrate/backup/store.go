@@ -180,32 +180,39 @@ func openDump(location, name string) (io.ReadCloser, error) {
 	return file, nil
 }
 
-// expired returns the names of the backups to remove so that keep verified ones are left, oldest first. Those that are protected
-// stay and do not count; the newest verified one always stays; what is not verified is never kept for it, and left for a person.
-func expired(all []contract.BackupReport, keep int, protected []string) []string {
+// expired returns the names of the backups to remove so that keep verified ones are left, oldest first. The one that was just
+// made counts and stays, even if another run has made a newer one meanwhile, and so does the newest. Those that are protected
+// stay and do not count. What is not verified is never kept for it, and left for a person.
+func expired(all []contract.BackupReport, keep int, made string, protected []string) []string {
 	var names []string
-	kept := 0
+	kept, newest := 0, true
+	if slices.ContainsFunc(all, func(b contract.BackupReport) bool { return b.Name == made && b.Verified }) {
+		kept++
+	}
 	for _, b := range slices.Backward(all) {
+		if !b.Verified {
+			continue
+		}
 		switch {
-		case !b.Verified:
-		case kept > 0 && slices.Contains(protected, b.Name):
-		case kept < max(1, keep):
+		case b.Name == made:
+		case newest || kept < keep && !slices.Contains(protected, b.Name):
 			kept++
-		default:
+		case !slices.Contains(protected, b.Name):
 			names = append(names, b.Name)
 		}
+		newest = false
 	}
 	slices.Reverse(names)
 	return names
 }
 
 // removeExpired takes the name away first, so that half a backup is never listed.
-func removeExpired(location string, keep int, protected []string) (removed []string, err error) {
+func removeExpired(location string, keep int, made string, protected []string) (removed []string, err error) {
 	all, err := List(location)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range expired(all, keep, protected) {
+	for _, name := range expired(all, keep, made, protected) {
 		path := filepath.Join(location, name)
 		err := os.Rename(path, path+unfinished)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -19,6 +19,7 @@ func TestExpired(t *testing.T) {
 	for name, tc := range map[string]struct {
 		all       []contract.BackupReport
 		keep      int
+		made      string
 		protected []string
 		want      []string
 	}{
@@ -26,12 +27,16 @@ func TestExpired(t *testing.T) {
 		"as many as are kept":          {all: []contract.BackupReport{good("1"), good("2")}, keep: 2},
 		"the oldest goes":              {all: []contract.BackupReport{good("1"), good("2"), good("3")}, keep: 2, want: []string{"1"}},
 		"the newest stays in any case": {all: []contract.BackupReport{good("1"), good("2")}, keep: 0, want: []string{"1"}},
+		"the one just made counts":     {all: []contract.BackupReport{good("1"), good("2"), good("3")}, keep: 2, made: "3", want: []string{"1"}},
+		"another run was newer":        {all: []contract.BackupReport{good("1"), good("2"), good("3")}, keep: 2, made: "2", want: []string{"1"}},
+		"two runs, and one is kept":    {all: []contract.BackupReport{good("1"), good("2"), good("3")}, keep: 1, made: "2", want: []string{"1"}},
+		"older than all that are kept": {all: []contract.BackupReport{good("1"), good("2"), good("3"), good("4")}, keep: 2, made: "1", want: []string{"2", "3"}},
 		"a protected one stays":        {all: []contract.BackupReport{good("1"), good("2"), good("3")}, keep: 1, protected: []string{"1"}, want: []string{"2"}},
 		"damaged ones take no place":   {all: []contract.BackupReport{good("1"), good("2"), bad("3")}, keep: 2},
 		"damaged ones are left alone":  {all: []contract.BackupReport{bad("1"), good("2"), good("3")}, keep: 1, want: []string{"2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, expired(tc.all, tc.keep, tc.protected)); diff != "" {
+			if diff := cmp.Diff(tc.want, expired(tc.all, tc.keep, tc.made, tc.protected)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
