@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,7 +50,7 @@ func newBackupCommand(getenv func(string) string) *cobra.Command {
 			}
 			out := cmd.OutOrStdout()
 			done, err := runBackup(cmd.Context(), out, at, keep, protect, getenv)
-			return errors.Join(err, writeBackupReport(done, out, report))
+			return errors.Join(err, writeReport(done, backup.FitReport, out, report))
 		},
 	}
 	at.addLocation(cmd.Flags(), getenv)
@@ -71,22 +70,4 @@ func runBackup(ctx context.Context, out io.Writer, at places, keep int, protect 
 	return backup.Run(ctx, backup.Config{
 		DatabaseURL: url, Location: at.location, Scratch: at.scratch, Keep: keep, Protected: protect, Log: slog.New(slog.NewJSONHandler(out, nil)),
 	})
-}
-
-// writeBackupReport prints the whole report, and puts one without tables into file if that has a name.
-func writeBackupReport(report contract.BackupReport, out io.Writer, file string) error {
-	if err := json.NewEncoder(out).Encode(report); err != nil {
-		return fmt.Errorf("printing the report: %w", err)
-	}
-	if file == "" {
-		return nil
-	}
-	short, err := backup.FitReport(report, contract.MaxTerminationMessage)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(file, short, 0o644); err != nil { //nolint:gosec // the report is for whoever may see the container
-		return fmt.Errorf("writing the file of --report: %w", err)
-	}
-	return nil
 }

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +35,7 @@ func newRehearseCommand(getenv func(string) string) *cobra.Command {
 			}
 			out := cmd.OutOrStdout()
 			report, err := flags.run(cmd.Context(), out, getenv)
-			return errors.Join(err, writeRehearsalReport(report, out, flags.report))
+			return errors.Join(err, writeReport(report, rehearsal.FitReport, out, flags.report))
 		},
 	}
 	flags.addDir(cmd.Flags(), getenv)
@@ -71,22 +69,4 @@ func (f *rehearse) run(ctx context.Context, out io.Writer, getenv func(string) s
 		DatabaseURL: work.DatabaseURL, Files: work.Files, Mode: mode, Location: f.location, Backup: f.backup, Scratch: f.scratch,
 		Log: slog.New(slog.NewJSONHandler(out, nil)),
 	})
-}
-
-// writeRehearsalReport prints the whole report, and puts a cut one into file if that has a name.
-func writeRehearsalReport(report contract.RehearsalReport, out io.Writer, file string) error {
-	if err := json.NewEncoder(out).Encode(report); err != nil {
-		return fmt.Errorf("printing the report: %w", err)
-	}
-	if file == "" {
-		return nil
-	}
-	short, err := rehearsal.FitReport(report, contract.MaxTerminationMessage)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(file, short, 0o644); err != nil { //nolint:gosec // the report is for whoever may see the container
-		return fmt.Errorf("writing the file of --report: %w", err)
-	}
-	return nil
 }

@@ -3,15 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"math"
-	"os"
 
 	"github.com/spf13/cobra"
 
-	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/service/migrate"
 )
 
@@ -39,7 +35,7 @@ func up(ctx context.Context, out io.Writer, cfg config, getenv func(string) stri
 	}
 	work, err := cfg.open(getenv)
 	if failure, ok := errors.AsType[*migrate.Error](err); ok {
-		return errors.Join(err, writeReports(migrate.NewReport(failure), out, cfg.report))
+		return errors.Join(err, writeReport(migrate.NewReport(failure), migrate.FitReport, out, cfg.report))
 	}
 	work.LockID = cfg.lockID
 	work.AdvisoryLockWait = negativeForZero(cfg.advisoryLockWait)
@@ -47,27 +43,5 @@ func up(ctx context.Context, out io.Writer, cfg config, getenv func(string) stri
 	work.Retries = negativeForZero(cfg.retries)
 	work.Log = slog.New(slog.NewJSONHandler(out, nil))
 	report, err := migrate.Up(ctx, work)
-	return errors.Join(err, writeReports(report, out, cfg.report))
-}
-
-// writeReports prints the whole report, and puts a cut one into file if that has a name.
-func writeReports(report contract.MigrationReport, out io.Writer, file string) error {
-	line, err := migrate.FitReport(report, math.MaxInt)
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(out, "%s\n", line); err != nil {
-		return fmt.Errorf("printing the report: %w", err)
-	}
-	if file == "" {
-		return nil
-	}
-	short, err := migrate.FitReport(report, contract.MaxTerminationMessage)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(file, short, 0o644); err != nil { //nolint:gosec // the report is for whoever may see the container
-		return fmt.Errorf("writing the file of --report: %w", err)
-	}
-	return nil
+	return errors.Join(err, writeReport(report, migrate.FitReport, out, cfg.report))
 }
