@@ -41,6 +41,24 @@ type User struct {
 	CreatedAt time.Time `json:"createdAt"`
 }
 
+// Update is what changes of a user; zero leaves a field as it is.
+type Update struct {
+	Role     *auth.Role
+	Disabled *bool
+	// PasswordHash is of the next password.
+	PasswordHash string
+	// PresentHash, unless empty, is of the password that the user must still have.
+	PresentHash string
+}
+
+// Token is a refresh token to be kept.
+type Token struct {
+	// Family is the session, a random UUID.
+	Family string
+	Hash   []byte
+	Life   time.Duration
+}
+
 // ErrAbsent is what a Repository returns for a user that is not there.
 var ErrAbsent = errors.New("user absent")
 
@@ -57,11 +75,12 @@ type Repository interface {
 	List(ctx context.Context, email string, page, limit int) ([]User, int64, error)
 	// PasswordHash returns the hash of a user's password, or ErrAbsent.
 	PasswordHash(ctx context.Context, id string) (string, error)
-	// Replace changes role and disabled of a user, and the password unless its hash is empty; ErrAbsent if there is none.
-	// If the user is disabled or gets a password, all its sessions end.
-	Replace(ctx context.Context, u User, passwordHash string) (User, error)
-	// Begin adds the first refresh token of a new family.
-	Begin(ctx context.Context, userID, family string, hash []byte, life time.Duration) error
+	// Update changes what is given of a user; ErrAbsent if there is none, or it has another password than the present one.
+	// If the user is disabled or gets a password, all its sessions end, those included that begin or go on at the same time.
+	Update(ctx context.Context, id string, c Update) (User, error)
+	// Begin adds the first refresh token of a new family, and returns its user as it then is; ErrAbsent if the user is
+	// disabled by now, or no longer has the password whose hash is given.
+	Begin(ctx context.Context, userID, passwordHash string, token Token) (User, error)
 	// Rotate uses a token and adds its successor. It returns the user, or ErrAbsent if the token is unknown, expired or
 	// revoked, its user is disabled, or it was used before and is beyond the grace, in which case its whole family is revoked.
 	Rotate(ctx context.Context, hash, successor []byte, life, grace time.Duration) (User, error)

@@ -52,13 +52,19 @@ type api struct {
 
 func newAPI(t testing.TB) *api {
 	t.Helper()
+	return newAPIOn(t, func(r accounts.Repository) accounts.Repository { return r })
+}
+
+// newAPIOn is a newAPI whose store can be got in between.
+func newAPIOn(t testing.TB, between func(accounts.Repository) accounts.Repository) *api {
+	t.Helper()
 	db := scorestest.Open(t, scorestest.URL(t))
 	keys, err := auth.NewKeys(secret.FromValue("a signing secret for tests, long enough"), secret.Source{}, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	issuer, log := auth.NewIssuer(keys, auth.Policy{}), audit.New(db, uuid.NewString)
-	users := accounts.New(store.New(db), issuer, log, uuid.NewString, func() accounts.Lives {
+	users := accounts.New(between(store.New(db)), issuer, log, uuid.NewString, func() accounts.Lives {
 		return accounts.Lives{Access: 15 * time.Minute, Refresh: 30 * 24 * time.Hour}
 	})
 	router := httpapi.NewRouter()

@@ -56,7 +56,7 @@ func sessionRoutes(a *Accounts) []httpapi.Route {
 			Name: "changePassword", Group: group, Summary: "Change the caller's password",
 			Description: "All sessions end, and a new one begins. Access tokens that were handed out stay good until they expire.",
 			Request:     PasswordChange{}, Sensitive: true, Status: http.StatusOK, Response: httpapi.Envelope[Tokens]{},
-			Faults: []fault.Code{fault.NotFound, fault.Denied},
+			Faults: []fault.Code{fault.NotFound, fault.Denied, fault.Conflict},
 			Handler: httpapi.Handle(httpapi.DecodeJSON[PasswordChange],
 				func(ctx context.Context, p PasswordChange) (Tokens, error) {
 					return a.ChangePassword(ctx, auth.FromContext(ctx), p)

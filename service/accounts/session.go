@@ -61,17 +61,23 @@ func (a *Accounts) Login(ctx context.Context, c Credentials) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, err
 	}
+	const wrong = "The e-mail address or the password is wrong"
 	if absent || !matches {
-		return Tokens{}, fault.New(fault.Unauthenticated, "The e-mail address or the password is wrong")
+		return Tokens{}, fault.New(fault.Unauthenticated, wrong)
 	}
-	return a.begin(ctx, user)
+	tokens, err := a.begin(ctx, user.ID, hash)
+	if errors.Is(err, ErrAbsent) { // the password was changed since it was compared
+		return Tokens{}, fault.New(fault.Unauthenticated, wrong)
+	}
+	return tokens, err
 }
 
-// begin begins a session.
-func (a *Accounts) begin(ctx context.Context, user User) (Tokens, error) {
-	token, tokenHash := newToken()
+// begin begins a session, or returns ErrAbsent unless the user still has the password that was hashed.
+func (a *Accounts) begin(ctx context.Context, userID, passwordHash string) (Tokens, error) {
+	token, hash := newToken()
 	lives := a.lives()
-	if err := a.repo.Begin(ctx, user.ID, a.newID(), tokenHash, lives.Refresh); err != nil {
+	user, err := a.repo.Begin(ctx, userID, passwordHash, Token{Family: a.newID(), Hash: hash, Life: lives.Refresh})
+	if err != nil {
 		return Tokens{}, err
 	}
 	return a.tokens(user, token, lives)

@@ -86,9 +86,9 @@ func (a *Accounts) Change(ctx context.Context, caller auth.Identity, id string, 
 	if u.ID == caller.ID && (u.Disabled || u.Role != auth.RoleAdmin) {
 		return User{}, fault.New(fault.Conflict, "You cannot disable yourself or give up being an admin; ask another admin")
 	}
-	var hash string
+	update := Update{Role: c.Role, Disabled: c.Disabled}
 	if c.Password != nil {
-		if hash, err = a.hasher.hash(ctx, *c.Password); err != nil {
+		if update.PasswordHash, err = a.hasher.hash(ctx, *c.Password); err != nil {
 			return User{}, err
 		}
 	}
@@ -96,15 +96,15 @@ func (a *Accounts) Change(ctx context.Context, caller auth.Identity, id string, 
 		"role": u.Role, "disabled": u.Disabled, "password": c.Password != nil,
 	}}
 	err = a.log.Record(ctx, event, func(ctx context.Context) error {
-		u, err = a.repo.Replace(ctx, u, hash)
+		u, err = a.repo.Update(ctx, u.ID, update)
 		return err
 	})
 	return u, unknownUser(err)
 }
 
 // ChangePassword gives the caller another password, ends all its sessions and begins a new one. It is not idempotent.
-// Faults: Unauthenticated, Invalid, NotFound for a caller who has no password here, and Unavailable when too many log in
-// at once.
+// Faults: Unauthenticated, Invalid, NotFound for a caller who has no password here, Denied for one who is disabled, Conflict
+// when somebody else changes the password at the same time, and Unavailable when too many log in at once.
 func (a *Accounts) ChangePassword(ctx context.Context, caller auth.Identity, p PasswordChange) (Tokens, error) {
 	if caller.IsAnonymous() {
 		return Tokens{}, fault.New(fault.Unauthenticated, "This needs an access token")
@@ -137,13 +137,21 @@ func (a *Accounts) ChangePassword(ctx context.Context, caller auth.Identity, p P
 	}
 	event := audit.Event{Actor: caller, Action: "user.password", Target: u.ID}
 	err = a.log.Record(ctx, event, func(ctx context.Context) error {
-		u, err = a.repo.Replace(ctx, u, hash)
+		_, err := a.repo.Update(ctx, u.ID, Update{PasswordHash: hash, PresentHash: present})
 		return err
 	})
 	if err != nil {
-		return Tokens{}, unknownUser(err)
+		return Tokens{}, changedMeanwhile(err)
 	}
-	return a.begin(ctx, u)
+	tokens, err := a.begin(ctx, u.ID, hash)
+	return tokens, changedMeanwhile(err)
+}
+
+func changedMeanwhile(err error) error {
+	if errors.Is(err, ErrAbsent) {
+		return fault.New(fault.Conflict, "The user was changed at the same time; log in again")
+	}
+	return err
 }
 
 func unknownUser(err error) error {

@@ -30,30 +30,38 @@ const (
 	order by created_at desc, id desc limit $2 offset $3`
 	count = `select count(*) from users where $1 = '' or lower(email) = lower($1)`
 
-	// What ends the sessions of a user comes with the change that calls for it.
-	replace = `with revoked as (
-		update refresh_tokens set revoked_at = now() where user_id = $1 and revoked_at is null and ($3 or $4 <> '')
-	)
-	update users set role = $2, updated_at = now(),
-		disabled_at = case when $3 then coalesce(disabled_at, now()) end,
+	// It locks the user, so that what ends the sessions, the next statement, waits for and sees each that began or went on
+	// before; those that come after see the change.
+	update = `update users set role = coalesce($2, role), updated_at = now(),
+		disabled_at = case when $3::boolean is null then disabled_at when $3 then coalesce(disabled_at, now()) end,
 		password_hash = case when $4 = '' then password_hash else $4 end
-	where id = $1
+	where id = $1 and ($5 = '' or password_hash = $5)
 	returning ` + userColumns
 
-	begin = `insert into refresh_tokens (hash, family, user_id, expires_at)
-	values ($1, $2, $3, now() + $4::bigint * interval '1 microsecond')
-	on conflict (hash) do nothing`
+	end = `update refresh_tokens set revoked_at = now() where user_id = $1 and revoked_at is null`
+
+	begin = `with owner as materialized (
+		select * from users where id = $1 and password_hash = $2 and disabled_at is null for share
+	), begun as (
+		insert into refresh_tokens (hash, family, user_id, expires_at)
+		select $3, $4, id, now() + $5::bigint * interval '1 microsecond' from owner
+		on conflict (hash) do nothing
+	)
+	select ` + userColumns + ` from owner`
 
 	// One statement decides and acts, on the row that it has locked. A token is fresh if it was not used, nor another
-	// one that was handed out in its place; or if it was used just now and nothing that was handed out for it has been.
-	rotate = `with presented as materialized (
+	// one that was handed out in its place; or if it was used just now and nothing that was handed out for it has been. The
+	// user is locked first, as by whoever ends its sessions.
+	rotate = `with owner as materialized (
+		select * from users where id = (select user_id from refresh_tokens where hash = $1) for share
+	), presented as materialized (
 		select t.hash, t.family, t.user_id, t.revoked_at is null and t.expires_at > now() as alive,
 			case when t.used_at is null
 			then not exists (select from refresh_tokens s
 				where s.parent = t.parent and s.hash <> t.hash and s.used_at is not null)
 			else t.used_at > now() - $4::bigint * interval '1 microsecond' and not exists (select from refresh_tokens c
 				where c.parent = t.hash and c.used_at is not null) end as fresh
-		from refresh_tokens t where t.hash = $1 for update of t
+		from owner o join refresh_tokens t on t.user_id = o.id where t.hash = $1 for update of t
 	), revoked as (
 		update refresh_tokens r set revoked_at = now() from presented p
 		where r.family = p.family and p.alive and not p.fresh and r.revoked_at is null
@@ -66,8 +74,7 @@ const (
 		from presented p where p.alive and p.fresh
 		on conflict (hash) do nothing
 	)
-	select u.id, u.email, u.role, u.disabled_at is not null, u.created_at from presented p join users u on u.id = p.user_id
-	where p.alive and p.fresh and u.disabled_at is null`
+	select ` + userColumns + ` from owner, presented p where p.alive and p.fresh and disabled_at is null`
 
 	revoke = `update refresh_tokens set revoked_at = now()
 	where family = (select family from refresh_tokens where hash = $1) and revoked_at is null`
@@ -78,8 +85,9 @@ const (
 
 // Store implements accounts.Repository. It may be used by many goroutines.
 type Store struct {
-	insert, byID, byEmail, hash, list, count, replace *postgres.Statement
-	begin, rotate, revoke, sweep                      *postgres.Statement
+	db                                                    *postgres.DB
+	insert, byID, byEmail, hash, list, count, update, end *postgres.Statement
+	begin, rotate, revoke, sweep                          *postgres.Statement
 }
 
 var _ accounts.Repository = (*Store)(nil)
@@ -87,13 +95,15 @@ var _ accounts.Repository = (*Store)(nil)
 // New returns a store. It does not touch the database before it is used.
 func New(db *postgres.DB) *Store {
 	return &Store{
+		db:      db,
 		insert:  db.Prepared("users.insert", insertUser, postgres.Repeatable),
 		byID:    db.Prepared("users.find", findByID),
 		byEmail: db.Prepared("users.find_by_email", findByEmail),
 		hash:    db.Prepared("users.find_hash", findHash),
 		list:    db.Prepared("users.list", list),
 		count:   db.Prepared("users.count", count),
-		replace: db.Prepared("users.replace", replace, postgres.Repeatable),
+		update:  db.Prepared("users.update", update),
+		end:     db.Prepared("refresh_tokens.end", end),
 		begin:   db.Prepared("refresh_tokens.begin", begin, postgres.Repeatable),
 		rotate:  db.Prepared("refresh_tokens.rotate", rotate),
 		revoke:  db.Prepared("refresh_tokens.revoke", revoke, postgres.Repeatable),
@@ -149,15 +159,27 @@ func (s *Store) PasswordHash(ctx context.Context, id string) (string, error) {
 	return hash, err
 }
 
-// Replace implements accounts.Repository.
-func (s *Store) Replace(ctx context.Context, u accounts.User, passwordHash string) (accounts.User, error) {
-	return find(ctx, s.replace, nil, u.ID, string(u.Role), u.Disabled, passwordHash)
+// Update implements accounts.Repository.
+func (s *Store) Update(ctx context.Context, id string, c accounts.Update) (u accounts.User, err error) {
+	if uuid.Validate(id) != nil {
+		return accounts.User{}, accounts.ErrAbsent
+	}
+	err = s.db.Atomically(ctx, func(ctx context.Context) error {
+		if u, err = find(ctx, s.update, nil, id, c.Role, c.Disabled, c.PasswordHash, c.PresentHash); err != nil {
+			return err
+		}
+		if c.PasswordHash == "" && !u.Disabled {
+			return nil
+		}
+		_, err = s.end.Exec(ctx, id)
+		return err
+	})
+	return u, err
 }
 
 // Begin implements accounts.Repository.
-func (s *Store) Begin(ctx context.Context, userID, family string, hash []byte, life time.Duration) error {
-	_, err := s.begin.Exec(ctx, hash, family, userID, life.Microseconds())
-	return err
+func (s *Store) Begin(ctx context.Context, userID, passwordHash string, t accounts.Token) (accounts.User, error) {
+	return find(ctx, s.begin, nil, userID, passwordHash, t.Hash, t.Family, t.Life.Microseconds())
 }
 
 // Rotate implements accounts.Repository.
