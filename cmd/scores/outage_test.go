@@ -59,24 +59,10 @@ func startOutage(t *testing.T, requestTimeout time.Duration) *outage {
 	}
 	cfg := testConfig(migrated(t, o.url))
 	cfg.RequestTimeout = requestTimeout
-	cfg.SettingsDir = unlimited(t)
+	cfg.SettingsDir = roomy(t)
 	o.instance = startService(t, cfg)
 	o.await(t, http.StatusOK, `"ready"`)
 	return o
-}
-
-// unlimited are settings under which one client may ask as much as it likes.
-func unlimited(t *testing.T) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	const much = "{requests: 1000000, window: 1s}"
-	text := "rateLimits: {address: " + much + ", default: " + much + ", tiers: [{tier: user, requests: 1000000, window: 1s}]}"
-	for name, content := range map[string]string{"1.yaml": text, "current": "1"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
 }
 
 // give starts the server, at the port that it had before.

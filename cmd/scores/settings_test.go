@@ -28,18 +28,21 @@ func (g generations) put(t testing.TB, number int64, text string) {
 	}
 }
 
-// roomy is a directory of settings under which tests are not refused for being quick.
-func roomy(t testing.TB) string {
-	t.Helper()
-	g := generations(t.TempDir())
-	g.put(t, 1, `rateLimits:
+// roomyLimits are settings under which tests are not refused for being quick.
+const roomyLimits = `rateLimits:
   address: {requests: 1000000, window: 1m}
   default: {requests: 1000000, window: 1m}
   tiers: []
   classes:
     auth: {requests: 1000000, window: 1m}
     upload: {requests: 1000000, window: 1m}
-`)
+`
+
+// roomy is a directory of settings under which tests are not refused for being quick.
+func roomy(t testing.TB) string {
+	t.Helper()
+	g := generations(t.TempDir())
+	g.put(t, 1, roomyLimits)
 	return string(g)
 }
 

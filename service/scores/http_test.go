@@ -57,7 +57,6 @@ type api struct {
 	issuer *auth.Issuer
 	// library is what the server serves.
 	library *scores.Library
-	router  *httpapi.Router
 }
 
 func newAPI(t testing.TB) *api {
@@ -89,7 +88,7 @@ func newAPI(t testing.TB) *api {
 		Logger: slog.New(slog.DiscardHandler), Observer: unmeasured{}, Release: "r1", RequestTimeout: httpapi.Fixed(5 * time.Second), MaxBody: maxBody,
 	}, router)))
 	t.Cleanup(server.Close)
-	return &api{t: t, server: server, db: db, issuer: auth.NewIssuer(keys, auth.Policy{}), library: library, router: router}
+	return &api{t: t, server: server, db: db, issuer: auth.NewIssuer(keys, auth.Policy{}), library: library}
 }
 
 // newCache returns a cache whose values would be good for an hour.

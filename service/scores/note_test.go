@@ -99,6 +99,7 @@ func TestC22NotesAreChecked(t *testing.T) {
 
 // Whoever reads the whole database finds the notes nowhere.
 func TestNotesAreNowhereInTheDatabase(t *testing.T) {
+	const marker = "Xyzzyplugh" // stands nowhere else
 	a := newAPI(t)
 	path := a.create(alice, `{"title":"Nocturne","tags":["findable"]}`)
 	for range 2 { // the second writes over the first
