@@ -152,7 +152,7 @@ func (s *sender) id(caller auth.Identity) string {
 // hostile are what hardly any field takes, as JSON.
 var hostile = []string{
 	`null`, `""`, `" "`, `7`, `-1`, `1.5`, `1e400`, `true`, `[]`, `[null]`, `{}`, `{"a":{"a":1,"a":2}}`, `"a\u0000b"`, `"\ud800"`, "\"\xff\"", `"a\nb"`,
-	`"<script>"`, `"'; drop table scores; --"`, `9223372036854775808`, `[[[[[[[[[[1]]]]]]]]]]`, `nonsense`, `"` + strings.Repeat("x", 6000) + `"`, `"Ω≈ç√∫"`,
+	`"<script>"`, `"'; drop table scores; --"`, `9223372036854775808`, `[[[[[[[[[[1]]]]]]]]]]`, `nonsense`, `1e-400`, `1e-20000`, `0e99999999999`, `{"a":1e-20000}`, `{"a":"\ud800"}`, `{"a":"\u0000"}`, `{"\u0000":1}`, `"` + strings.Repeat("x", 6000) + `"`, `"Ω≈ç√∫"`,
 }
 
 // value is one for a field, as JSON.
@@ -179,7 +179,7 @@ func (s *sender) value(caller auth.Identity, f field) string {
 	case "string":
 		return quote(s.text(caller, f))
 	}
-	return pick(s.Rand, `{}`, `{"a":1}`, `{"a":[1,{"b":"c"}],"d":null}`)
+	return pick(s.Rand, `{}`, `{"a":1}`, `{"a":{"b":`+pick(s.Rand, hostile...)+`}}`, `{"a":[1,{"b":"c"}],"d":null}`)
 }
 
 func (s *sender) text(caller auth.Identity, f field) string {
@@ -189,7 +189,7 @@ func (s *sender) text(caller auth.Identity, f field) string {
 	case "email":
 		return pick(s.Rand, "bob@example.com", "ada@example.com", "nobody")
 	case "date-time":
-		return pick(s.Rand, "2026-01-01T00:00:00Z", "2030-12-31T23:59:59+14:00", "0000-00-00T00:00:00Z", "-4713-01-01T00:00:00Z")
+		return pick(s.Rand, "2026-01-01T00:00:00Z", "2026-01-01T00:00:00,5Z", "2026-01-01T00:00:00+23:59", "2030-12-31T23:59:59+14:00", "0000-00-00T00:00:00Z", "-4713-01-01T00:00:00Z")
 	}
 	return pick(s.Rand, "Nocturne", "nocturne étude", "piano", "C major", "4/4", "1", "a-b", "correct horse battery", "me")
 }
@@ -380,6 +380,7 @@ func (r reply) flaw() string {
 	var body struct {
 		Success     *bool
 		Code, Error string
+		Details     []any
 	}
 	switch {
 	case r.status >= 500 && r.status != http.StatusServiceUnavailable:
@@ -392,6 +393,9 @@ func (r reply) flaw() string {
 		err := json.Unmarshal([]byte(r.body), &body)
 		if err != nil || body.Success == nil || *body.Success || body.Code == "" || body.Error == "" {
 			return fmt.Sprintf("%d without an envelope: %s", r.status, r.body)
+		}
+		if r.status == http.StatusBadRequest && (len(body.Details) == 0 || strings.Contains(r.body, `"refused"`)) {
+			return "it does not say what is wrong: " + r.body
 		}
 	case strings.HasPrefix(r.header.Get("Content-Type"), "application/json") && !json.Valid([]byte(r.body)):
 		return fmt.Sprintf("%d without JSON: %s", r.status, r.body)

@@ -60,7 +60,7 @@ func (c cursor) valid() bool {
 	switch c.Sort {
 	case ByCreatedAt, ByUpdatedAt:
 		at, err := time.Parse(time.RFC3339Nano, *c.Value)
-		return err == nil && at.Year() > 0
+		return err == nil && at.Year() > 0 && at.UTC().Format(time.RFC3339Nano) == *c.Value
 	case ByDifficultyLevel:
 		level, err := strconv.Atoi(*c.Value)
 		return err == nil && level >= 1 && level <= 10

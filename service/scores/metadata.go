@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/mirubato/mirubato/service/chassis/fault"
@@ -15,6 +16,8 @@ import (
 const (
 	maxMetadataBytes = 16 << 10
 	maxMetadataDepth = 8
+	// maxNumberScale is how many digits the database keeps behind the point of a number.
+	maxNumberScale = 16383
 )
 
 // checkMetadata accepts a JSON object of bounded size and depth that the database can hold.
@@ -50,6 +53,20 @@ func inspect(raw json.RawMessage) (code, message string) {
 	}
 }
 
+// scaleOf is at least the number of digits behind the point of a number, written without an exponent. Numbers too close to nought
+// for a double, and nought itself, may have any exponent.
+func scaleOf(n json.Number) int {
+	digits, exponent, _ := strings.Cut(strings.ToLower(n.String()), "e")
+	if exponent == "" {
+		return len(digits)
+	}
+	tens, err := strconv.Atoi(exponent)
+	if err != nil || tens < -maxNumberScale || tens > maxNumberScale {
+		return maxNumberScale + 1
+	}
+	return len(digits) + max(tens, -tens)
+}
+
 // inspectToken follows the depth and looks at one token.
 func inspectToken(token json.Token, depth *int) (code, message string) {
 	switch t := token.(type) {
@@ -62,7 +79,7 @@ func inspectToken(token json.Token, depth *int) (code, message string) {
 			return "depth", fmt.Sprintf("must be nested at most %d levels deep", maxMetadataDepth)
 		}
 	case json.Number:
-		if _, err := t.Float64(); err != nil {
+		if _, err := t.Float64(); err != nil || scaleOf(t) > maxNumberScale {
 			return "number", "must not hold numbers beyond the range of a double"
 		}
 	case string:

@@ -29,7 +29,11 @@ func translate(ctx context.Context, name string, err error) error {
 	}
 	if dbErr := pq.As(err); dbErr != nil {
 		code, message := classify(dbErr.Code)
-		return fault.Wrap(code, message, cause)
+		f := fault.Wrap(code, message, cause)
+		if code == fault.Invalid {
+			f.Details = []fault.Detail{refusal(dbErr)}
+		}
+		return f
 	}
 	if isConnectionLost(err) {
 		return fault.Wrap(fault.Unavailable, unavailable, cause)
@@ -37,7 +41,19 @@ func translate(ctx context.Context, name string, err error) error {
 	return fault.Wrap(fault.Internal, "Database error", cause)
 }
 
-const unavailable = "The database is not available at the moment"
+const (
+	unavailable = "The database is not available at the moment"
+	refused     = "The database refuses a value"
+)
+
+// refusal says what is known of a value that the rules of the input let through and the database cannot hold: which column was
+// meant, if it tells, but never its own words, which quote values and names.
+func refusal(err *pq.Error) fault.Detail {
+	if err.Code == pqerror.NotNullViolation {
+		return fault.Detail{Field: err.Column, Code: "required", Message: "is required"}
+	}
+	return fault.Detail{Code: "refused", Message: "One of the values cannot be kept: a text, a number or a time is beyond what the database holds"}
+}
 
 // classify maps SQLSTATEs to codes, single ones before their class.
 func classify(code pqerror.Code) (fault.Code, string) {
@@ -49,7 +65,7 @@ func classify(code pqerror.Code) (fault.Code, string) {
 	case pqerror.ForeignKeyViolation:
 		return fault.Conflict, "It refers to something that does not exist, or is still referred to"
 	case pqerror.CheckViolation, pqerror.NotNullViolation:
-		return fault.Invalid, "The database refuses a value"
+		return fault.Invalid, refused
 	case pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected:
 		return fault.Conflict, "It was changed at the same time; try again"
 	case pqerror.LockNotAvailable, pqerror.ReadOnlySQLTransaction, pqerror.InvalidCatalogName:
@@ -57,7 +73,7 @@ func classify(code pqerror.Code) (fault.Code, string) {
 	}
 	switch code.Class() {
 	case "22": // data exceptions: values that a column cannot hold
-		return fault.Invalid, "The database refuses a value"
+		return fault.Invalid, refused
 	case "08", "28", "53", "57", "58": // connection, credentials, resources, shutdown, input and output
 		return fault.Unavailable, unavailable
 	}

@@ -97,6 +97,9 @@ func TestErrorsBecomeFaults(t *testing.T) {
 		if err != nil && strings.Contains(fault.Of(err).Message, "parents") {
 			t.Errorf("%s: the client sees the schema: %s", text, fault.Of(err).Message)
 		}
+		if details := fault.Of(err).Details; (len(details) == 1) != (want == fault.Invalid) {
+			t.Errorf("%s: %v does not say what is wrong", text, details)
+		}
 	}
 	if got := o.codes[len(o.codes)-1]; got == "" {
 		t.Error("failures are not measured")
