@@ -42,11 +42,45 @@ func (l *library) hears(t testing.TB) {
 	eventually(t, "the instance hears of changes", func() bool { return readings() >= before+2 })
 }
 
+// doubts is how often the instance did not trust what it keeps.
+func (l *library) doubts(t testing.TB) (n int) {
+	t.Helper()
+	_, after, _ := strings.Cut(l.fresh(t).send(t, "GET", l.ops+"/metrics", "").body, "\ncache_invalidation_doubts_total ")
+	if _, err := fmt.Sscan(after, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// steadily makes an attempt, and another one if the instance was in doubt meanwhile: on a busy machine it may hear nothing for seconds, and
+// then rightly asks again for what it keeps. An attempt returns what was wrong.
+func (l *library) steadily(t testing.TB, attempt func() []string) {
+	t.Helper()
+	for {
+		before := l.doubts(t)
+		wrong := attempt()
+		if len(wrong) == 0 {
+			return
+		}
+		if l.doubts(t) == before {
+			t.Error(strings.Join(wrong, "\n"))
+			return
+		}
+	}
+}
+
 // kept returns X-Cache and the status.
 func kept(r reply) string { return fmt.Sprint(r.header.Get("X-Cache"), " ", r.status) }
 
 func TestC51AnswersAreKeptForEverybodyWhoMaySeeThem(t *testing.T) {
-	l := open(t, nil).fresh(t)
+	l := open(t, nil)
+	l.steadily(t, func() []string { return l.keeps(t) })
+}
+
+// keeps returns what is wrong with what is kept.
+func (l *library) keeps(t testing.TB) (wrong []string) {
+	t.Helper()
+	fail := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	path := l.added(t, alice, `{"title":"Nocturne","visibility":"public"}`)
 	unlisted := l.added(t, alice, `{"title":"Secret","visibility":"unlisted"}`)
 	l.hears(t) // of what it wrote itself, which ends once more what it keeps
@@ -83,23 +117,24 @@ func TestC51AnswersAreKeptForEverybodyWhoMaySeeThem(t *testing.T) {
 	} {
 		got := l.as(t, step.caller, "GET", step.path, "", step.headers...)
 		if kept(got) != step.want {
-			t.Errorf("%s by %q: %q, want %q", step.path, step.caller.ID, kept(got), step.want)
+			fail("%s by %q: %q, want %q", step.path, step.caller.ID, kept(got), step.want)
 		}
 		public := strings.HasPrefix(got.header.Get("Cache-Control"), "public")
 		if (public || got.header.Get("Cache-Tag") != "") && (!step.caller.IsAnonymous() || step.path == unlisted || got.status != 200) {
-			t.Errorf("%s by %q may be kept by others: %v", step.path, step.caller.ID, got.header)
+			fail("%s by %q may be kept by others: %v", step.path, step.caller.ID, got.header)
 		}
 		if (got.header.Get("X-Cache") == "HIT") != (got.header.Get("Age") != "") {
-			t.Errorf("%s: Age %q with %s", step.path, got.header.Get("Age"), kept(got))
+			fail("%s: Age %q with %s", step.path, got.header.Get("Age"), kept(got))
 		}
 	}
 	id := strings.TrimPrefix(path, "/api/scores/")
 	if got := l.as(t, nobody, "GET", path, "").header.Get("Cache-Tag"); got != "score:"+id {
-		t.Errorf("Cache-Tag %q", got)
+		fail("Cache-Tag %q", got)
 	}
 	if got := l.as(t, nobody, "HEAD", path, ""); kept(got) != "HIT 200" || got.body != "" || got.header.Get("Content-Length") == "" {
-		t.Errorf("HEAD: %s %q", kept(got), got.body)
+		fail("HEAD: %s %q", kept(got), got.body)
 	}
+	return wrong
 }
 
 // Whoever has an answer already is told so, whether it is kept or not, and for whoever asks.
@@ -136,6 +171,7 @@ func TestC54AdminsPurge(t *testing.T) {
 			}
 		}
 	}
+	purged := 0
 	for name, tc := range map[string]struct {
 		body       string
 		gone, stay string
@@ -145,21 +181,22 @@ func TestC54AdminsPurge(t *testing.T) {
 		"all":    {`{"all":true}`, path, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			warm()
-			first.as(t, admin, "POST", "/api/admin/cache/purge", tc.body).is(t, 200, "")
-			if got := kept(first.as(t, nobody, "GET", tc.gone, "")); got != "MISS 200" {
-				t.Errorf("on the pod that was asked: %s", got)
-			}
-			second.hears(t)
-			if got := kept(second.as(t, nobody, "GET", tc.gone, "")); got != "MISS 200" {
-				t.Errorf("on the other: %s", got)
-			}
-			if tc.stay == "" {
-				return
-			}
-			if got := kept(second.as(t, nobody, "GET", tc.stay, "")); got != "HIT 200" {
-				t.Errorf("%s of the other: %s", tc.stay, got)
-			}
+			second.steadily(t, func() (wrong []string) {
+				warm()
+				first.as(t, admin, "POST", "/api/admin/cache/purge", tc.body).is(t, 200, "")
+				purged++
+				if got := kept(first.as(t, nobody, "GET", tc.gone, "")); got != "MISS 200" {
+					wrong = append(wrong, "on the pod that was asked: "+got)
+				}
+				second.hears(t)
+				if got := kept(second.as(t, nobody, "GET", tc.gone, "")); got != "MISS 200" {
+					wrong = append(wrong, "on the other: "+got)
+				}
+				if got := kept(second.as(t, nobody, "GET", tc.stay, "")); tc.stay != "" && got != "HIT 200" {
+					wrong = append(wrong, tc.stay+" of the other: "+got)
+				}
+				return wrong
+			})
 		})
 	}
 	for _, body := range []string{`{}`, `{"all":false}`, `{"all":true,"tags":["a"]}`, `{"tags":[""]}`, `{"keys":["` + strings.Repeat("x", 1025) + `"]}`, `{"tags":["*"]}`, `{"tags":["a"],"keys":["b"]}`} {
@@ -167,7 +204,7 @@ func TestC54AdminsPurge(t *testing.T) {
 	}
 	first.as(t, alice, "POST", "/api/admin/cache/purge", `{"all":true}`).is(t, 403, "AUTHORIZATION_ERROR")
 	first.as(t, nobody, "GET", "/api/admin/cache/stats", "").is(t, 401, "AUTHENTICATION_ERROR")
-	if log := first.as(t, admin, "GET", "/api/admin/audit", "").is(t, 200, "").body; strings.Count(log, `"cache.purge"`) != 3 {
+	if log := first.as(t, admin, "GET", "/api/admin/audit", "").is(t, 200, "").body; strings.Count(log, `"cache.purge"`) != min(purged, 20) {
 		t.Errorf("the log holds %s", log)
 	}
 	stats := first.as(t, admin, "GET", "/api/admin/cache/stats", "").is(t, 200, "").data(t)

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+
+	"github.com/mirubato/mirubato/service/chassis/auth"
 )
 
 func TestC20PagesAreBounded(t *testing.T) {
@@ -20,6 +23,8 @@ func TestC20PagesAreBounded(t *testing.T) {
 		"status=gone": "status", "visibility=hidden": "visibility", "instrument=flute": "instrument", "difficulty=hard": "difficulty",
 		"stylePeriod=late": "stylePeriod", "composer=": "composer", "composer=%00": "composer", "composer=%ff": "composer",
 		"tag=": "tag", "tag=%0a": "tag", "owner=": "owner", "owner=%00": "owner", "cursor=x": "cursor", "cursor=": "cursor", "page=%zz": "",
+		"from=": "from", "from=2026-01-31": "from", "to=0000-01-01T00:00:00Z": "to", "to=9999-12-31T23:00:00-14:00": "to", "from=2026-02-30T00:00:00Z": "from",
+		"from=2026-01-02T00:00:00Z&to=2026-01-02T00:00:00Z": "to", "to=2026-01-02T00:00:00Z&to=2026-01-03T00:00:00Z": "to",
 	} {
 		got := l.as(t, alice, "GET", "/api/scores?"+query, "").is(t, 400, "VALIDATION_ERROR")
 		if got.object(t)["error"] != "Invalid query parameters" {
@@ -42,6 +47,34 @@ func TestC20PagesAreBounded(t *testing.T) {
 		}
 		if titles.String() != want {
 			t.Errorf("%s: %s, want %s", query, &titles, want)
+		}
+	}
+}
+
+// Lists and searches can be held to what was created from one moment on and before another.
+func TestC22PeriodsOfCreation(t *testing.T) {
+	l := open(t, nil)
+	var at []string // when each of three was created
+	for _, title := range []string{"Etude a", "Etude b", "Etude c"} {
+		made := l.as(t, alice, "POST", "/api/scores", `{"title":"`+title+`","visibility":"public"}`).is(t, 201, "")
+		at = append(at, made.data(t)["createdAt"].(string))
+	}
+	for query, want := range map[string]string{
+		"from=" + at[1]: "bc", "to=" + at[1]: "a", "from=" + at[1] + "&to=" + at[2]: "b", "from=" + at[0]: "abc",
+		"to=0002-01-01T00:00:00Z": "", "from=9999-12-31T23:59:59Z": "", "from=0002-01-01T00:00:00Z&to=9999-12-31T23:59:59Z": "abc",
+	} {
+		for _, path := range []string{"/api/scores?sort=title&", "/api/scores/search?q=etu&"} {
+			for _, caller := range []auth.Identity{alice, nobody} {
+				var found []string
+				items, _ := l.as(t, caller, "GET", path+query, "").is(t, 200, "").object(t)["data"].([]any)
+				for _, item := range items {
+					title, _ := item.(map[string]any)["title"].(string)
+					found = append(found, title[len("Etude "):])
+				}
+				if slices.Sort(found); strings.Join(found, "") != want {
+					t.Errorf("%s%s by %q: %v, want %s", path, query, caller.ID, found, want)
+				}
+			}
 		}
 	}
 }

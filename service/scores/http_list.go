@@ -138,6 +138,8 @@ type filterParams struct {
 	StylePeriod string `query:"stylePeriod" enum:"medieval,renaissance,baroque,classical,romantic,modern,contemporary"`
 	Category    string `query:"category" format:"uuid" description:"The ID of a category; those below it count."`
 	Tag         string `query:"tag" minLength:"1" maxLength:"64" description:"One of the tags, in the same case."`
+	From        string `query:"from" format:"date-time" description:"Created then or later."`
+	To          string `query:"to" format:"date-time" description:"Created before."`
 }
 
 // listParams describe the parameters that decodeList reads.
@@ -211,7 +213,7 @@ func decodeShort(r *http.Request) (int, error) {
 func readShort(q *httpapi.Query) int { return q.Int("limit", DefaultShortList, 1, MaxShortList) }
 
 func readFilters(q *httpapi.Query) ListQuery {
-	return ListQuery{
+	l := ListQuery{
 		OwnerID:    q.Text("owner", auth.MaxSubject),
 		Status:     Status(q.OneOf("status", "", string(Active), string(Inactive), string(Archived))),
 		Visibility: Visibility(q.OneOf("visibility", "", string(Private), string(Unlisted), string(Public))),
@@ -223,6 +225,8 @@ func readFilters(q *httpapi.Query) ListQuery {
 		CategoryID: q.Text("category", 36),
 		Tag:        q.Text("tag", 64),
 	}
+	l.From, l.To = q.Period("from", "to")
+	return l
 }
 
 // Me is what a caller writes instead of its own ID.

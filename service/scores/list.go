@@ -2,6 +2,7 @@ package scores
 
 import (
 	"context"
+	"time"
 
 	"github.com/mirubato/mirubato/service/chassis/auth"
 )
@@ -49,6 +50,8 @@ type ListQuery struct {
 	CategoryID string
 	// Tag matches scores that have it, in the same case.
 	Tag string
+	// From and To match scores that were created from then on, and before.
+	From, To time.Time
 }
 
 // Page is one page of a list.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -82,6 +83,31 @@ func (q *Query) Text(name string, greatest int) string {
 		return ""
 	}
 	return text
+}
+
+// Period returns two moments of the years 2 to 9999 in UTC, the second later than the first; the zero time stands for one that
+// was left out.
+func (q *Query) Period(from, to string) (begin, end time.Time) {
+	begin, end = q.time(from), q.time(to)
+	if !begin.IsZero() && !end.IsZero() && !begin.Before(end) {
+		q.fail(to, "range", "must be later than "+from)
+	}
+	return begin, end
+}
+
+func (q *Query) time(name string) time.Time {
+	text, ok := q.one(name)
+	if !ok {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	at = at.UTC()
+	const firstYear, lastYear = 2, 9999 // the zero time is in the year 1
+	if err != nil || at.Year() < firstYear || at.Year() > lastYear {
+		q.fail(name, "date-time", "must be a date and time of RFC 3339, such as 2026-01-31T12:00:00Z")
+		return time.Time{}
+	}
+	return at
 }
 
 // Page returns the parameters page, counted from 1, and limit.

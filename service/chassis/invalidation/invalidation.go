@@ -250,9 +250,12 @@ func (f *Feed) step(ctx context.Context) {
 	for _, tags := range n.tags {
 		f.apply(tags)
 	}
-	if missed := isGap(f.at, n); missed || f.broken || relistened {
+	switch missed := isGap(f.at, n); {
+	case missed || f.broken || relistened:
 		f.doubts.Add(1)
 		f.validity.Doubt()
+	case f.validity.Doubtful(): // until now, and what was kept holds again
+		f.doubts.Add(1)
 	}
 	f.snapshot, f.at, f.broken = n.snapshot, n.at, false
 	f.validity.Confirm(started)
@@ -349,7 +352,7 @@ type Stats struct {
 	// Readings and Failures count the times that news were read, or could not be.
 	Readings uint64 `json:"readings"`
 	Failures uint64 `json:"failures"`
-	// Doubts counts the times that news may have been missed.
+	// Doubts counts the times that news may have been missed, or were waited for too long.
 	Doubts uint64 `json:"doubts"`
 }
 
@@ -362,7 +365,7 @@ func (f *Feed) Stats() Stats {
 
 var (
 	readingsDesc = prometheus.NewDesc("cache_invalidation_readings_total", "Times that changes were read.", []string{"outcome"}, nil)
-	doubtsDesc   = prometheus.NewDesc("cache_invalidation_doubts_total", "Times that changes may have been missed.", nil, nil)
+	doubtsDesc   = prometheus.NewDesc("cache_invalidation_doubts_total", "Times that changes may have been missed, or were unknown for too long.", nil, nil)
 	doubtfulDesc = prometheus.NewDesc("cache_invalidation_doubtful", "1 while changes may be unknown, else 0.", nil, nil)
 )
 

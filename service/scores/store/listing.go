@@ -73,6 +73,12 @@ func (l *listing) common() []string {
 	if l.filter.CategoryID != "" {
 		conditions = append(conditions, "category_ids && category_family("+l.arg(l.filter.CategoryID)+")")
 	}
+	if !l.filter.From.IsZero() {
+		conditions = append(conditions, "created_at >= "+l.arg(l.filter.From))
+	}
+	if !l.filter.To.IsZero() {
+		conditions = append(conditions, "created_at < "+l.arg(l.filter.To))
+	}
 	switch l.filter.Instrument {
 	case "":
 	case scores.Both:
