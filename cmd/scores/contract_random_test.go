@@ -309,6 +309,7 @@ func TestC14NoRandomRequestFindsAFaultOrASecret(t *testing.T) {
 	k.replace("keyset", "new")
 	l := run(t, k.url, func(c *Config) {
 		c.LogLevel, c.DatabaseConns, c.NotesKeyset = slog.LevelError, senders, secret.FromFile(k.file)
+		c.RequestTimeout = 30 * time.Second // a slow machine is no fault
 	})
 	l.http.Transport = &http.Transport{MaxIdleConnsPerHost: senders, DisableCompression: true}
 	shapes := shapesOf(t, l)
