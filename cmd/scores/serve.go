@@ -64,7 +64,9 @@ func newServeCommand(getenv func(string) string) *cobra.Command {
 // serve runs the service until ctx ends. It calls listening once the addresses are bound.
 func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*server.Server)) error {
 	// What the process shows of itself.
-	info, metrics, current, logger := observed(cfg, out)
+	lines := telemetry.NewLines(out)
+	defer func() { _ = lines.Flush() }() // if it fails, there is nowhere to tell
+	info, metrics, current, logger := observed(cfg, lines)
 	go current.Run(ctx)
 	traces, endTraces, err := startTraces(ctx, cfg, info, logger)
 	if err != nil {

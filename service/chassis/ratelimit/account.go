@@ -63,8 +63,9 @@ func (a *account) decide(now time.Time) (v Verdict, decided bool) {
 
 // wants says how much to ask for: as much as is waited for, or twice as much as last time.
 func (a *account) wants() (need, like int) {
-	a.grown = min(max(1, 2*a.grown), maxLease)
-	return min(a.waiting+1, maxLease), a.grown
+	most := a.limit.lease()
+	a.grown = min(max(1, 2*a.grown), most)
+	return min(a.waiting+1, most), a.grown
 }
 
 // credit adds a lease that was asked for at a time.

@@ -70,6 +70,7 @@ func (g *Guard) Addresses(next http.Handler) http.Handler {
 // Wrap is the second stage, a httpapi.Wrapper: it bounds what one caller asks, in general and of a route. It belongs directly
 // behind the guard that finds out who calls.
 func (g *Guard) Wrap(route httpapi.Route, next http.Handler) http.Handler {
+	pattern := route.Pattern()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		req, counted := r.Context().Value(requestKey{}).(*request)
 		if !counted {
@@ -78,7 +79,11 @@ func (g *Guard) Wrap(route httpapi.Route, next http.Handler) http.Handler {
 		}
 		caller := auth.FromContext(r.Context())
 		whom := client(caller, req.address)
-		for _, rule := range req.policy.rules(caller, route) {
+		special, general := req.policy.rules(caller, pattern, route.Class)
+		for _, rule := range [...]rule{special, general} {
+			if rule.limit.Requests == 0 {
+				continue
+			}
 			if err := g.apply(r.Context(), w, req, rule, whom); err != nil {
 				httpapi.WriteError(r.Context(), w, err)
 				return
@@ -114,10 +119,16 @@ func (g *Guard) spend(ctx context.Context, p *policy, key Key, limit Limit) (Ver
 	return g.limiter.Spend(ctx, key, limit)
 }
 
+// How http.Header spells the names; asking for another spelling costs memory.
+var (
+	canonicalLimit     = http.CanonicalHeaderKey(LimitHeader)
+	canonicalRemaining = http.CanonicalHeaderKey(RemainingHeader)
+	canonicalReset     = http.CanonicalHeaderKey(ResetHeader)
+)
+
 func setHeaders(h http.Header, v Verdict) {
-	h.Set(LimitHeader, strconv.Itoa(v.Limit))
-	h.Set(RemainingHeader, strconv.Itoa(v.Remaining))
-	h.Set(ResetHeader, strconv.FormatInt(v.Reset.UnixMilli(), 10))
+	values := []string{strconv.Itoa(v.Limit), strconv.Itoa(v.Remaining), strconv.FormatInt(v.Reset.UnixMilli(), 10)} // one piece of memory for all
+	h[canonicalLimit], h[canonicalRemaining], h[canonicalReset] = values[0:1:1], values[1:2:2], values[2:3:3]
 }
 
 // retryAfter is in whole seconds, so that who waits as long does not come a moment too early.

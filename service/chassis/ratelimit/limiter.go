@@ -38,12 +38,17 @@ type Verdict struct {
 	Local bool
 }
 
+// lease is how many requests a process takes at once at most.
+func (l Limit) lease() int { return max(minLease, l.Requests/leaseShare) }
+
 // Key is what is counted: a limit and whom it is applied to, as a hash.
 type Key [16]byte
 
 const (
-	// maxLease is how many requests a process takes at once, and so what one that dies costs.
-	maxLease = 20
+	// minLease is what the greatest lease of a small limit holds, and leaseShare which part of a large one; so much a process takes at
+	// once, and so much one that dies costs.
+	minLease   = 20
+	leaseShare = 100
 	// idle is how long a lease that nobody spends is kept.
 	idle = time.Second
 	// askAgain is how long a client is refused without asking whether others have given back.

@@ -169,6 +169,24 @@ func TestOftenAskingTakesMoreAtOnce(t *testing.T) {
 	}
 }
 
+// A large limit is asked for in large parts, a small one is not.
+func TestLeasesFollowTheLimit(t *testing.T) {
+	for requests, want := range map[int]int{1: 20, 60: 20, 2000: 20, 10_000: 100, 1_000_000: 10_000} {
+		if got := (Limit{Requests: requests}).lease(); got != want {
+			t.Errorf("%d requests: a lease holds %d, want %d", requests, got, want)
+		}
+	}
+	c := newClock()
+	b := newBoard(c)
+	limit := Limit{Requests: 100_000, Window: time.Minute}
+	if n := spendAll(t, newTestLimiter(c, b), alice, limit); n != limit.Requests {
+		t.Errorf("%d of %d are let through", n, limit.Requests)
+	}
+	if n := b.asked(); n > 1000 {
+		t.Errorf("the fleet was asked %d times for %d requests", n, limit.Requests)
+	}
+}
+
 func TestWhoIsRefusedDoesNotReachTheFleet(t *testing.T) {
 	c := newClock()
 	b := newBoard(c)

@@ -13,9 +13,15 @@ import (
 type rule struct {
 	// name is what metrics call it.
 	name string
-	// counts is what the requests are counted under: two rules with the same one share a count.
+	// counts is what the requests are counted under: two rules with the same one share a count. A window of another length is another
+	// count, so that a change of it holds at once.
 	counts string
 	limit  Limit
+}
+
+func newRule(name, counts string, l settings.Limit) rule {
+	limit := Limit{Requests: int(l.Requests), Window: l.Window.Std()}
+	return rule{name: name, counts: counts + "\x00" + limit.Window.String() + "\x00", limit: limit}
 }
 
 // policy is what the settings make of rate limits, ready to be applied.
@@ -33,20 +39,20 @@ type policy struct {
 func newPolicy(s *settings.RateLimits) *policy {
 	p := &policy{
 		fleet:    *s.Scope == settings.ScopeFleet,
-		address:  rule{name: "address", counts: "address", limit: limitOf(*s.Address)},
-		fallback: rule{name: "default", counts: "caller", limit: limitOf(*s.Default)},
+		address:  newRule("address", "address", *s.Address),
+		fallback: newRule("default", "caller", *s.Default),
 		tiers:    map[settings.Tier]rule{},
 		classes: map[httpapi.Class]rule{
-			httpapi.ClassAuth:   {name: "auth", counts: "class auth", limit: limitOf(*s.Classes.Auth)},
-			httpapi.ClassUpload: {name: "upload", counts: "class upload", limit: limitOf(*s.Classes.Upload)},
+			httpapi.ClassAuth:   newRule("auth", "class auth", *s.Classes.Auth),
+			httpapi.ClassUpload: newRule("upload", "class upload", *s.Classes.Upload),
 		},
 		routes: map[string]rule{},
 	}
 	for _, t := range s.Tiers {
-		p.tiers[t.Tier] = rule{name: string(t.Tier), counts: "caller", limit: limitOf(t.Limit)}
+		p.tiers[t.Tier] = newRule(string(t.Tier), "caller", t.Limit)
 	}
 	for _, r := range s.Routes {
-		p.routes[r.Route] = rule{name: "route", counts: "route " + r.Route, limit: limitOf(r.Limit)}
+		p.routes[r.Route] = newRule("route", "route "+r.Route, r.Limit)
 	}
 	for _, network := range s.TrustedProxies {
 		if parsed, err := netip.ParsePrefix(network); err == nil { // it was validated
@@ -56,13 +62,9 @@ func newPolicy(s *settings.RateLimits) *policy {
 	return p
 }
 
-func limitOf(l settings.Limit) Limit {
-	return Limit{Requests: int(l.Requests), Window: l.Window.Std()}
-}
-
 // rules are what a request to a route counts against besides its address, the stricter ones first: what they refuse uses up nothing
-// of the others.
-func (p *policy) rules(caller auth.Identity, route httpapi.Route) []rule {
+// of the others; a stricter one has a limit of 0 requests where there is none.
+func (p *policy) rules(caller auth.Identity, pattern string, class httpapi.Class) (special, general rule) {
 	tier := settings.TierAnonymous
 	if !caller.IsAnonymous() {
 		tier = settings.Tier(caller.Role)
@@ -71,23 +73,16 @@ func (p *policy) rules(caller auth.Identity, route httpapi.Route) []rule {
 	if !ok {
 		general = p.fallback
 	}
-	special, ok := p.routes[route.Pattern()]
-	if !ok {
-		special, ok = p.classes[route.Class]
+	if special, ok = p.routes[pattern]; !ok {
+		special = p.classes[class]
 	}
-	if !ok {
-		return []rule{general}
-	}
-	return []rule{special, general}
+	return special, general
 }
 
-// keyOf is what a rule counts for one client. A window of another length is another count, so that a change of it holds at once.
+// keyOf is what a rule counts for one client.
 func keyOf(r rule, client string) Key {
 	text := make([]byte, 0, 256)
 	text = append(text, r.counts...)
-	text = append(text, 0)
-	text = append(text, r.limit.Window.String()...)
-	text = append(text, 0)
 	text = append(text, client...)
 	sum := sha256.Sum256(text)
 	return Key(sum[:len(Key{})])

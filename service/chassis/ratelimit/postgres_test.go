@@ -114,7 +114,7 @@ func TestAKilledProcessCostsAtMostOneLease(t *testing.T) {
 	}
 	// Nothing of what it holds comes back.
 	got := 17 + burst(t, others, alice, limit, 1000)
-	if got > 300 || got < 300-maxLease {
+	if got > 300 || got < 300-limit.lease() {
 		t.Errorf("%d of 300 let through", got)
 	}
 }

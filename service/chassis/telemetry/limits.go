@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"sync"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mirubato/mirubato/service/chassis/ratelimit"
@@ -11,10 +13,20 @@ type limitCounters struct {
 	decisions *prometheus.CounterVec
 	local     prometheus.Counter
 	failures  prometheus.Counter
+
+	mu sync.RWMutex
+	// bound spares each decision the look-up of its labels. Names of limits are few.
+	bound map[limitKey]prometheus.Counter
 }
 
-func newLimitCounters(registry *prometheus.Registry) limitCounters {
-	c := limitCounters{
+type limitKey struct {
+	name    string
+	allowed bool
+}
+
+func newLimitCounters(registry *prometheus.Registry) *limitCounters {
+	c := &limitCounters{
+		bound: map[limitKey]prometheus.Counter{},
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ratelimit_decisions_total", Help: "Requests that met a rate limit, by limit and what was decided.",
 		}, []string{"limit", "decision"}),
@@ -31,14 +43,28 @@ func newLimitCounters(registry *prometheus.Registry) limitCounters {
 
 // LimitDecided implements ratelimit.Observer.
 func (m *Metrics) LimitDecided(name string, v ratelimit.Verdict) {
-	decision := "refused"
-	if v.Allowed {
-		decision = "allowed"
-	}
-	m.limits.decisions.WithLabelValues(name, decision).Inc()
+	m.limits.bind(limitKey{name: name, allowed: v.Allowed}).Inc()
 	if v.Local {
 		m.limits.local.Inc()
 	}
+}
+
+func (c *limitCounters) bind(key limitKey) prometheus.Counter {
+	c.mu.RLock()
+	counter, ok := c.bound[key]
+	c.mu.RUnlock()
+	if ok {
+		return counter
+	}
+	decision := "refused"
+	if key.allowed {
+		decision = "allowed"
+	}
+	counter = c.decisions.WithLabelValues(key.name, decision)
+	c.mu.Lock()
+	c.bound[key] = counter
+	c.mu.Unlock()
+	return counter
 }
 
 // LimitFailed implements ratelimit.Observer.

@@ -7,9 +7,13 @@ import (
 )
 
 // NewLogger returns a logger that writes one JSON object a line, each with the process's identity. The level may be
-// changed while it is in use.
+// changed while it is in use. To Lines it writes as they say.
 func NewLogger(w io.Writer, level slog.Leveler, info Info) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})).With(
+	var handler slog.Handler = slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
+	if lines, ok := w.(*Lines); ok {
+		handler = urgent{handler, lines}
+	}
+	return slog.New(handler).With(
 		"service", info.Service, "version", info.Version, "environment", info.Environment, "release", info.Release)
 }
 

@@ -33,7 +33,7 @@ type Metrics struct {
 	queries   *prometheus.HistogramVec
 	failures  *prometheus.CounterVec
 	settings  settingsGauges
-	limits    limitCounters
+	limits    *limitCounters
 
 	dependencies dependencies
 }
