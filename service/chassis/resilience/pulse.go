@@ -17,13 +17,16 @@ const (
 	silence = 400 * time.Millisecond
 	// beat is how often a Pulse looks.
 	beat = 50 * time.Millisecond
+	// late is how long after its time a Pulse may notice something and still blame the dependency. Who is later than that was
+	// kept from running, by a busy machine or a used-up share of its processors, and has not listened.
+	late = 2 * beat
 )
 
 // Pulse finds out that a dependency stands still: that it takes calls and answers none, as a stopped process or a vanished
 // host does. A breaker alone learns that only when calls have used up their time. What is merely slow does not stand still: a
-// Pulse asks it something that costs nothing, over a way of its own, before it says so. While the dependency stands still
-// every call is refused at once, and it is asked until it answers. One Pulse may be shared by everything that calls the
-// dependency, and may be used by many goroutines.
+// Pulse asks it something that costs nothing, over a way of its own, before it says so. Nor does it say so while its own
+// process is kept from running. While the dependency stands still every call is refused at once, and it is asked until it
+// answers. One Pulse may be shared by everything that calls the dependency, and may be used by many goroutines.
 type Pulse struct {
 	dependency string
 	judge      func(error) Outcome
@@ -46,11 +49,14 @@ func NewPulse(dependency string, judge func(error) Outcome, logger *slog.Logger)
 func (p *Pulse) Run(ctx context.Context, ask func(context.Context) error) {
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
-	for {
+	for looked := time.Now(); ; looked = time.Now() {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			if time.Since(looked) > beat+late {
+				p.hear()
+			}
 			if p.still.Load() || p.isSilent() {
 				p.look(ctx, ask)
 			}
@@ -63,10 +69,12 @@ func (p *Pulse) isSilent() bool {
 	return p.waiting.Load() > 0 && time.Since(p.begun)-time.Duration(p.heard.Load()) >= silence
 }
 
-// look asks the dependency.
+// look asks the dependency. Only a question that is still open at the end of its time shows that it stands still: who refuses
+// connections has answered, and the breakers know what to make of it.
 func (p *Pulse) look(ctx context.Context, ask func(context.Context) error) {
 	asking, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
+	asked := time.Now()
 	err := ask(asking)
 	switch {
 	case ctx.Err() != nil:
@@ -75,6 +83,9 @@ func (p *Pulse) look(ctx context.Context, ask func(context.Context) error) {
 		if p.still.Swap(false) {
 			p.logger.InfoContext(ctx, "Answering again", "dependency", p.dependency)
 		}
+	case asking.Err() == nil:
+	case time.Since(asked) > silence+late:
+		p.hear()
 	case p.isSilent() && !p.still.Swap(true): // no call was answered meanwhile
 		p.logger.WarnContext(ctx, "Standing still", "dependency", p.dependency, "error", err.Error())
 	}

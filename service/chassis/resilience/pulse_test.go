@@ -119,3 +119,55 @@ func TestWhatDoesNotStandStill(t *testing.T) {
 		})
 	}
 }
+
+func TestWhoIsKeptFromRunningBlamesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := resilience.NewPulse("database", judge, slog.New(slog.DiscardHandler))
+		ctx, stop := context.WithCancel(t.Context())
+		var asked atomic.Int64
+		go p.Run(ctx, func(ctx context.Context) error {
+			asked.Add(1)
+			<-ctx.Done()
+			time.Sleep(time.Second) // the process goes on a second late
+			return ctx.Err()
+		})
+		go func() { _ = p.Do(ctx, false, waitForEnd) }()
+		for range 10 {
+			time.Sleep(time.Second)
+			if err := p.Do(ctx, false, func(context.Context) error { return told(resilience.Lost) }); errors.Is(err, resilience.ErrStill) {
+				t.Error("the dependency is blamed")
+			}
+		}
+		stop()
+		synctest.Wait()
+		time.Sleep(2 * time.Second) // until the last question is over
+		if asked.Load() == 0 {
+			t.Error("nothing was asked")
+		}
+	})
+}
+
+func TestRefusedConnectionsAreLeftToTheBreakers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := resilience.NewPulse("database", judge, slog.New(slog.DiscardHandler))
+		ctx, stop := context.WithCancel(t.Context())
+		var asked atomic.Int64
+		go p.Run(ctx, func(context.Context) error {
+			asked.Add(1)
+			return errors.New("connection refused")
+		})
+		go func() { _ = p.Do(ctx, false, waitForEnd) }()
+		time.Sleep(5 * time.Second)
+		if err := p.Do(ctx, false, func(context.Context) error { return nil }); err != nil || asked.Load() == 0 {
+			t.Errorf("asked %d times, and then: %v", asked.Load(), err)
+		}
+		stop()
+		synctest.Wait()
+	})
+}
+
+// waitForEnd is a call that nobody answers.
+func waitForEnd(ctx context.Context) error {
+	<-ctx.Done()
+	return told(resilience.Lost)
+}
