@@ -2,6 +2,8 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mirubato/mirubato/api/settings"
 )
 
 // Microservice is a REST microservice and its way from the first environment to the last.
@@ -66,6 +68,10 @@ type MicroserviceSpec struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.secretRef)",message="spec.database.secretRef is required: name the Secret that holds the connection URL in every environment's namespace"
 	Database *DatabaseSpec `json:"database,omitempty"`
+
+	// settings take effect in running pods, without a restart. They are part of the release and pass its gates.
+	// +optional
+	Settings *settings.Settings `json:"settings,omitempty"`
 
 	// traffic is how requests reach the pods. Default: the Service only. Changing it restarts nothing.
 	// +optional
@@ -176,7 +182,7 @@ type EnvironmentVariable struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",message="the name of a variable must be made of letters, digits and '_', not starting with a digit"
-	// +kubebuilder:validation:XValidation:rule="!(self in ['ENVIRONMENT', 'RELEASE', 'DATABASE_URL', 'DATABASE_URL_FILE', 'JWT_SECRET', 'JWT_SECRET_FILE', 'JWT_PREVIOUS_SECRET', 'JWT_PREVIOUS_SECRET_FILE', 'JWT_ISSUER', 'JWT_AUDIENCE', 'GOMEMLIMIT'])",message="this variable is set by the operator: use spec.auth, spec.database or spec.workload.resources instead"
+	// +kubebuilder:validation:XValidation:rule="!(self in ['ENVIRONMENT', 'RELEASE', 'DATABASE_URL', 'DATABASE_URL_FILE', 'JWT_SECRET', 'JWT_SECRET_FILE', 'JWT_PREVIOUS_SECRET', 'JWT_PREVIOUS_SECRET_FILE', 'JWT_ISSUER', 'JWT_AUDIENCE', 'GOMEMLIMIT', 'SETTINGS_DIR', 'SETTINGS_GENERATION_FILE'])",message="this variable is set by the operator: use spec.auth, spec.database, spec.settings or spec.workload.resources instead"
 	Name string `json:"name"`
 	// value of the variable.
 	// +optional

@@ -2,6 +2,8 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mirubato/mirubato/api/settings"
 )
 
 // Release is one content of a Microservice on its way through the environments: what runs, never changed, and what has
@@ -74,6 +76,12 @@ type ReleaseSpec struct {
 	// database of the Microservice.
 	// +optional
 	Database *DatabaseSpec `json:"database,omitempty"`
+	// settings of the Microservice. The number of the release is their generation.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Settings *settings.Settings `json:"settings,omitempty"`
 	// overrides of the environments that have any.
 	// +optional
 	// +listType=map

@@ -100,9 +100,40 @@ type EnvironmentStatus struct {
 	// readyReplicas are ready, of any release.
 	// +optional
 	ReadyReplicas int32 `json:"readyReplicas,omitempty"`
+	// settings say which pods have taken theirs; absent if there are none.
+	// +optional
+	Settings *SettingsStatus `json:"settings,omitempty"`
 	// waitingFor says why the environment does not move; absent when it is verified.
 	// +optional
 	WaitingFor *WaitingFor `json:"waitingFor,omitempty"`
+}
+
+// SettingsStatus is how far settings have reached the pods of an environment.
+type SettingsStatus struct {
+	// generation of the settings of the stable pods: the number of their release.
+	// +required
+	Generation int64 `json:"generation"`
+	// acknowledged are the pods that run with the generation meant for them.
+	// +required
+	Acknowledged int32 `json:"acknowledged"`
+	// pods of the environment, those of a canary included.
+	// +required
+	Pods int32 `json:"pods"`
+	// rejected are pods that refused theirs, the first 20 by name.
+	// +optional
+	// +listType=map
+	// +listMapKey=pod
+	Rejected []SettingsRejection `json:"rejected,omitempty"`
+}
+
+// SettingsRejection is why a pod does not take its settings.
+type SettingsRejection struct {
+	// pod by name.
+	// +required
+	Pod string `json:"pod"`
+	// reason that the pod gives.
+	// +required
+	Reason string `json:"reason"`
 }
 
 // Hold keeps an environment at a release.

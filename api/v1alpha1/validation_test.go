@@ -105,7 +105,7 @@ func TestRefused(t *testing.T) {
 		reference = "must be the name of an image"
 		cpu       = "must be an amount of CPU of at least 1m"
 		memory    = "must be an amount of memory of at least 4Mi"
-		reserved  = "this variable is set by the operator: use spec.auth, spec.database or spec.workload.resources instead"
+		reserved  = "this variable is set by the operator: use spec.auth, spec.database, spec.settings or spec.workload.resources instead"
 	)
 	migrations := func(field string, value any) map[string]any {
 		return map[string]any{"spec.database": map[string]any{"secretRef": secret("db"), "migrations": map[string]any{field: value}}}

@@ -24,6 +24,7 @@ import (
 	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/microservice"
 	"github.com/mirubato/mirubato/controllers/podclient"
+	"github.com/mirubato/mirubato/controllers/settings"
 	"github.com/mirubato/mirubato/controllers/smoke"
 	"github.com/mirubato/mirubato/controllers/watchdog"
 )
@@ -68,6 +69,7 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 				Client: pods, Endpoints: podclient.Direct{}, Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Now: time.Now,
 			},
 			Analysis: analysis.NewRecorder(pods),
+			Settings: settings.NewReader(pods, podclient.Direct{}),
 			Budget:   gate.NewBudget(config.MaxRollouts),
 			Now:      time.Now,
 		}

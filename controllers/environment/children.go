@@ -56,6 +56,9 @@ type Children struct {
 	Stable []manifest.Manifest
 	// Content is a hash of everything that the pods run with.
 	Content string
+	// Settings is a hash of the live settings, Generation their number.
+	Settings   string
+	Generation int64
 	// Version is what the pods send in X-Release.
 	Version string
 	// Migration is nil for a service without a database. MigrationHash is its Hash.
@@ -83,7 +86,7 @@ func (p Place) labels() map[string]string { return p.Owner.Labels(ownership.Comp
 
 // ChildrenOf renders content into the objects of one environment. It fails only on content that has no JSON form.
 func ChildrenOf(place Place, content Content) (Children, error) {
-	out := Children{place: place, content: content}
+	out := Children{place: place, content: content, Generation: content.Generation}
 	var err error
 	if out.ServiceAccount, err = manifest.New(serviceAccount(place)); err != nil {
 		return Children{}, err
@@ -97,6 +100,9 @@ func ChildrenOf(place Place, content Content) (Children, error) {
 	variables := variablesOf(place, content)
 	// The name of the release is no part of it: pods that would run with the same need not be replaced.
 	if out.Content, err = manifest.Hash([]any{variables, podSpec(place, content, "", ownership.ComponentAPI)}); err != nil {
+		return Children{}, err
+	}
+	if out.Settings, err = manifest.Hash(content.Settings); err != nil {
 		return Children{}, err
 	}
 	out.Version = content.Version + "-" + out.Content
@@ -178,6 +184,8 @@ func variablesOf(place Place, content Content) map[string]string {
 	}
 	// After the user's, so that what the contract gives a meaning to means it.
 	data[contract.EnvEnvironment] = place.Owner.Environment
+	data[contract.EnvSettingsDir] = contract.SettingsDir
+	data[contract.EnvSettingsGenerationFile] = contract.SettingsGenerationFile
 	data["GOMEMLIMIT"] = strconv.FormatInt(memoryTarget(content), 10)
 	if content.Database != nil {
 		data[contract.EnvDatabaseURLFile] = contract.DatabaseURLFile
@@ -234,7 +242,7 @@ func disruptionBudget(place Place) *policyv1ac.PodDisruptionBudgetApplyConfigura
 }
 
 func (c Children) deployment(name string, component ownership.Component, replicas int32) *appsv1ac.DeploymentApplyConfiguration {
-	annotations := map[string]string{v1alpha1.AnnotationRelease: c.content.Release}
+	annotations := map[string]string{v1alpha1.AnnotationRelease: c.content.Release, annotationSettings: c.Settings}
 	if c.MigrationHash != "" {
 		annotations[annotationMigrated] = c.MigrationHash
 	}
@@ -273,6 +281,7 @@ func podSpec(place Place, content Content, configMap string, component ownership
 		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
 	}
 	container := serviceContainer(content, configMap)
+	addSettings(pod, container, place)
 	for _, mount := range secretMounts(content) {
 		pod.WithVolumes(restricted.SecretVolume(mount.name, mount.files...))
 		container.WithVolumeMounts(corev1ac.VolumeMount().WithName(mount.name).WithMountPath(mount.dir).WithReadOnly(true))

@@ -218,6 +218,7 @@ func TestEnvironmentVariables(t *testing.T) {
 		"A": "1", "B": "2", "ENVIRONMENT": "staging", "RELEASE": "1.4.0-" + childrenOf(t, content).Content, "GOMEMLIMIT": "241591905",
 		"DATABASE_URL_FILE": contract.DatabaseURLFile, "JWT_SECRET_FILE": contract.AuthSecretFile,
 		"JWT_PREVIOUS_SECRET_FILE": contract.AuthPreviousFile, "JWT_ISSUER": "us", "JWT_AUDIENCE": "all",
+		"SETTINGS_DIR": contract.SettingsDir, "SETTINGS_GENERATION_FILE": contract.SettingsGenerationFile,
 	}
 	data := find[corev1.ConfigMap](t, childrenOf(t, content), "ConfigMap").Data
 	if diff := cmp.Diff(want, data); diff != "" {
@@ -266,6 +267,9 @@ func TestSecretsAreMountedAsFiles(t *testing.T) {
 			for _, mount := range pod.Containers[0].VolumeMounts {
 				if !mount.ReadOnly {
 					t.Errorf("%s can be written to", mount.MountPath)
+				}
+				if volumes[mount.Name].Projected == nil {
+					continue // the settings
 				}
 				for _, source := range volumes[mount.Name].Projected.Sources {
 					for _, item := range source.Secret.Items {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/mirubato/mirubato/api/settings"
 	"github.com/mirubato/mirubato/api/v1alpha1"
 )
 
@@ -43,6 +44,9 @@ type Content struct {
 	Auth *Auth
 	// Database is nil for a service without a database.
 	Database *Database
+	// Settings reach running pods and are no part of what the pods are made from. Generation is their number.
+	Settings   settings.Settings
+	Generation int64
 }
 
 // Auth is how tokens are verified. Secret and Previous may be nil.
@@ -80,6 +84,8 @@ func ContentOf(release *v1alpha1.Release, environment string, replicas int32) Co
 		ImagePullSecrets: slices.Sorted(slices.Values(workload.ImagePullSecrets)),
 		Auth:             mergeAuth(spec.Auth, overrides.Auth),
 		Database:         mergeDatabase(spec.Database, overrides.Database),
+		Settings:         or(spec.Settings, settings.Settings{}),
+		Generation:       spec.Number,
 	}
 }
 

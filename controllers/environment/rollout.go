@@ -16,6 +16,10 @@ import (
 // annotationMigrated, on a Deployment, is the hash of the migration run that came before its pods. It outlives the Job.
 const annotationMigrated = "platform.mirubato.com/migrated"
 
+// annotationSettings, on a Deployment, is the hash of the live settings that its pods are to have. It is not on the pods' template:
+// a change of settings replaces none.
+const annotationSettings = "platform.mirubato.com/settings"
+
 // annotationWeight, on a canary's Deployment, is the weight that the number of its pods was made for.
 const annotationWeight = "platform.mirubato.com/weight"
 
@@ -42,6 +46,7 @@ func FleetOf(deployment *appsv1.Deployment, pods []corev1.Pod) release.Fleet {
 		Release:   deployment.Annotations[v1alpha1.AnnotationRelease],
 		Content:   content,
 		Migration: deployment.Annotations[annotationMigrated],
+		Settings:  deployment.Annotations[annotationSettings],
 		Replicas:  *cmp.Or(deployment.Spec.Replicas, new(int32(1))),
 		Complete:  Complete(deployment),
 		Failed:    progressFailed(deployment),

@@ -27,6 +27,12 @@ func (r *Reconciler) apply(ctx context.Context, ms *v1alpha1.Microservice, seen 
 				return fmt.Errorf("environment %s: %w", s.name(), err)
 			}
 		}
+		if ms.Spec.Paused {
+			continue
+		}
+		if err := r.tellPods(ctx, s); err != nil {
+			return fmt.Errorf("environment %s: %w", s.name(), err)
+		}
 	}
 	if ms.Spec.Paused {
 		return nil
@@ -46,6 +52,9 @@ func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *stat
 			return err
 		}
 		if err := r.writeRoute(ctx, ms, s, s.input.Facts.Weight); err != nil {
+			return err
+		}
+		if err := r.reportSettings(ms, s, wanted); err != nil {
 			return err
 		}
 		return r.write(ctx, s, wanted)
@@ -158,7 +167,7 @@ func (r *Reconciler) label(ctx context.Context, labels traffic.Labels) error {
 
 func (r *Reconciler) patchPod(ctx context.Context, pod *corev1.Pod, patch client.Patch) error {
 	if err := r.Client.Patch(ctx, pod.DeepCopy(), patch); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("labelling pod %s/%s: %w", pod.Namespace, pod.Name, err)
+		return fmt.Errorf("changing pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 	return nil
 }
@@ -210,7 +219,7 @@ func obsolete(s *station) []client.Object {
 	for i := range jobs {
 		out = append(out, &jobs[i])
 	}
-	read := map[string]bool{}
+	read := map[string]bool{s.place.SettingsName(): true}
 	for _, children := range s.children {
 		read[children.ConfigMap.Name()] = true
 	}

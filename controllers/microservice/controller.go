@@ -29,6 +29,7 @@ import (
 	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/image"
 	"github.com/mirubato/mirubato/controllers/ownership"
+	"github.com/mirubato/mirubato/controllers/settings"
 	"github.com/mirubato/mirubato/controllers/smoke"
 )
 
@@ -66,6 +67,8 @@ type Reconciler struct {
 	// Smoke makes smoke tests, Analysis compares releases, Budget bounds how many rollouts are under way.
 	Smoke    *smoke.Executor
 	Analysis *analysis.Recorder
+	// Settings asks pods which settings they run with.
+	Settings *settings.Reader
 	Budget   *gate.Budget
 	// MigrateImage holds mirubato-migrate.
 	MigrateImage string

@@ -85,6 +85,7 @@ func contentOf(ms *v1alpha1.Microservice, image string) v1alpha1.ReleaseSpec {
 		Workload:     *ms.Spec.Workload.DeepCopy(),
 		Auth:         ms.Spec.Auth.DeepCopy(),
 		Database:     ms.Spec.Database.DeepCopy(),
+		Settings:     ms.Spec.Settings.DeepCopy(),
 	}
 	out.Workload.Replicas = nil
 	for _, environment := range ms.Spec.Environments {

@@ -37,6 +37,9 @@ func (r *Reconciler) finalize(ctx context.Context, ms *v1alpha1.Microservice) (c
 	if len(children) > 0 {
 		return ctrl.Result{}, nil // their disappearance brings us back
 	}
+	for _, e := range ms.Spec.Environments {
+		r.Settings.Forget(settingsKey(ms, e.Name))
+	}
 	before := ms.DeepCopy()
 	controllerutil.RemoveFinalizer(ms, v1alpha1.Finalizer)
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})

@@ -56,7 +56,8 @@ type station struct {
 	input     release.Input
 	plan      release.Plan
 	// reading is what the analysis has read in this pass, nil if none was due.
-	reading *v1alpha1.AnalysisSample
+	reading  *v1alpha1.AnalysisSample
+	delivery delivery
 	// smokeJobs are the Jobs that are not migrations.
 	smokeJobs []batchv1.Job
 	// route is the live HTTPRoute, nil if there is none. refusal says why it could not be read.
@@ -180,6 +181,7 @@ func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Micros
 	if err := s.render(ms, o); err != nil {
 		return nil, err
 	}
+	s.collectSettings(ms, o)
 	var err error
 	if s.facts.Namespace, err = r.namespaceFacts(ctx, s.place.Namespace, consent); err != nil {
 		return nil, err
@@ -268,7 +270,7 @@ func (s *station) running() []string {
 func (s *station) isSettled() bool {
 	stable := environment.FleetOf(s.facts.Deployment(s.place.Name()), nil)
 	children := s.targetChildren()
-	return stable.Complete && stable.Content == children.Content && stable.Migration == children.MigrationHash &&
+	return stable.Complete && stable.Content == children.Content && stable.Settings == children.Settings && stable.Migration == children.MigrationHash &&
 		s.facts.Deployment(s.place.CanaryName()) == nil
 }
 
@@ -295,7 +297,11 @@ func (s *station) stable(ms *v1alpha1.Microservice, name string, weight int32) (
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap}, front, children.Stable), nil
+	settings, err := s.generations(children.Generation).ConfigMap(s.place)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap, settings}, front, children.Stable), nil
 }
 
 // front returns what requests come through while the canary has a weight.

@@ -109,8 +109,8 @@ func TestNewImageRollsInOrder(t *testing.T) {
 	w.verify(ctx)
 	w.reconcile(ctx)
 	w.collectGarbage(ctx)
-	if n := len(list(ctx, w, &corev1.ConfigMapList{}).Items); n != 3 {
-		t.Errorf("%d ConfigMaps are left, want one an environment", n)
+	if n := len(list(ctx, w, &corev1.ConfigMapList{}).Items); n != 6 {
+		t.Errorf("%d ConfigMaps are left, want the variables and the settings of each environment", n)
 	}
 	if n := len(w.jobs(ctx)); n != 3 {
 		t.Errorf("%d Jobs are left, want the last one of each environment", n)

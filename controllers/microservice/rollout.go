@@ -97,6 +97,7 @@ func (r *Reconciler) observeRollout(ctx context.Context, ms *v1alpha1.Microservi
 	s.input.Record = record
 	s.pods = traffic.PodsOf(s.facts.Pods, facts.Canary.Content)
 	facts.Weight = s.weight(ms, record.Weight)
+	r.observeSettings(ctx, ms, s, &facts)
 	s.input.Facts = facts
 	s.observeGateway(ms)
 	if s.refusal != nil && facts.Blocked == nil {
@@ -122,7 +123,7 @@ func (s *station) record(o *observed) v1alpha1.ReleaseEnvironmentStatus {
 
 func (s *station) candidate(name string) release.Candidate {
 	children := s.children[name]
-	return release.Candidate{Release: name, Content: children.Content, Migration: children.MigrationHash}
+	return release.Candidate{Release: name, Content: children.Content, Migration: children.MigrationHash, Settings: children.Settings}
 }
 
 func migrationFacts(d migration.Decision) release.Migration {
@@ -222,6 +223,9 @@ func (o *observed) wakeUp(now time.Time) time.Duration {
 	for _, s := range o.stations {
 		if s.route != nil {
 			sooner(routePoll)
+		}
+		if next := s.delivery.result.Next; !next.IsZero() {
+			sooner(next.Sub(now))
 		}
 		if !s.plan.WakeUp.IsZero() {
 			sooner(s.plan.WakeUp.Sub(now))

@@ -58,6 +58,7 @@ func environmentStatus(last v1alpha1.EnvironmentStatus, s *station, seen observe
 		PlanHash:  s.input.Facts.PlanHash,
 		// The pod that told the version may be gone since.
 		SchemaVersion: cmp.Or(s.plan.Record.SchemaVersion, last.SchemaVersion),
+		Settings:      s.delivery.status(),
 		WaitingFor:    waitingFor(last.WaitingFor, s.plan.Waiting, now),
 	}
 	if verified := verifiedLast(seen.releases, s.name()); verified != nil {

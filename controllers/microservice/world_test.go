@@ -27,6 +27,7 @@ import (
 	"github.com/mirubato/mirubato/controllers/microservice"
 	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/controllers/podclient"
+	"github.com/mirubato/mirubato/controllers/settings"
 	"github.com/mirubato/mirubato/controllers/smoke"
 )
 
@@ -103,6 +104,7 @@ func newWorldOf(ctx context.Context, t *testing.T, environments ...string) *worl
 		MigrateImage: "example.com/migrate:1.0.0",
 		Smoke:        &smoke.Executor{Client: podclient.New(), Endpoints: podclient.Direct{}, Reader: direct, Writer: direct, Now: time.Now},
 		Analysis:     analysis.NewRecorder(podclient.New()),
+		Settings:     settings.NewReader(podclient.New(), podclient.Direct{}),
 		Budget:       gate.NewBudget(100),
 		Now:          time.Now,
 	}

@@ -53,6 +53,8 @@ type Candidate struct {
 	Content string
 	// Migration is the hash of the run that must come before its pods, empty without a database.
 	Migration string
+	// Settings is the hash of the live settings, which reach pods without replacing them.
+	Settings string
 }
 
 // Rollout is v1alpha1.RolloutSpec with defaults filled in.
@@ -125,14 +127,15 @@ type Fleet struct {
 	// Release is the one that its template was written for, as far as it tells.
 	Release string
 	// Content is the hash of what its template runs with, Migration that of the run that came before it.
-	Content, Migration string
+	// Settings is that of the live settings that its pods are to have.
+	Content, Migration, Settings string
 	// Weight, of a canary, is that of the StartCanary that decided the number of its pods.
 	Weight int32
 	// Replicas are wanted, Ready are there and of the present template.
 	Replicas, Ready int32
-	// Complete: all pods are of the present template and available, none is left of another.
+	// Complete: all pods are of the present template, available and run with the settings meant for them, none is left of another.
 	Complete bool
-	// Failed: the Deployment gave up waiting for the pods of its present template.
+	// Failed: the Deployment gave up waiting for the pods of its present template, or a pod refuses its settings.
 	Failed bool
 	// Waiting says why it is not complete.
 	Waiting *v1alpha1.WaitingFor

@@ -43,9 +43,9 @@ func (p *pass) compares() bool {
 	case len(p.Rollout.Steps) == 0:
 		return false
 	case p.Fallback != nil:
-		return p.Fallback.Content != p.Target.Content
+		return p.Fallback.Content != p.Target.Content || p.Fallback.Settings != p.Target.Settings
 	}
-	return p.Facts.Stable.Complete && p.Facts.Stable.Content != p.Target.Content
+	return p.Facts.Stable.Complete && !p.Facts.Stable.isOf(p.Target)
 }
 
 // begin starts the canary, asks it, and gives it its first requests.

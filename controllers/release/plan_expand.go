@@ -61,7 +61,7 @@ func (p *pass) smokeStable() *Plan {
 		return nil
 	}
 	stable := p.Facts.Stable
-	if stable.Content != p.Fallback.Content || !stable.Complete {
+	if !stable.isOf(*p.Fallback) || !stable.Complete {
 		return p.pending(v1alpha1.WaitingFor{
 			Type: v1alpha1.WaitPods, Message: fmt.Sprintf("the pods of release %s are not all ready", p.Fallback.Release),
 		})

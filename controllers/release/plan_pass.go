@@ -97,7 +97,12 @@ func (p *pass) canGoBack() bool { return p.Fallback != nil && !p.returns() }
 // runs reports whether the stable Deployment is written as the release wants it.
 func (p *pass) runs(c Candidate) bool {
 	stable := p.Facts.Stable
-	return stable.Exists && stable.Content == c.Content && (c.Migration == "" || stable.Migration == c.Migration)
+	return stable.isOf(c) && (c.Migration == "" || stable.Migration == c.Migration)
+}
+
+// isOf reports whether a Deployment is written for what a release runs with, its live settings included.
+func (f Fleet) isOf(c Candidate) bool {
+	return f.Exists && f.Content == c.Content && f.Settings == c.Settings
 }
 
 // complete reports whether all pods of the environment are of the target and ready.
@@ -105,7 +110,7 @@ func (p *pass) complete() bool { return p.runs(p.Target) && p.Facts.Stable.Compl
 
 // hasCanary reports whether the Deployment beside the stable one is of the target.
 func (p *pass) hasCanary() bool {
-	return p.Facts.Canary.Exists && p.Facts.Canary.Content == p.Target.Content
+	return p.Facts.Canary.isOf(p.Target)
 }
 
 // keepOld undoes drift of what the environment runs until the target is promoted.

@@ -38,7 +38,7 @@ func (p *pass) rejected() *Plan {
 	p.keepOld()
 	if started && p.canGoBack() && p.Record.RolledBackAt == nil {
 		stable := p.Facts.Stable
-		if stable.Content != p.Fallback.Content || !stable.Complete || p.Facts.Canary.Exists || p.Facts.Weight != 0 {
+		if !stable.isOf(*p.Fallback) || !stable.Complete || p.Facts.Canary.Exists || p.Facts.Weight != 0 {
 			return p.rollBack()
 		}
 		p.Record.RolledBackAt = p.now()
@@ -53,7 +53,7 @@ func (p *pass) rollBack() *Plan {
 	p.enter(v1alpha1.StepRollBack)
 	stable := p.Facts.Stable
 	waiting := v1alpha1.WaitingFor{Type: v1alpha1.WaitPods, Message: fmt.Sprintf("the environment goes back to release %s", p.Fallback.Release)}
-	ours := stable.Exists && stable.Content == p.Fallback.Content
+	ours := stable.isOf(*p.Fallback)
 	if ours && stable.Waiting != nil {
 		waiting = *stable.Waiting
 	}

@@ -3,7 +3,7 @@
 // It owns the form of the files and nothing of what they accept. A CRD is sent to every client that asks for it, and
 // whoever applies it on the client's side keeps a copy in an annotation; so that neither grows out of hand, a schema
 // without further properties stands on one line, and what spec.environments[].overrides repeats of the spec is
-// documented once, in the spec.
+// documented once, in the spec, and the single settings in docs/settings.md alone.
 package main
 
 import (
@@ -52,7 +52,7 @@ func rewrite(file string) error {
 	return os.WriteFile(file, out, 0o644)
 }
 
-// compact returns the same object, apart from the descriptions below overrides.
+// compact returns the same object, apart from the descriptions below overrides and settings.
 func compact(text []byte) ([]byte, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
@@ -70,12 +70,13 @@ func compact(text []byte) ([]byte, error) {
 	return out.Bytes(), encoder.Close()
 }
 
-// documentOnce takes the descriptions out of what overrides has in common with the spec. Those of overrides itself and
-// of its groups stay: they say what an override changes.
+// documentOnce takes the descriptions out of what overrides has in common with the spec, and out of the single settings.
+// Those of overrides itself and of its groups stay: they say what an override changes.
 func documentOnce(node *yaml.Node) {
 	for _, group := range members(value(value(node, "overrides"), "properties")) {
 		forgetDescriptions(value(group, "properties"))
 	}
+	forgetDescriptions(value(value(node, "settings"), "properties"))
 	for _, child := range node.Content {
 		documentOnce(child)
 	}
@@ -131,6 +132,9 @@ func shorten(node *yaml.Node) (holds bool) {
 		return false
 	}
 	holds = value(node, "properties") != nil
+	if settings := value(value(node, "properties"), "settings"); settings != nil && value(settings, "description") != nil {
+		defer func() { settings.Style = yaml.FlowStyle }()
+	}
 	for _, child := range node.Content {
 		holds = shorten(child) || holds
 	}

@@ -1,0 +1,61 @@
+package environment
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/mirubato/mirubato/api/contract"
+	"github.com/mirubato/mirubato/api/settings"
+	"github.com/mirubato/mirubato/controllers/manifest"
+)
+
+// SettingsName is the name of the ConfigMap of the generations of settings. No hash of a content is so short.
+func (p Place) SettingsName() string { return p.Name() + "-settings" }
+
+// Generations are the settings that pods of an environment may ask for, by number. Current is for pods without an annotation.
+type Generations struct {
+	Current  int64
+	ByNumber map[int64]settings.Settings
+}
+
+// Empty reports whether every generation leaves everything at its default: there is nothing to be taken by pods then.
+func (g Generations) Empty() bool {
+	for _, each := range g.ByNumber {
+		if each != (settings.Settings{}) {
+			return false
+		}
+	}
+	return true
+}
+
+// ConfigMap holds one file for each generation.
+func (g Generations) ConfigMap(place Place) (manifest.Manifest, error) {
+	data := map[string]string{contract.SettingsCurrentFile: strconv.FormatInt(g.Current, 10)}
+	for number, each := range g.ByNumber {
+		text, err := yaml.Marshal(each)
+		if err != nil {
+			return manifest.Manifest{}, fmt.Errorf("encoding generation %d of the settings: %w", number, err)
+		}
+		data[contract.SettingsFile(number)] = string(text)
+	}
+	return manifest.New(corev1ac.ConfigMap(place.SettingsName(), place.Namespace).WithLabels(place.labels()).WithData(data))
+}
+
+// addSettings mounts the generations and the pod's own number, both as whole directories: the kubelet refreshes only those.
+func addSettings(pod *corev1ac.PodSpecApplyConfiguration, container *corev1ac.ContainerApplyConfiguration, place Place) {
+	const generations, own = "settings", "pod"
+	pod.WithVolumes(
+		corev1ac.Volume().WithName(generations).WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(place.SettingsName())),
+		corev1ac.Volume().WithName(own).WithDownwardAPI(corev1ac.DownwardAPIVolumeSource().WithItems(
+			corev1ac.DownwardAPIVolumeFile().
+				WithPath(path.Base(contract.SettingsGenerationFile)).
+				WithFieldRef(corev1ac.ObjectFieldSelector().
+					WithFieldPath("metadata.annotations['"+contract.SettingsGenerationAnnotation+"']")))))
+	container.WithVolumeMounts(
+		corev1ac.VolumeMount().WithName(generations).WithMountPath(contract.SettingsDir).WithReadOnly(true),
+		corev1ac.VolumeMount().WithName(own).WithMountPath(contract.PodDir).WithReadOnly(true))
+}

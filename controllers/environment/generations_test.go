@@ -1,0 +1,103 @@
+package environment
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/mirubato/mirubato/api/contract"
+	"github.com/mirubato/mirubato/api/settings"
+)
+
+func TestGenerationsAreFiles(t *testing.T) {
+	level := settings.LogDebug
+	some := settings.Settings{Logging: &settings.Logging{Level: &level}}
+	m, err := Generations{Current: 7, ByNumber: map[int64]settings.Settings{7: {}, 8: some}}.ConfigMap(place())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got corev1.ConfigMap
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(m.Object().Object, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"current": "7", "7.yaml": "{}\n", "8.yaml": "logging:\n  level: debug\n"}
+	if diff := cmp.Diff(want, got.Data); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for name, text := range got.Data {
+		if _, err := settings.Decode([]byte(text)); name != "current" && err != nil {
+			t.Errorf("%s is not what a service reads: %v", name, err)
+		}
+	}
+	if got.Name != "scores-settings" || got.Immutable != nil {
+		t.Errorf("ConfigMap %s, immutable %v", got.Name, got.Immutable)
+	}
+}
+
+func TestOnlySettingsThatSaySomethingAreAwaited(t *testing.T) {
+	for name, tc := range map[string]struct {
+		of   map[int64]settings.Settings
+		want bool
+	}{
+		"no release":              {nil, true},
+		"none says anything":      {map[int64]settings.Settings{1: {}, 2: {}}, true},
+		"the one before did":      {map[int64]settings.Settings{1: {Logging: &settings.Logging{}}, 2: {}}, false},
+		"the one that comes does": {map[int64]settings.Settings{1: {}, 2: {Logging: &settings.Logging{}}}, false},
+	} {
+		if got := (Generations{ByNumber: tc.of}).Empty(); got != tc.want {
+			t.Errorf("%s: empty is %t", name, got)
+		}
+	}
+}
+
+// Settings reach pods that run: nothing of what the pods are made from may change with them.
+func TestSettingsReplaceNoPod(t *testing.T) {
+	level := settings.LogDebug
+	before := childrenOf(t, full())
+	after := childrenOf(t, full(func(c *Content) {
+		c.Settings, c.Generation = settings.Settings{Logging: &settings.Logging{Level: &level}}, 8
+	}))
+	if before.Content != after.Content || before.Version != after.Version || before.MigrationHash != after.MigrationHash {
+		t.Error("other settings are another content")
+	}
+	if before.Settings == after.Settings {
+		t.Error("other settings have the same hash")
+	}
+}
+
+// The kubelet refreshes only whole directories.
+func TestSettingsAreMountedAsDirectories(t *testing.T) {
+	pod := find[appsv1.Deployment](t, childrenOf(t, full()), "Deployment").Spec.Template.Spec
+	mounts := map[string]string{}
+	for _, mount := range pod.Containers[0].VolumeMounts {
+		if mount.SubPath != "" {
+			t.Errorf("%s is mounted as a single file", mount.MountPath)
+		}
+		mounts[mount.Name] = mount.MountPath
+	}
+	for _, volume := range pod.Volumes {
+		switch {
+		case volume.ConfigMap != nil:
+			if volume.ConfigMap.Name != "scores-settings" || mounts[volume.Name] != contract.SettingsDir {
+				t.Errorf("ConfigMap %s is mounted on %s", volume.ConfigMap.Name, mounts[volume.Name])
+			}
+		case volume.DownwardAPI != nil:
+			file := volume.DownwardAPI.Items[0]
+			if mounts[volume.Name]+"/"+file.Path != contract.SettingsGenerationFile {
+				t.Errorf("the pod's number is in %s/%s", mounts[volume.Name], file.Path)
+			}
+			if want := "metadata.annotations['" + contract.SettingsGenerationAnnotation + "']"; file.FieldRef.FieldPath != want {
+				t.Errorf("it is that of %s, want %s", file.FieldRef.FieldPath, want)
+			}
+		default:
+			continue
+		}
+		delete(mounts, volume.Name)
+	}
+	if len(mounts) != 2 { // the Secrets of the database and of the tokens
+		t.Errorf("the settings or the number are not mounted; what else is: %v", mounts)
+	}
+}

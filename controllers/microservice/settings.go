@@ -1,0 +1,140 @@
+package microservice
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	settingsapi "github.com/mirubato/mirubato/api/settings"
+	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/environment"
+	"github.com/mirubato/mirubato/controllers/manifest"
+	"github.com/mirubato/mirubato/controllers/ownership"
+	"github.com/mirubato/mirubato/controllers/release"
+	"github.com/mirubato/mirubato/controllers/settings"
+)
+
+// delivery is how live settings reach the pods of a station.
+type delivery struct {
+	// byNumber are the generations that a pod may ask for.
+	byNumber map[int64]settingsapi.Settings
+	assigned []settings.Assignment
+	// awaited says whether there is anything to be acknowledged, generation which one by the stable pods; result is how far they are.
+	awaited    bool
+	generation int64
+	result     settings.Result
+}
+
+func settingsKey(ms *v1alpha1.Microservice, environment string) settings.Key {
+	return settings.Key{Microservice: client.ObjectKeyFromObject(ms), Environment: environment}
+}
+
+// collectSettings gathers the generations that a plan may name, and those that pods still use.
+func (s *station) collectSettings(ms *v1alpha1.Microservice, o *observed) {
+	used := map[int64]bool{}
+	for i := range s.facts.Pods {
+		used[settings.Own(s.facts.Pods[i])] = true
+	}
+	s.delivery.byNumber = map[int64]settingsapi.Settings{}
+	for i := range o.releases {
+		rel := &o.releases[i]
+		if _, rendered := s.children[rel.Name]; rendered || used[rel.Spec.Number] {
+			s.delivery.byNumber[rel.Spec.Number] = s.content(ms, rel).Settings
+		}
+	}
+}
+
+// generations are what is written while the stable pods are to run a release.
+func (s *station) generations(current int64) environment.Generations {
+	return environment.Generations{Current: current, ByNumber: s.delivery.byNumber}
+}
+
+// observeSettings finds out which pods run with the settings meant for them. A side whose pods do not is not complete.
+func (r *Reconciler) observeSettings(ctx context.Context, ms *v1alpha1.Microservice, s *station, facts *release.Facts) {
+	side := func(fleet release.Fleet) settings.Side {
+		return settings.Side{Content: fleet.Content, Generation: s.children[fleet.Release].Generation}
+	}
+	stable := side(facts.Stable)
+	d := &s.delivery
+	d.assigned, d.generation = settings.Assign(s.facts.Pods, stable, side(facts.Canary)), stable.Generation
+	key := settingsKey(ms, s.name())
+	if d.awaited = !s.generations(stable.Generation).Empty(); !d.awaited || ms.Spec.Paused {
+		r.Settings.Forget(key)
+		return
+	}
+	d.result = r.Settings.Read(ctx, key, d.assigned, s.input.Now)
+	d.await(ownership.ComponentAPI, &facts.Stable)
+	d.await(ownership.ComponentCanary, &facts.Canary)
+}
+
+// await holds up a side until its pods have acknowledged.
+func (d *delivery) await(component ownership.Component, fleet *release.Fleet) {
+	for _, a := range d.assigned {
+		reason, missing := d.result.Missing[a.Pod.Name]
+		if !missing || ownership.ComponentOf(a.Pod.Labels) != component || a.Pod.Labels[v1alpha1.LabelContent] != fleet.Content {
+			continue
+		}
+		failed := d.result.Failed[a.Pod.Name]
+		if fleet.Complete || failed {
+			fleet.Waiting = &v1alpha1.WaitingFor{
+				Type:    v1alpha1.WaitPods,
+				Message: fmt.Sprintf("pod %s does not run with generation %d of the settings: %s", a.Pod.Name, a.Generation, reason),
+			}
+		}
+		fleet.Complete = false
+		fleet.Failed = fleet.Failed || failed
+	}
+}
+
+// tellPods tells each pod its generation. The settings were written before the Deployment that they belong to.
+func (r *Reconciler) tellPods(ctx context.Context, s *station) error {
+	if !s.facts.Namespace.Consents {
+		return nil
+	}
+	for _, a := range s.delivery.assigned {
+		if _, there := s.delivery.byNumber[a.Generation]; !there || a.Given() {
+			continue
+		}
+		if err := r.patchPod(ctx, &a.Pod, a.Patch()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reportSettings tells that somebody else has changed or removed the settings of pods, which is about to be undone.
+func (r *Reconciler) reportSettings(ms *v1alpha1.Microservice, s *station, wanted []manifest.Manifest) error {
+	i := slices.IndexFunc(wanted, func(m manifest.Manifest) bool { return m.Kind() == "ConfigMap" && m.Name() == s.place.SettingsName() })
+	if i < 0 || s.facts.Deployment(s.place.Name()) == nil {
+		return nil
+	}
+	live := s.facts.Live[environment.KeyOf(wanted[i])]
+	happened := ""
+	if live == nil {
+		happened = "is gone"
+	} else if live.GetAnnotations()[v1alpha1.AnnotationApplied] == wanted[i].Object().GetAnnotations()[v1alpha1.AnnotationApplied] {
+		holds, err := wanted[i].Holds(live)
+		if err != nil || holds {
+			return err
+		}
+		happened = "was edited"
+	}
+	if happened != "" {
+		r.Events.Eventf(ms, nil, corev1.EventTypeWarning, "SettingsRestored", action, "%s",
+			fmt.Sprintf("%s: ConfigMap %s %s; it is written again", s.name(), s.place.SettingsName(), happened))
+	}
+	return nil
+}
+
+// status is nil while no settings are in play.
+func (d *delivery) status() *v1alpha1.SettingsStatus {
+	if !d.awaited || d.generation == 0 {
+		return nil
+	}
+	return &v1alpha1.SettingsStatus{
+		Generation: d.generation, Acknowledged: d.result.Acknowledged, Pods: d.result.Pods, Rejected: d.result.Rejected,
+	}
+}

@@ -1,0 +1,256 @@
+package settings
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mirubato/mirubato/api/contract"
+	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/podclient"
+)
+
+// What asking may cost, whatever pods do.
+const (
+	// maxAtOnce requests of one reading are under way.
+	maxAtOnce = 16
+	// readTimeout is that of all pods together.
+	readTimeout = time.Second
+	// maxHealth is in bytes.
+	maxHealth = 1 << 20
+	// firstPoll is how soon pods are asked again, lastPoll how long at most between two times.
+	firstPoll, lastPoll = 200 * time.Millisecond, 5 * time.Second
+	// patience is how long a pod may refuse its generation before it counts as failed: the kubelet writes the number and the
+	// settings one after the other.
+	patience = 5 * time.Second
+	// maxRejected and maxReason, in characters, bound what a status holds.
+	maxRejected, maxReason = 20, 300
+)
+
+// Result is how far the settings of an environment have come.
+type Result struct {
+	Pods, Acknowledged int32
+	// Missing are the pods that have not acknowledged, by name, and why as far as they tell.
+	Missing map[string]string
+	// Rejected are those that refuse their generation. Failed are those of them that have done so for longer than it takes the
+	// kubelet to write it.
+	Rejected []v1alpha1.SettingsRejection
+	Failed   map[string]bool
+	// Next is when to ask again; zero if all have acknowledged.
+	Next time.Time
+}
+
+// Reader asks pods and keeps in memory what they acknowledged, so that a pod is asked until it has and not again. It is safe for
+// concurrent use.
+type Reader struct {
+	client    *podclient.Client
+	endpoints podclient.Endpoints
+
+	mu    sync.Mutex
+	known map[Key]*environment
+}
+
+// Key is an environment.
+type Key struct {
+	Microservice types.NamespacedName
+	Environment  string
+}
+
+// environment is what is known of the pods of one, by who they are.
+type environment struct {
+	pods map[identity]memory
+	// waitingSince is zero while nothing is waited for.
+	waitingSince, readAt time.Time
+	assigned             string
+}
+
+// identity is a process: a container that starts anew has acknowledged nothing.
+type identity struct {
+	uid      types.UID
+	restarts int32
+}
+
+type memory struct {
+	generation     int64
+	reason         string
+	rejected       bool
+	rejectingSince time.Time
+	rejecting      int64
+}
+
+// NewReader returns a Reader that has asked nobody.
+func NewReader(client *podclient.Client, endpoints podclient.Endpoints) *Reader {
+	return &Reader{client: client, endpoints: endpoints, known: map[Key]*environment{}}
+}
+
+// Forget drops what is known of an environment.
+func (r *Reader) Forget(key Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.known, key)
+}
+
+// Read asks the pods that have not acknowledged their generation, if it is time, and says how far all have come. One environment
+// must not be read twice at once.
+func (r *Reader) Read(ctx context.Context, key Key, assigned []Assignment, now time.Time) Result {
+	r.mu.Lock()
+	e := r.known[key]
+	if e == nil {
+		e = &environment{}
+		r.known[key] = e
+	}
+	r.mu.Unlock()
+	e.keep(assigned, now)
+	if !now.Before(e.next()) {
+		e.readAt = now
+		r.ask(ctx, e, assigned, now)
+	}
+	return e.result(assigned, now)
+}
+
+// keep drops pods that are gone, and starts the clock anew when something else is to be acknowledged.
+func (e *environment) keep(assigned []Assignment, now time.Time) {
+	pods := map[identity]memory{}
+	var all strings.Builder
+	for _, a := range assigned {
+		id := identify(a.Pod)
+		pods[id] = e.pods[id]
+		fmt.Fprintf(&all, "%s/%d=%d %t %s\n", id.uid, id.restarts, a.Generation, a.Given(), a.Pod.Status.PodIP)
+	}
+	e.pods = pods
+	if e.assigned != all.String() {
+		e.assigned, e.waitingSince, e.readAt = all.String(), now, time.Time{}
+	}
+}
+
+// next is when pods are to be asked: the longer they have not acknowledged, the more seldom.
+func (e *environment) next() time.Time {
+	if e.readAt.IsZero() {
+		return time.Time{}
+	}
+	waited := e.readAt.Sub(e.waitingSince)
+	return e.readAt.Add(min(max(waited/4, firstPoll), lastPoll))
+}
+
+func (r *Reader) ask(ctx context.Context, e *environment, assigned []Assignment, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	var mu sync.Mutex
+	slots := make(chan struct{}, maxAtOnce)
+	var all sync.WaitGroup
+	for _, a := range assigned {
+		id := identify(a.Pod)
+		last := e.pods[id]
+		if !a.Given() || last.generation == a.Generation {
+			continue
+		}
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			said, err := r.askPod(ctx, a.Pod)
+			mu.Lock()
+			defer mu.Unlock()
+			e.pods[id] = last.after(said, err, a.Generation, now)
+		})
+	}
+	all.Wait()
+}
+
+// report is what contract.HealthPath says under "settings".
+type report struct {
+	Generation int64  `json:"generation"`
+	Rejected   int64  `json:"rejected"`
+	Error      string `json:"error"`
+}
+
+func (r *Reader) askPod(ctx context.Context, pod corev1.Pod) (*report, error) {
+	base, err := r.endpoints.BaseURL(podclient.Pod{Name: pod.Name, UID: string(pod.UID), IP: pod.Status.PodIP}, contract.OperationsPort)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := r.client.Do(ctx, podclient.Request{URL: base + contract.HealthPath, MaxBody: maxHealth, Header: http.Header{"Accept": {"application/json"}}})
+	if err != nil {
+		return nil, fmt.Errorf("%s is not answered", contract.HealthPath)
+	}
+	var health struct {
+		Settings *report `json:"settings"`
+	}
+	if err := json.Unmarshal(answer.Body, &health); err != nil || health.Settings == nil {
+		return nil, fmt.Errorf("%s does not say under \"settings\" which generation is in force", contract.HealthPath)
+	}
+	return health.Settings, nil
+}
+
+// after is what is known once a pod has answered, or not.
+func (m memory) after(said *report, err error, wanted int64, now time.Time) memory {
+	switch {
+	case err != nil:
+		return memory{reason: err.Error()}
+	case said.Generation == wanted && said.Error == "":
+		return memory{generation: wanted}
+	case said.Rejected != wanted:
+		return memory{reason: fmt.Sprintf("generation %d is in force", said.Generation)}
+	}
+	out := memory{reason: plain(said.Error), rejected: true, rejecting: wanted, rejectingSince: now}
+	if m.rejected && m.rejecting == wanted {
+		out.rejectingSince = m.rejectingSince
+	}
+	return out
+}
+
+// plain makes a text of a pod fit for a status.
+func plain(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(text, "?"))
+	if characters := []rune(text); len(characters) > maxReason {
+		text = string(characters[:maxReason])
+	}
+	return text
+}
+
+func (e *environment) result(assigned []Assignment, now time.Time) Result {
+	out := Result{Missing: map[string]string{}, Failed: map[string]bool{}}
+	for _, a := range assigned {
+		out.Pods++
+		m := e.pods[identify(a.Pod)]
+		switch {
+		case !a.Given():
+			out.Missing[a.Pod.Name] = "it has not been told"
+			continue
+		case m.generation == a.Generation:
+			out.Acknowledged++
+			continue
+		}
+		out.Missing[a.Pod.Name] = m.reason
+		if m.rejected && m.rejecting == a.Generation {
+			if len(out.Rejected) < maxRejected {
+				out.Rejected = append(out.Rejected, v1alpha1.SettingsRejection{Pod: a.Pod.Name, Reason: m.reason})
+			}
+			out.Failed[a.Pod.Name] = now.Sub(m.rejectingSince) >= patience
+		}
+	}
+	if len(out.Missing) > 0 {
+		out.Next = e.next()
+	}
+	return out
+}
+
+func identify(pod corev1.Pod) identity {
+	id := identity{uid: pod.UID}
+	for _, c := range pod.Status.ContainerStatuses {
+		id.restarts += c.RestartCount
+	}
+	return id
+}
