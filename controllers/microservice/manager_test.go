@@ -26,6 +26,7 @@ import (
 	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/microservice"
 	"github.com/mirubato/mirubato/controllers/podclient"
+	"github.com/mirubato/mirubato/controllers/settings"
 	"github.com/mirubato/mirubato/controllers/smoke"
 )
 
@@ -80,6 +81,7 @@ func (w *world) start(ctx context.Context) {
 		MigrateImage: "example.com/migrate:1.0.0",
 		Smoke:        &smoke.Executor{Client: podclient.New(), Endpoints: podclient.Direct{}, Reader: direct, Writer: direct, Now: time.Now},
 		Analysis:     analysis.NewRecorder(podclient.New()),
+		Settings:     settings.NewReader(podclient.New(), podclient.Direct{}),
 		Budget:       gate.NewBudget(100),
 		Now:          time.Now,
 	}

@@ -221,23 +221,30 @@ func (o *observed) wakeUp(now time.Time) time.Duration {
 		sooner(registryPoll)
 	}
 	for _, s := range o.stations {
-		if s.route != nil {
-			sooner(routePoll)
-		}
-		if next := s.delivery.result.Next; !next.IsZero() {
-			sooner(next.Sub(now))
-		}
-		if !s.plan.WakeUp.IsZero() {
-			sooner(s.plan.WakeUp.Sub(now))
-		}
-		if waiting := s.plan.Waiting; waiting != nil && slices.Contains(polled, waiting.Type) {
-			sooner(secretPoll)
-		}
-		if waiting := s.plan.Waiting; waiting != nil && waiting.Type == v1alpha1.WaitBudget {
-			sooner(gate.Recheck)
-		}
+		s.wakeUps(now, sooner)
 	}
 	return next
+}
+
+// wakeUps are the times after which a station has to be looked at.
+func (s *station) wakeUps(now time.Time, sooner func(time.Duration)) {
+	if s.route != nil {
+		sooner(routePoll)
+	}
+	for _, at := range []time.Time{s.delivery.result.Next, s.plan.WakeUp} {
+		if !at.IsZero() {
+			sooner(at.Sub(now))
+		}
+	}
+	if s.plan.Waiting == nil {
+		return
+	}
+	if slices.Contains(polled, s.plan.Waiting.Type) {
+		sooner(secretPoll)
+	}
+	if s.plan.Waiting.Type == v1alpha1.WaitBudget {
+		sooner(gate.Recheck)
+	}
 }
 
 // polled is what no watch tells of.

@@ -42,11 +42,15 @@ func TestAssign(t *testing.T) {
 		},
 		"a pod of the content before keeps its own": {
 			[]corev1.Pod{pod("a", ownership.ComponentAPI, "old", "1"), pod("b", ownership.ComponentAPI, "new", "")},
-			settings.Side{Content: "new", Generation: 2}, settings.Side{}, map[string]int64{"a": 1, "b": 2},
+			settings.Side{Content: "new", Generation: 2},
+			settings.Side{},
+			map[string]int64{"a": 1, "b": 2},
 		},
 		"a canary has settings of its own": {
 			[]corev1.Pod{pod("a", ownership.ComponentAPI, "same", "1"), pod("c", ownership.ComponentCanary, "same", "")},
-			settings.Side{Content: "same", Generation: 1}, settings.Side{Content: "same", Generation: 2}, map[string]int64{"a": 1, "c": 2},
+			settings.Side{Content: "same", Generation: 1},
+			settings.Side{Content: "same", Generation: 2},
+			map[string]int64{"a": 1, "c": 2},
 		},
 		"a pod of a canary that is gone": {
 			[]corev1.Pod{pod("c", ownership.ComponentCanary, "old", "2")}, settings.Side{Content: "new", Generation: 1}, settings.Side{}, map[string]int64{"c": 2},
