@@ -77,14 +77,16 @@ const (
 	EnvMigrationsDir = "MIGRATIONS_DIR"
 )
 
-// Files that the operator mounts. DatabaseDir and AuthDir are whole directories, not single files, because the
+// Files that the operator mounts. DatabaseDir, AuthDir and SecretsDir are whole directories, not single files, because the
 // kubelet refreshes only those when a Secret changes.
 const (
-	DatabaseDir        = "/var/run/mirubato/database"
-	DatabaseURLFile    = DatabaseDir + "/url"
-	AuthDir            = "/var/run/mirubato/auth"
-	AuthSecretFile     = AuthDir + "/secret"
-	AuthPreviousFile   = AuthDir + "/previous"
+	DatabaseDir      = "/var/run/mirubato/database"
+	DatabaseURLFile  = DatabaseDir + "/url"
+	AuthDir          = "/var/run/mirubato/auth"
+	AuthSecretFile   = AuthDir + "/secret"
+	AuthPreviousFile = AuthDir + "/previous"
+	// SecretsDir holds a file for each variable of spec.workload.env that refers to a Secret, see SecretFile.
+	SecretsDir         = "/var/run/mirubato/secrets"
 	MigrationsDir      = "/migrations"
 	TerminationMessage = "/dev/termination-log"
 )
@@ -100,6 +102,9 @@ const (
 	SettingsGenerationFile       = PodDir + "/settings-generation"
 	SettingsGenerationAnnotation = "platform.mirubato.com/settings-generation"
 )
+
+// SecretFile is the path of the file that a variable refers to.
+func SecretFile(variable string) string { return SecretsDir + "/" + variable }
 
 // SettingsFile is the name of a generation's file. Generations are numbered from 1.
 func SettingsFile(generation int64) string { return strconv.FormatInt(generation, 10) + ".yaml" }

@@ -147,8 +147,8 @@ type WorkloadSpec struct {
 	// +optional
 	Resources *ResourceSpec `json:"resources,omitempty"`
 
-	// env are plain environment variables of the service. Names that the service contract gives a meaning to cannot be
-	// set here. Nothing secret belongs here.
+	// env are environment variables of the service. Names that the service contract gives a meaning to cannot be set here.
+	// Changing it replaces the pods.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -175,7 +175,8 @@ type ResourceSpec struct {
 	Limits *ResourceAmounts `json:"limits,omitempty"`
 }
 
-// EnvironmentVariable is a variable whose value anybody may read.
+// EnvironmentVariable is a variable whose value anybody may read, or the path of a file that holds a secret.
+// +kubebuilder:validation:XValidation:rule="!has(self.secretRef) || has(self.secretRef.key) && !has(self.value)",message="a variable has either a value or a secretRef with name and key"
 type EnvironmentVariable struct {
 	// name of the variable.
 	// +required
@@ -188,6 +189,10 @@ type EnvironmentVariable struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096
 	Value string `json:"value,omitempty"`
+	// secretRef makes the variable the path of a file that holds one key of a Secret in each environment's namespace. What
+	// changes in the Secret reaches the file within two minutes, without a restart.
+	// +optional
+	SecretRef *SecretKeyReference `json:"secretRef,omitempty"`
 }
 
 // AuthSpec is how the service verifies tokens.

@@ -51,6 +51,15 @@ func environment(name, namespace string, overrides ...map[string]any) map[string
 
 func secret(name string) map[string]any { return map[string]any{"name": name} }
 
+// secretVariable refers to a Secret, and may have a value as well.
+func secretVariable(reference map[string]any, value any) []any {
+	out := map[string]any{"name": "KEYSET_FILE", "secretRef": reference}
+	if value != nil {
+		out["value"] = value
+	}
+	return []any{out}
+}
+
 func variable(name string) []any { return []any{map[string]any{"name": name, "value": "x"}} }
 
 // validate lets the API server judge an object without keeping it.
@@ -76,6 +85,7 @@ func TestAccepted(t *testing.T) {
 		"amounts as text and as numbers": {"spec.workload.resources": map[string]any{"requests": map[string]any{"cpu": int64(1), "memory": "64Mi"}, "limits": map[string]any{"cpu": "1500m", "memory": int64(134217728)}}},
 		"a limit without a request":      {"spec.workload.resources.limits.memory": "1.5Gi"},
 		"a variable":                     {"spec.workload.env": variable("LOG_LEVEL")},
+		"a variable from a Secret":       {"spec.workload.env": secretVariable(map[string]any{"name": "keys", "key": "keyset.json"}, nil)},
 		"a variable without a value":     {"spec.workload.env": []any{map[string]any{"name": "_X1"}}},
 		"pull secrets":                   {"spec.workload.imagePullSecrets": []any{"a", "b.c"}},
 		"overrides of what the spec has": {
@@ -139,6 +149,8 @@ func TestRefused(t *testing.T) {
 		"a variable that the operator sets":     {map[string]any{"spec.workload.env": variable("DATABASE_URL")}, "spec.workload.env[0].name", reserved},
 		"a memory target of the user's":         {map[string]any{"spec.workload.env": variable("GOMEMLIMIT")}, "spec.workload.env[0].name", reserved},
 		"a reserved variable in an environment": {map[string]any{"spec.environments": environments(environment("a", "a", map[string]any{"workload": map[string]any{"env": variable("RELEASE")}}))}, "spec.environments[0].overrides.workload.env[0].name", reserved},
+		"a variable with a value and a Secret":  {map[string]any{"spec.workload.env": secretVariable(map[string]any{"name": "keys", "key": "k"}, "x")}, "spec.workload.env[0]", "either a value or a secretRef with name and key"},
+		"a variable from no key of a Secret":    {map[string]any{"spec.workload.env": secretVariable(map[string]any{"name": "keys"}, nil)}, "spec.workload.env[0]", "either a value or a secretRef with name and key"},
 		"a variable twice":                      {map[string]any{"spec.workload.env": append(variable("A"), variable("A")...)}, "spec.workload.env[1]", "Duplicate value"},
 		"a bad pull secret":                     {map[string]any{"spec.workload.imagePullSecrets": []any{"Bad Name"}}, "spec.workload.imagePullSecrets", "must be names of Secrets"},
 		"thousandths of a byte":                 {map[string]any{"spec.workload.resources.limits.memory": "256m"}, "spec.workload.resources.limits.memory", memory},

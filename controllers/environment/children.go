@@ -1,6 +1,8 @@
 package environment
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -181,6 +183,9 @@ func variablesOf(place Place, content Content) map[string]string {
 	data := map[string]string{}
 	for _, variable := range content.Env {
 		data[variable.Name] = variable.Value
+		if variable.SecretRef != nil {
+			data[variable.Name] = contract.SecretFile(variable.Name)
+		}
 	}
 	// After the user's, so that what the contract gives a meaning to means it.
 	data[contract.EnvEnvironment] = place.Owner.Environment
@@ -347,5 +352,20 @@ func secretMounts(content Content) []secretMount {
 			out = append(out, mount)
 		}
 	}
+	if own := secretsOfVariables(content); len(own.files) > 0 {
+		out = append(out, own)
+	}
+	return out
+}
+
+func secretsOfVariables(content Content) secretMount {
+	out := secretMount{name: "secrets", dir: contract.SecretsDir}
+	for _, variable := range content.Env {
+		if variable.SecretRef != nil {
+			out.files = append(out.files, restricted.SecretFile{Secret: *variable.SecretRef, Path: contract.SecretFile(variable.Name)})
+		}
+	}
+	// Another order of the variables is no reason to replace pods.
+	slices.SortFunc(out.files, func(a, b restricted.SecretFile) int { return cmp.Compare(a.Path, b.Path) })
 	return out
 }

@@ -2,6 +2,7 @@ package environment
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,7 +37,12 @@ func place() Place {
 // full is a content that uses every field.
 func full(changes ...func(*Content)) Content {
 	c := defaults()
-	c.Env = []v1alpha1.EnvironmentVariable{{Name: "A", Value: "1"}, {Name: "B", Value: "2"}}
+	c.Env = []v1alpha1.EnvironmentVariable{
+		{Name: "A", Value: "1"},
+		{Name: "B", Value: "2"},
+		{Name: "KEYS_FILE", SecretRef: secret("keys", "all")},
+		{Name: "SALT_FILE", SecretRef: secret("keys", "salt")},
+	}
 	c.ImagePullSecrets = []string{"pull"}
 	c.Auth = &Auth{Secret: secret("auth", "now"), Previous: secret("auth", "before"), Issuer: "us", Audience: "all"}
 	c.Database = defaultDatabase()
@@ -109,6 +115,8 @@ func TestHashesChangeWithWhatTheyStandFor(t *testing.T) {
 		"other pull secrets":                                {content: true, change: func(c *Content) { c.ImagePullSecrets = nil }},
 		"more replicas replace no pod":                      {change: func(c *Content) { c.Replicas = 9 }},
 		"variables in another order":                        {change: func(c *Content) { c.Env[0], c.Env[1] = c.Env[1], c.Env[0] }},
+		"variables from Secrets in another order":           {change: func(c *Content) { c.Env[2], c.Env[3] = c.Env[3], c.Env[2] }},
+		"another Secret of a variable":                      {content: true, change: func(c *Content) { c.Env[2].SecretRef = secret("new", "all") }},
 		"the same quantity, written in another way":         {change: func(c *Content) { c.Requests = amounts("0.05", "65536Ki") }},
 		"another wait for the lock of migrations":           {change: func(c *Content) { c.Database.Migrations.AdvisoryLockWait = seconds(1) }},
 		"another patience of migration statements":          {change: func(c *Content) { c.Database.Migrations.StatementLockTimeout = seconds(1) }},
@@ -215,7 +223,7 @@ func TestEnvironmentVariables(t *testing.T) {
 		c.Env = append(c.Env, v1alpha1.EnvironmentVariable{Name: contract.EnvRelease, Value: "mine"})
 	})
 	want := map[string]string{
-		"A": "1", "B": "2", "ENVIRONMENT": "staging", "RELEASE": "1.4.0-" + childrenOf(t, content).Content, "GOMEMLIMIT": "241591905",
+		"A": "1", "B": "2", "KEYS_FILE": contract.SecretFile("KEYS_FILE"), "SALT_FILE": contract.SecretFile("SALT_FILE"), "ENVIRONMENT": "staging", "RELEASE": "1.4.0-" + childrenOf(t, content).Content, "GOMEMLIMIT": "241591905",
 		"DATABASE_URL_FILE": contract.DatabaseURLFile, "JWT_SECRET_FILE": contract.AuthSecretFile,
 		"JWT_PREVIOUS_SECRET_FILE": contract.AuthPreviousFile, "JWT_ISSUER": "us", "JWT_AUDIENCE": "all",
 		"SETTINGS_DIR": contract.SettingsDir, "SETTINGS_GENERATION_FILE": contract.SettingsGenerationFile,
@@ -229,7 +237,8 @@ func TestEnvironmentVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name := range data {
-		if name != "A" && name != "B" && !strings.Contains(string(crd), "'"+name+"'") {
+		own := slices.ContainsFunc(content.Env, func(v v1alpha1.EnvironmentVariable) bool { return v.Name == name && name != contract.EnvRelease })
+		if !own && !strings.Contains(string(crd), "'"+name+"'") {
 			t.Errorf("%s is set by the operator, but the API lets users set it as well", name)
 		}
 	}
@@ -243,6 +252,10 @@ func TestSecretsAreMountedAsFiles(t *testing.T) {
 		"database and both signing secrets": {
 			change: func(*Content) {},
 			want:   map[string]string{contract.DatabaseURLFile: "db/url", contract.AuthSecretFile: "auth/now", contract.AuthPreviousFile: "auth/before"},
+		},
+		"Secrets of the service's own variables": {
+			change: func(c *Content) { c.Auth, c.Database, c.Env = nil, nil, full().Env },
+			want:   map[string]string{contract.SecretFile("KEYS_FILE"): "keys/all", contract.SecretFile("SALT_FILE"): "keys/salt"},
 		},
 		"a previous secret alone": {
 			change: func(c *Content) { c.Auth.Secret, c.Database = nil, nil },
@@ -258,7 +271,8 @@ func TestSecretsAreMountedAsFiles(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := find[appsv1.Deployment](t, childrenOf(t, full(tc.change)), "Deployment").Spec.Template.Spec
+			content := full(func(c *Content) { c.Env = nil }, tc.change)
+			pod := find[appsv1.Deployment](t, childrenOf(t, content), "Deployment").Spec.Template.Spec
 			volumes := map[string]corev1.Volume{}
 			for _, volume := range pod.Volumes {
 				volumes[volume.Name] = volume
@@ -372,12 +386,13 @@ func TestSecretUses(t *testing.T) {
 		"every reference, in the order of the spec": {content: full(), want: []SecretUse{
 			use("db", "url", "database.secretRef"), use("db-owner", "url", "database.migrationSecretRef"),
 			use("auth", "now", "auth.secretRef"), use("auth", "before", "auth.previousSecretRef"),
+			use("keys", "all", "workload.env[KEYS_FILE].secretRef"), use("keys", "salt", "workload.env[SALT_FILE].secretRef"),
 		}},
 		"one Secret for service and migrations is one use": {
-			content: full(func(c *Content) { c.Auth, c.Database = nil, defaultDatabase() }),
+			content: full(func(c *Content) { c.Auth, c.Database, c.Env = nil, defaultDatabase(), nil }),
 			want:    []SecretUse{use("db", "url", "database.secretRef")},
 		},
-		"auth without secrets": {content: full(func(c *Content) { c.Auth, c.Database = &Auth{}, nil })},
+		"auth without secrets": {content: full(func(c *Content) { c.Auth, c.Database, c.Env = &Auth{}, nil, nil })},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, SecretUses(tc.content)); diff != "" {

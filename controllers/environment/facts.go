@@ -76,5 +76,10 @@ func SecretUses(content Content) []SecretUse {
 			out = append(out, SecretUse{*auth.Previous, "auth.previousSecretRef"})
 		}
 	}
+	for _, variable := range content.Env {
+		if variable.SecretRef != nil {
+			out = append(out, SecretUse{*variable.SecretRef, "workload.env[" + variable.Name + "].secretRef"})
+		}
+	}
 	return out
 }

@@ -97,7 +97,7 @@ func TestSettingsAreMountedAsDirectories(t *testing.T) {
 		}
 		delete(mounts, volume.Name)
 	}
-	if len(mounts) != 2 { // the Secrets of the database and of the tokens
+	if len(mounts) != 3 { // the Secrets of the database, of the tokens and of the service's own variables
 		t.Errorf("the settings or the number are not mounted; what else is: %v", mounts)
 	}
 }

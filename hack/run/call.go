@@ -183,7 +183,7 @@ Watch it, and change something:
 
   export KUBECONFIG=$PWD/.local/kubeconfig PATH=$PWD/.local/bin:$PATH
   kubectl get microservices --all-namespaces --watch
-  kubectl --namespace mirubato patch microservice scores --type merge --patch '{"spec": {"workload": {"env": [{"name": "LOG_LEVEL", "value": "debug"}]}}}'
+  kubectl --namespace mirubato patch microservice scores --type merge --patch '{"spec": {"settings": {"logging": {"level": "debug"}}}}'
 
 `)
 }

@@ -55,7 +55,7 @@ func applySample(ctx context.Context, tools toolbox, cluster client.Client, repo
 		if err := tools.quiet(ctx, "kubectl", "apply", "--server-side", "--filename", filepath.Join(samples, "namespaces.yaml")); err != nil {
 			return err
 		}
-		return createSecrets(ctx, tools.local, cluster)
+		return tools.createSecrets(ctx, cluster)
 	})
 	if err != nil {
 		return 0, err
@@ -84,10 +84,10 @@ type database struct {
 	AppURL      string `json:"appURL"`
 }
 
-// createSecrets gives each environment its connection URLs and a signing secret. Secrets that exist are kept, but for the
+// createSecrets gives each environment its connection URLs, a signing secret and a keyset. Secrets that exist are kept, but for the
 // URLs, which belong to the present databases.
-func createSecrets(ctx context.Context, local string, cluster client.Client) error {
-	encoded, err := os.ReadFile(filepath.Join(local, "databases.json"))
+func (t toolbox) createSecrets(ctx context.Context, cluster client.Client) error {
+	encoded, err := os.ReadFile(filepath.Join(t.local, "databases.json"))
 	if err != nil {
 		return fmt.Errorf("reading the databases: %w", err)
 	}
@@ -102,12 +102,29 @@ func createSecrets(ctx context.Context, local string, cluster client.Client) err
 				return err
 			}
 		}
-		err := cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: authSecret}, &corev1.Secret{})
+		if err := t.makeSecrets(ctx, cluster, namespace); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeSecrets makes the Secrets that must stay what they are, because tokens and notes depend on them.
+func (t toolbox) makeSecrets(ctx context.Context, cluster client.Client, namespace string) error {
+	keyset, err := t.output(t.command(ctx, "scores", "notes", "keyset", "new"))
+	if err != nil {
+		return fmt.Errorf("making a keyset for private notes: %w", err)
+	}
+	for name, data := range map[string]map[string]string{
+		authSecret:     {"secret": randomSecret()},
+		"scores-notes": {"keyset.json": keyset},
+	} {
+		err := cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &corev1.Secret{})
 		if apierrors.IsNotFound(err) {
-			err = putSecret(ctx, cluster, namespace, authSecret, map[string]string{"secret": randomSecret()})
+			err = putSecret(ctx, cluster, namespace, name, data)
 		}
 		if err != nil {
-			return fmt.Errorf("creating the signing secret of %s: %w", d.Environment, err)
+			return fmt.Errorf("creating Secret %s/%s: %w", namespace, name, err)
 		}
 	}
 	return nil

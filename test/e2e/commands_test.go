@@ -60,7 +60,8 @@ func command(do func(ts *testscript.TestScript, args []string) error) func(*test
 //	substitute FILE              replaces $VARIABLES in a file
 //	await DURATION REGEXP        waits until the summary of the Microservice matches
 //	await-ready DURATION FIGURE  waits until it is ready, and records how long that took
-//	rest ENV METHOD PATH STATUS [FILE]   calls the API of an environment; the answer is the standard output
+//	rest ENV METHOD PATH STATUS [FILE]   calls the API of an environment; the answer is the standard output,
+//	                                     {id} in PATH is what was made last
 //	load ENV... / unload         sends a steady 200 requests a second; ends it and fails if one of them failed
 //	rest-at-peace DURATION       fails if the operator writes anything within that time
 //	resident FIGURE BOUND NAMESPACE SELECTOR PORT   records the largest resident memory of pods, in MB

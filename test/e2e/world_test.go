@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"strings"
 	"time"
 
@@ -26,7 +27,9 @@ type world struct {
 	namespace    string
 	environments []string
 	secret       string
-	load         *load
+	// created is the ID of the last object that was made by a call.
+	created string
+	load    *load
 }
 
 // of returns the namespace of an environment.
@@ -50,6 +53,10 @@ func makeEnvironments(ts *testscript.TestScript, args []string) error {
 	if err := w.remove(ctx); err != nil { // what a killed run left
 		return err
 	}
+	keyset, err := suite.tools.run(ctx, "scores", "notes", "keyset", "new")
+	if err != nil {
+		return err
+	}
 	var manifest strings.Builder
 	fmt.Fprintf(&manifest, "apiVersion: v1\nkind: Namespace\nmetadata: {name: %s}\n", w.namespace)
 	for _, environment := range args {
@@ -57,13 +64,13 @@ func makeEnvironments(ts *testscript.TestScript, args []string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&manifest, environmentManifest, w.of(environment), w.namespace, w.secret, database.app, database.owner)
+		fmt.Fprintf(&manifest, environmentManifest, w.of(environment), w.namespace, w.secret, database.app, database.owner, keyset)
 	}
-	path := ts.MkAbs("environments.yaml")
-	if err := os.WriteFile(path, []byte(manifest.String()), 0o600); err != nil {
+	file := ts.MkAbs("environments.yaml")
+	if err := os.WriteFile(file, []byte(manifest.String()), 0o600); err != nil {
 		return err
 	}
-	_, err := suite.tools.run(ctx, "kubectl", "apply", "--filename", path)
+	_, err = suite.tools.run(ctx, "kubectl", "apply", "--filename", file)
 	return err
 }
 
@@ -90,6 +97,11 @@ apiVersion: v1
 kind: Secret
 metadata: {name: scores-database-owner, namespace: %[1]s}
 stringData: {url: %[5]q}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: scores-notes, namespace: %[1]s}
+stringData: {keyset.json: %[6]q}
 `
 
 func (w *world) remove(ctx context.Context) error {
@@ -185,7 +197,7 @@ func (w *world) token(ctx context.Context, user, role string) (string, error) {
 
 // callREST is the command rest.
 func callREST(ts *testscript.TestScript, args []string) error {
-	environment, method, path, status := args[0], args[1], args[2], args[3]
+	environment, method, target, status := args[0], args[1], args[2], args[3]
 	var body []byte
 	if len(args) > 4 {
 		var err error
@@ -204,7 +216,7 @@ func callREST(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, method, address+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, address+strings.ReplaceAll(target, "{id}", w.created), bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -221,7 +233,10 @@ func callREST(ts *testscript.TestScript, args []string) error {
 	}
 	fmt.Fprintf(ts.Stdout(), "X-Release: %s\nLocation: %s\n%s\n", response.Header.Get("X-Release"), response.Header.Get("Location"), content)
 	if got := fmt.Sprint(response.StatusCode); got != status {
-		return fmt.Errorf("%s %s answered %s, want %s: %s", method, path, got, status, content)
+		return fmt.Errorf("%s %s answered %s, want %s: %s", method, target, got, status, content)
+	}
+	if response.StatusCode == http.StatusCreated {
+		w.created = path.Base(response.Header.Get("Location"))
 	}
 	return nil
 }
