@@ -62,6 +62,7 @@ func command(do func(ts *testscript.TestScript, args []string) error) func(*test
 //	await-ready DURATION FIGURE  waits until it is ready, and records how long that took
 //	rest ENV METHOD PATH STATUS [FILE]   calls the API of an environment; the answer is the standard output,
 //	                                     {id} in PATH is what was made last
+//	await-drained ENV            waits until no pod is leaving: until then one may still answer
 //	load ENV... / unload         sends a steady 200 requests a second; ends it and fails if one of them failed
 //	rest-at-peace DURATION       fails if the operator writes anything within that time
 //	resident FIGURE BOUND NAMESPACE SELECTOR PORT   records the largest resident memory of pods, in MB
@@ -74,6 +75,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"await":         command(await),
 		"await-ready":   command(awaitReady),
 		"rest":          command(callREST),
+		"await-drained": command(awaitDrained),
 		"load":          command(startLoad),
 		"unload":        command(stopLoad),
 		"rest-at-peace": command(expectNoWrites),

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // callTimeout bounds one call of an API.
@@ -216,6 +217,9 @@ func callREST(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := awaitListener(ctx, strings.TrimPrefix(address, "http://")); err != nil {
+		return err
+	}
 	request, err := http.NewRequestWithContext(ctx, method, address+strings.ReplaceAll(target, "{id}", w.created), bytes.NewReader(body))
 	if err != nil {
 		return err
@@ -239,6 +243,28 @@ func callREST(ts *testscript.TestScript, args []string) error {
 		w.created = path.Base(response.Header.Get("Location"))
 	}
 	return nil
+}
+
+// awaitListener waits until an address takes connections. A Service is there before every node has heard of it.
+func awaitListener(ctx context.Context, address string) error {
+	return wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err == nil {
+			err = connection.Close()
+		}
+		return err == nil, nil
+	})
+}
+
+// awaitDrained is the command await-drained.
+func awaitDrained(ts *testscript.TestScript, args []string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		leaving, err := suite.tools.run(ctx, "kubectl", "--namespace", worldOf(ts).of(args[0]), "get", "pods",
+			"--output", "jsonpath={.items[?(@.metadata.deletionTimestamp)].metadata.name}")
+		return leaving == "", err
+	})
 }
 
 // largestResident reads from the metrics of pods how much memory their processes hold.
