@@ -135,12 +135,18 @@ type EnvironmentOverrides struct {
 }
 
 // WorkloadSpec is how the pods of a service run.
+// +kubebuilder:validation:XValidation:rule="!has(self.replicas) || !has(self.autoscaling)",message="set either replicas or autoscaling: with autoscaling the number of pods follows the load"
 type WorkloadSpec struct {
 	// replicas is the number of pods. Default: 2. Changing it adds or removes pods without replacing the others.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=500
 	Replicas *int32 `json:"replicas,omitempty"`
+
+	// autoscaling lets the number of pods follow the load, in place of replicas. It needs the resource metrics API.
+	// Changing it replaces no pod.
+	// +optional
+	Autoscaling *AutoscalingSpec `json:"autoscaling,omitempty"`
 
 	// resources of each pod. Default: requests of 50m CPU and 64Mi memory, a limit of 256Mi memory. The service is told
 	// nine tenths of its memory limit as GOMEMLIMIT.
@@ -163,6 +169,69 @@ type WorkloadSpec struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.all(n, n.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'))",message="imagePullSecrets must be names of Secrets: a-z, 0-9, '-' and '.'"
 	ImagePullSecrets []string `json:"imagePullSecrets,omitempty"`
+
+	// priorityClassName of the pods, which says whose pods make room first. The class must exist. Changing it replaces the pods.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="priorityClassName must be the name of a PriorityClass: a-z, 0-9, '-' and '.'"
+	PriorityClassName *string `json:"priorityClassName,omitempty"`
+
+	// nodeSelector are labels that a node must have to run the service, its migrations and its tests. Changing it replaces the
+	// pods.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue() && !format.labelValue().validate(self[k]).hasValue())",message="nodeSelector must be made of labels, such as example.com/disk: ssd"
+	NodeSelector map[string]LabelValue `json:"nodeSelector,omitempty"`
+
+	// tolerations let the service, its migrations and its tests run on nodes that have these taints. Changing them replaces the
+	// pods.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Tolerations []Toleration `json:"tolerations,omitempty"`
+}
+
+// LabelValue is the value of a label.
+// +kubebuilder:validation:MaxLength=63
+type LabelValue string
+
+// AutoscalingSpec bounds the number of pods and says what it follows.
+// +kubebuilder:validation:XValidation:rule="!has(self.min) || self.min <= self.max",message="min must not be greater than max"
+type AutoscalingSpec struct {
+	// min is the smallest number of pods. Default: 2, or max if that is less.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=500
+	Min *int32 `json:"min,omitempty"`
+	// max is the largest number of pods. The database must have connections for as many.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=500
+	Max int32 `json:"max"`
+	// targetCPU is the share of their CPU request, in percent, that the pods are to use on average. Default: 80.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	TargetCPU *int32 `json:"targetCPU,omitempty"`
+}
+
+// Toleration is a taint that pods put up with.
+type Toleration struct {
+	// key of the taint.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
+	// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="key must be the key of a taint, such as dedicated or example.com/dedicated"
+	Key string `json:"key"`
+	// value of the taint. Default: any.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="!format.labelValue().validate(self).hasValue()",message="value must be made of letters, digits, '-', '_' and '.'"
+	Value *string `json:"value,omitempty"`
+	// effect of the taint. Default: any.
+	// +optional
+	// +kubebuilder:validation:Enum=NoSchedule;PreferNoSchedule;NoExecute
+	Effect *string `json:"effect,omitempty"`
 }
 
 // ResourceSpec is what a pod asks for and what it may use.

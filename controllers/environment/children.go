@@ -112,7 +112,7 @@ func ChildrenOf(place Place, content Content) (Children, error) {
 	if out.ConfigMap, err = manifest.New(configMap(place, out.configMapName(), variables)); err != nil {
 		return Children{}, err
 	}
-	for _, configuration := range []any{disruptionBudget(place), out.deployment(place.Name(), ownership.ComponentAPI, content.Replicas)} {
+	for _, configuration := range []any{disruptionBudget(place), out.stable()} {
 		child, err := manifest.New(configuration)
 		if err != nil {
 			return Children{}, err
@@ -125,8 +125,9 @@ func ChildrenOf(place Place, content Content) (Children, error) {
 // Canary is the Deployment that runs beside the stable one, with its Service, and with the pods that a weight takes. They get
 // requests only once they are put in service.
 func (c Children) Canary(replicas, weight int32) ([]manifest.Manifest, error) {
-	deployment := c.deployment(c.place.CanaryName(), ownership.ComponentCanary, replicas).
-		WithAnnotations(map[string]string{annotationWeight: strconv.Itoa(int(weight))})
+	deployment := c.deployment(c.place.CanaryName(), ownership.ComponentCanary)
+	deployment.Spec.WithReplicas(replicas)
+	deployment.WithAnnotations(map[string]string{annotationWeight: strconv.Itoa(int(weight))})
 	var out []manifest.Manifest
 	for _, configuration := range []any{
 		service(c.place, c.place.CanaryName(), c.place.Owner.Selector(ownership.ComponentCanary), ownership.ComponentCanary),
@@ -169,6 +170,7 @@ func migrationRun(place Place, content Content) *migration.Run {
 		ImagePullSecrets: content.ImagePullSecrets,
 		Secret:           content.Database.MigrationSecret,
 		Options:          content.Database.Migrations,
+		Placement:        content.Placement,
 	}
 }
 
@@ -246,7 +248,7 @@ func disruptionBudget(place Place) *policyv1ac.PodDisruptionBudgetApplyConfigura
 			WithSelector(metav1ac.LabelSelector().WithMatchLabels(place.Owner.Selector(ownership.ComponentAPI))))
 }
 
-func (c Children) deployment(name string, component ownership.Component, replicas int32) *appsv1ac.DeploymentApplyConfiguration {
+func (c Children) deployment(name string, component ownership.Component) *appsv1ac.DeploymentApplyConfiguration {
 	annotations := map[string]string{v1alpha1.AnnotationRelease: c.content.Release, annotationSettings: c.Settings}
 	if c.MigrationHash != "" {
 		annotations[annotationMigrated] = c.MigrationHash
@@ -260,7 +262,6 @@ func (c Children) deployment(name string, component ownership.Component, replica
 		WithLabels(c.place.Owner.Labels(component)).
 		WithAnnotations(annotations).
 		WithSpec(appsv1ac.DeploymentSpec().
-			WithReplicas(replicas).
 			WithRevisionHistoryLimit(2).
 			WithProgressDeadlineSeconds(progressDeadline).
 			WithSelector(metav1ac.LabelSelector().WithMatchLabels(c.place.Owner.Selector(component))).
@@ -282,6 +283,7 @@ func podSpec(place Place, content Content, configMap string, component ownership
 		WithTopologySpreadConstraints(
 			spread(place, component, corev1.LabelTopologyZone),
 			spread(place, component, corev1.LabelHostname))
+	content.Placement.Apply(pod)
 	for _, name := range content.ImagePullSecrets {
 		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
 	}

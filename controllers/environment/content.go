@@ -16,12 +16,14 @@ import (
 
 	"github.com/mirubato/mirubato/api/settings"
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/restricted"
 )
 
 // Defaults of the fields of v1alpha1.WorkloadSpec and v1alpha1.DatabaseSpec. They are filled in here and not by the API
 // server, because a default in an override would hide the value that it overrides.
 const (
 	defaultReplicas             = 2
+	defaultTargetCPU            = 80
 	defaultURLKey               = "url"
 	defaultSecretKey            = "secret"
 	defaultAdvisoryLockWait     = 30 * time.Second
@@ -36,10 +38,11 @@ type Content struct {
 	// Version is the first part of what its pods send in X-Release.
 	Version          string
 	Image            string
-	Replicas         int32
+	Scale            Scale
 	Requests, Limits corev1.ResourceList
 	Env              []v1alpha1.EnvironmentVariable
 	ImagePullSecrets []string
+	Placement        restricted.Placement
 	// Auth is nil for a service without tokens.
 	Auth *Auth
 	// Database is nil for a service without a database.
@@ -48,6 +51,17 @@ type Content struct {
 	Settings   settings.Settings
 	Generation int64
 }
+
+// Scale is how many pods there shall be: as many as Min where it equals Max, or else as many as the load takes, which
+// somebody else decides.
+type Scale struct {
+	Min, Max int32
+	// TargetCPU is in percent of what the pods request; 0 where the number is fixed.
+	TargetCPU int32
+}
+
+// Follows reports whether the number of pods follows the load.
+func (s Scale) Follows() bool { return s.TargetCPU > 0 }
 
 // Auth is how tokens are verified. Secret and Previous may be nil.
 type Auth struct {
@@ -61,8 +75,8 @@ type Database struct {
 	Migrations              v1alpha1.MigrationSpec
 }
 
-// ContentOf merges an environment's overrides over a release. The number of pods is not part of a release: see Replicas.
-func ContentOf(release *v1alpha1.Release, environment string, replicas int32) Content {
+// ContentOf merges an environment's overrides over a release. The number of pods is not part of a release: see ScaleOf.
+func ContentOf(release *v1alpha1.Release, environment string, scale Scale) Content {
 	spec := &release.Spec
 	overrides := v1alpha1.EnvironmentOverrides{}
 	for i := range spec.Overrides {
@@ -76,26 +90,50 @@ func ContentOf(release *v1alpha1.Release, environment string, replicas int32) Co
 		Release:  release.Name,
 		Version:  spec.Version,
 		Image:    spec.Image,
-		Replicas: replicas,
+		Scale:    scale,
 		Requests: requests,
 		Limits:   limits,
 		Env:      workload.Env,
 		// A set: another order is no reason to replace pods.
 		ImagePullSecrets: slices.Sorted(slices.Values(workload.ImagePullSecrets)),
-		Auth:             mergeAuth(spec.Auth, overrides.Auth),
-		Database:         mergeDatabase(spec.Database, overrides.Database),
-		Settings:         or(spec.Settings, settings.Settings{}),
-		Generation:       spec.Number,
+		Placement: restricted.Placement{
+			PriorityClass: or(workload.PriorityClassName, ""),
+			NodeSelector:  workload.NodeSelector,
+			Tolerations:   workload.Tolerations,
+		},
+		Auth:       mergeAuth(spec.Auth, overrides.Auth),
+		Database:   mergeDatabase(spec.Database, overrides.Database),
+		Settings:   or(spec.Settings, settings.Settings{}),
+		Generation: spec.Number,
 	}
 }
 
-// Replicas is the number of pods that an environment shall have.
-func Replicas(spec *v1alpha1.MicroserviceSpec, environment *v1alpha1.EnvironmentSpec) int32 {
-	var own *int32
-	if overrides := environment.Overrides; overrides != nil && overrides.Workload != nil {
-		own = overrides.Workload.Replicas
+// ScaleOf is how many pods an environment shall have. An environment that names a number has it, and one that scales by itself
+// does, whatever the others do.
+func ScaleOf(spec *v1alpha1.MicroserviceSpec, environment *v1alpha1.EnvironmentSpec) Scale {
+	base, over := spec.Workload, v1alpha1.WorkloadSpec{}
+	if environment.Overrides != nil {
+		over = or(environment.Overrides.Workload, over)
 	}
-	return or(cmp.Or(own, spec.Workload.Replicas), defaultReplicas)
+	switch {
+	case over.Replicas != nil:
+		return fixed(*over.Replicas)
+	case over.Autoscaling != nil:
+		return following(*over.Autoscaling, or(base.Autoscaling, v1alpha1.AutoscalingSpec{}))
+	case base.Autoscaling != nil:
+		return following(*base.Autoscaling, v1alpha1.AutoscalingSpec{})
+	}
+	return fixed(or(base.Replicas, defaultReplicas))
+}
+
+func fixed(replicas int32) Scale { return Scale{Min: replicas, Max: replicas} }
+
+func following(own, base v1alpha1.AutoscalingSpec) Scale {
+	return Scale{
+		Min:       min(or(cmp.Or(own.Min, base.Min), defaultReplicas), own.Max),
+		Max:       own.Max,
+		TargetCPU: or(cmp.Or(own.TargetCPU, base.TargetCPU), defaultTargetCPU),
+	}
 }
 
 func or[T any](value *T, fallback T) T {
@@ -116,6 +154,13 @@ func mergeWorkload(base v1alpha1.WorkloadSpec, over *v1alpha1.WorkloadSpec) v1al
 	if over.ImagePullSecrets != nil {
 		out.ImagePullSecrets = over.ImagePullSecrets
 	}
+	if over.NodeSelector != nil {
+		out.NodeSelector = over.NodeSelector
+	}
+	if over.Tolerations != nil {
+		out.Tolerations = over.Tolerations
+	}
+	out.PriorityClassName = cmp.Or(over.PriorityClassName, base.PriorityClassName)
 	if over.Resources != nil {
 		merged := or(base.Resources, v1alpha1.ResourceSpec{})
 		merged.Requests = mergeAmounts(merged.Requests, over.Resources.Requests)

@@ -41,7 +41,7 @@ func defaults() Content {
 		Release:  "scores-7",
 		Version:  "1.4.0",
 		Image:    image,
-		Replicas: 2,
+		Scale:    Scale{Min: 2, Max: 2},
 		Requests: amounts("50m", "64Mi"),
 		Limits:   amounts("", "256Mi"),
 	}
@@ -91,7 +91,7 @@ func runContentCases(t *testing.T, cases map[string]contentCase) {
 			before := tc.spec.DeepCopy()
 			want := defaults()
 			tc.want(&want)
-			got := ContentOf(releaseOf(&tc.spec, tc.over), "staging", Replicas(&tc.spec, &v1alpha1.EnvironmentSpec{Overrides: tc.over}))
+			got := ContentOf(releaseOf(&tc.spec, tc.over), "staging", ScaleOf(&tc.spec, &v1alpha1.EnvironmentSpec{Overrides: tc.over}))
 			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("content (-want +got):\n%s", diff)
 			}
@@ -120,7 +120,7 @@ func TestContentOfWorkload(t *testing.T) {
 		},
 	}}
 	asWritten := func(c *Content) {
-		c.Replicas, c.Env, c.ImagePullSecrets = 3, env("A", "1", "B", "2"), []string{"pull"}
+		c.Scale, c.Env, c.ImagePullSecrets = fixed(3), env("A", "1", "B", "2"), []string{"pull"}
 		c.Requests, c.Limits = amounts("100m", "128Mi"), amounts("1", "512Mi")
 	}
 	workload := func(w v1alpha1.WorkloadSpec) *v1alpha1.EnvironmentOverrides {
@@ -133,7 +133,7 @@ func TestContentOfWorkload(t *testing.T) {
 		"an empty workload overrides nothing":   {spec: base, over: workload(v1alpha1.WorkloadSpec{}), want: asWritten},
 		"overridden replicas leave the rest": {
 			spec: base, over: workload(v1alpha1.WorkloadSpec{Replicas: new(int32(7))}),
-			want: func(c *Content) { asWritten(c); c.Replicas = 7 },
+			want: func(c *Content) { asWritten(c); c.Scale = fixed(7) },
 		},
 		"overridden variables are taken whole": {
 			spec: base, over: workload(v1alpha1.WorkloadSpec{Env: env("C", "3")}),

@@ -57,7 +57,7 @@ func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *stat
 		if err := r.reportSettings(ms, s, wanted); err != nil {
 			return err
 		}
-		return r.write(ctx, s, wanted)
+		return r.writeStable(ctx, s, s.children[action.Release], wanted)
 	case release.StartCanary:
 		return r.startCanary(ctx, ms, s, action)
 	case release.Shift:

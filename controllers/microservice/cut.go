@@ -87,14 +87,14 @@ func contentOf(ms *v1alpha1.Microservice, image string) v1alpha1.ReleaseSpec {
 		Database:     ms.Spec.Database.DeepCopy(),
 		Settings:     ms.Spec.Settings.DeepCopy(),
 	}
-	out.Workload.Replicas = nil
+	out.Workload.Replicas, out.Workload.Autoscaling = nil, nil
 	for _, environment := range ms.Spec.Environments {
 		if environment.Overrides == nil {
 			continue
 		}
 		overrides := *environment.Overrides.DeepCopy()
 		if overrides.Workload != nil {
-			overrides.Workload.Replicas = nil
+			overrides.Workload.Replicas, overrides.Workload.Autoscaling = nil, nil
 		}
 		if overrides.Workload != nil && equal(*overrides.Workload, v1alpha1.WorkloadSpec{}) {
 			overrides.Workload = nil

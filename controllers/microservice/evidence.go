@@ -80,6 +80,7 @@ func (s *station) smokeRun(ms *v1alpha1.Microservice, target v1alpha1.SmokeTarge
 		Release:          children.Version,
 		Image:            content.Image,
 		ImagePullSecrets: content.ImagePullSecrets,
+		Placement:        content.Placement,
 	}
 	if admitted := s.input.Record.AdmittedAt; admitted != nil {
 		subject.Admitted = admitted.Time

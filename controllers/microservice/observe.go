@@ -252,7 +252,7 @@ func (s *station) render(ms *v1alpha1.Microservice, o *observed) error {
 }
 
 func (s *station) content(ms *v1alpha1.Microservice, rel *v1alpha1.Release) environment.Content {
-	return environment.ContentOf(rel, s.name(), environment.Replicas(&ms.Spec, s.spec))
+	return environment.ContentOf(rel, s.name(), environment.ScaleOf(&ms.Spec, s.spec))
 }
 
 // running names the releases whose Deployments are there.
@@ -301,7 +301,15 @@ func (s *station) stable(ms *v1alpha1.Microservice, name string, weight int32) (
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap, settings}, front, children.Stable), nil
+	out := slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap, settings}, front, children.Stable)
+	autoscaler, follows, err := children.Autoscaler(s.facts.Deployment(s.place.CanaryName()) != nil)
+	if err != nil {
+		return nil, err
+	}
+	if follows {
+		out = append(out, autoscaler)
+	}
+	return out, nil
 }
 
 // front returns what requests come through while the canary has a weight.

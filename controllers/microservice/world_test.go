@@ -9,6 +9,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -262,6 +263,7 @@ func (w *world) children(ctx context.Context) int {
 	for _, into := range []client.ObjectList{
 		&appsv1.DeploymentList{}, &batchv1.JobList{}, &corev1.PodList{}, &corev1.ConfigMapList{},
 		&corev1.ServiceList{}, &corev1.ServiceAccountList{}, &policyv1.PodDisruptionBudgetList{},
+		&autoscalingv2.HorizontalPodAutoscalerList{},
 	} {
 		count += meta.LenList(list(ctx, w, into))
 	}
@@ -383,5 +385,8 @@ func (w *world) collectGarbage(ctx context.Context) {
 	}
 	for _, pdb := range list(ctx, w, &policyv1.PodDisruptionBudgetList{}).Items {
 		release(&pdb)
+	}
+	for _, hpa := range list(ctx, w, &autoscalingv2.HorizontalPodAutoscalerList{}).Items {
+		release(&hpa)
 	}
 }

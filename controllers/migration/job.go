@@ -39,13 +39,15 @@ type Run struct {
 	// MigrateImage holds mirubato-migrate.
 	MigrateImage     string
 	ImagePullSecrets []string
+	Placement        restricted.Placement
 	// Secret names the connection URL of the role that changes the schema.
 	Secret v1alpha1.SecretKeyReference
 	// Options have their defaults filled in.
 	Options v1alpha1.MigrationSpec
 }
 
-// Hash names what the run does. MigrateImage is no part of it: a newer operator does not run old migrations again.
+// Hash names what the run does. MigrateImage and Placement are no part of it: a newer operator and other nodes do not run old
+// migrations again.
 func (r Run) Hash() (string, error) {
 	return manifest.Hash([]any{r.Image, r.Options.ExportCommand, r.Secret})
 }
@@ -95,6 +97,7 @@ func (r Run) podSpec() *corev1ac.PodSpecApplyConfiguration {
 	for _, name := range r.ImagePullSecrets {
 		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
 	}
+	r.Placement.Apply(pod)
 	return pod
 }
 

@@ -1,5 +1,5 @@
 // Package restricted holds the parts that every pod of the operator's making shares: the security context that the
-// "restricted" Pod Security Standard asks for, and Secrets mounted as files. It knows nothing of what the pods do.
+// "restricted" Pod Security Standard asks for, the nodes that they may run on, and Secrets mounted as files. It knows nothing of what the pods do.
 //
 // Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 package restricted
@@ -31,6 +31,37 @@ func PodSpec() *corev1ac.PodSpecApplyConfiguration {
 			WithRunAsGroup(userID).
 			WithFSGroup(userID).
 			WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault)))
+}
+
+// Placement is on which nodes pods may run, and whose pods make room for others first. The zero value is any node, no priority.
+type Placement struct {
+	PriorityClass string
+	NodeSelector  map[string]v1alpha1.LabelValue
+	Tolerations   []v1alpha1.Toleration
+}
+
+// Apply adds the placement to a pod.
+func (p Placement) Apply(pod *corev1ac.PodSpecApplyConfiguration) {
+	if p.PriorityClass != "" {
+		pod.WithPriorityClassName(p.PriorityClass)
+	}
+	for key, value := range p.NodeSelector {
+		pod.WithNodeSelector(map[string]string{key: string(value)})
+	}
+	for _, toleration := range p.Tolerations {
+		pod.WithTolerations(tolerationOf(toleration))
+	}
+}
+
+func tolerationOf(given v1alpha1.Toleration) *corev1ac.TolerationApplyConfiguration {
+	out := corev1ac.Toleration().WithKey(given.Key).WithOperator(corev1.TolerationOpExists)
+	if given.Value != nil {
+		out.WithOperator(corev1.TolerationOpEqual).WithValue(*given.Value)
+	}
+	if given.Effect != nil {
+		out.WithEffect(corev1.TaintEffect(*given.Effect))
+	}
+	return out
 }
 
 // Container returns a container that can neither write to its image nor gain a privilege.

@@ -41,6 +41,7 @@ func (r Run) job(t test, attempt int32) (manifest.Manifest, error) {
 	for _, name := range s.ImagePullSecrets {
 		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
 	}
+	s.Placement.Apply(pod)
 	// Short, because a Job's name must fit into 63 characters.
 	name := fmt.Sprintf("%s-st-%s-%d", s.Owner.Microservice.Name, t.hash, attempt)
 	return manifest.New(batchv1ac.Job(name, s.Namespace).

@@ -21,6 +21,7 @@ import (
 	"github.com/mirubato/mirubato/controllers/manifest"
 	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/controllers/release"
+	"github.com/mirubato/mirubato/controllers/restricted"
 )
 
 // Defaults of the fields of v1alpha1.SmokeTest.
@@ -49,6 +50,7 @@ type Subject struct {
 	// Image of Jobs that name none, and the Secrets with which images are pulled.
 	Image            string
 	ImagePullSecrets []string
+	Placement        restricted.Placement
 	// Admitted is when the release was let into the environment. One that is let in again is tested again: Jobs of an earlier
 	// time do not count.
 	Admitted time.Time

@@ -2,8 +2,9 @@
 //
 // It owns the form of the files and nothing of what they accept. A CRD is sent to every client that asks for it, and
 // whoever applies it on the client's side keeps a copy in an annotation; so that neither grows out of hand, a schema
-// without further properties stands on one line, and what spec.environments[].overrides repeats of the spec is
-// documented once, in the spec, and the single settings in docs/settings.md alone.
+// without further properties and one that is documented elsewhere stand on one line, and what spec.environments[].overrides repeats of the spec is
+// documented once, in the spec, the single settings in docs/settings.md alone, and what every object of Kubernetes has, its
+// conditions included, in one sentence.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -52,13 +54,14 @@ func rewrite(file string) error {
 	return os.WriteFile(file, out, 0o644)
 }
 
-// compact returns the same object, apart from the descriptions below overrides and settings.
+// compact returns the same object, apart from descriptions.
 func compact(text []byte) ([]byte, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
 		return nil, err
 	}
 	documentOnce(&document)
+	documentBriefly(&document)
 	shorten(&document)
 	var out bytes.Buffer
 	encoder := yaml.NewEncoder(&out)
@@ -79,6 +82,30 @@ func documentOnce(node *yaml.Node) {
 	forgetDescriptions(value(value(node, "settings"), "properties"))
 	for _, child := range node.Content {
 		documentOnce(child)
+	}
+}
+
+// documentBriefly leaves the first sentence of what Kubernetes documents itself.
+func documentBriefly(node *yaml.Node) {
+	for _, common := range []string{"apiVersion", "kind"} {
+		cutDescriptions(value(value(node, "properties"), common))
+	}
+	cutDescriptions(value(value(value(node, "conditions"), "items"), "properties"))
+	for _, child := range node.Content {
+		documentBriefly(child)
+	}
+}
+
+func cutDescriptions(node *yaml.Node) {
+	if node == nil {
+		return
+	}
+	if text := value(node, "description"); text != nil && text.Kind == yaml.ScalarNode {
+		sentence, _, _ := strings.Cut(strings.ReplaceAll(text.Value, "\n", " "), ". ")
+		text.Value, text.Style = strings.TrimSuffix(sentence, ".")+".", 0
+	}
+	for _, child := range node.Content {
+		cutDescriptions(child)
 	}
 }
 
@@ -132,8 +159,10 @@ func shorten(node *yaml.Node) (holds bool) {
 		return false
 	}
 	holds = value(node, "properties") != nil
-	if settings := value(value(node, "properties"), "settings"); settings != nil && value(settings, "description") != nil {
-		defer func() { settings.Style = yaml.FlowStyle }()
+	for _, documentedElsewhere := range []string{"settings", "overrides"} {
+		if field := value(value(node, "properties"), documentedElsewhere); field != nil && value(field, "description") != nil {
+			defer func() { field.Style = yaml.FlowStyle }()
+		}
 	}
 	for _, child := range node.Content {
 		holds = shorten(child) || holds
