@@ -44,7 +44,7 @@ func startLoad(ts *testscript.TestScript, environments []string) error {
 		return err
 	}
 	for _, environment := range environments {
-		address, err := w.address(ctx, environment)
+		address, err := w.reach(ctx, environment)
 		if err != nil {
 			cancel()
 			return err

@@ -190,6 +190,20 @@ func (w *world) address(ctx context.Context, environment string) (string, error)
 	return "http://" + net.JoinHostPort(ip, "80"), nil
 }
 
+// reach returns the address once it takes connections, which it must within callTimeout.
+func (w *world) reach(ctx context.Context, environment string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	address, err := w.address(ctx, environment)
+	if err != nil {
+		return "", err
+	}
+	if err := awaitListener(ctx, strings.TrimPrefix(address, "http://")); err != nil {
+		return "", fmt.Errorf("%s takes no connections at %s: %w", environment, address, err)
+	}
+	return address, nil
+}
+
 // token lets the service's own program sign a token for a user.
 func (w *world) token(ctx context.Context, user, role string) (string, error) {
 	return suite.tools.runWith(ctx, []string{"JWT_SECRET=" + w.secret, "JWT_ISSUER=mirubato", "JWT_AUDIENCE=scores"},
@@ -209,15 +223,12 @@ func callREST(ts *testscript.TestScript, args []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
 	w := worldOf(ts)
-	address, err := w.address(ctx, environment)
+	address, err := w.reach(ctx, environment)
 	if err != nil {
 		return err
 	}
 	token, err := w.token(ctx, "alice", "user")
 	if err != nil {
-		return err
-	}
-	if err := awaitListener(ctx, strings.TrimPrefix(address, "http://")); err != nil {
 		return err
 	}
 	request, err := http.NewRequestWithContext(ctx, method, address+strings.ReplaceAll(target, "{id}", w.created), bytes.NewReader(body))
