@@ -26,7 +26,7 @@ type BrowserCache struct {
 	// maxAge is how long a browser may show again what everybody may see, without asking, 0s to 24h. Default: 0s; it then asks each
 	// time, and is told in few bytes that nothing changed. What is one caller's own is always asked for.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="must be a duration from 0s to 24h, such as 0s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="must be from 0s to 24h"
 	MaxAge *Duration `json:"maxAge,omitempty"`
 }
 
@@ -39,15 +39,15 @@ type CacheLayer struct {
 	SizeMiB *int32 `json:"sizeMiB,omitempty"`
 	// ttl is how long a value is used as it is, 1s to 24h.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="must be a duration from 1s to 24h, such as 1s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="must be from 1s to 24h"
 	TTL *Duration `json:"ttl,omitempty"`
 	// staleWhileRevalidate is how long after that a value is used once more while it is read again, 0s to 24h.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="must be a duration from 0s to 24h, such as 0s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="must be from 0s to 24h"
 	StaleWhileRevalidate *Duration `json:"staleWhileRevalidate,omitempty"`
 	// staleIfError is how long after ttl a value is used while the database is away, 0s to 24h.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="must be a duration from 0s to 24h, such as 0s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="must be from 0s to 24h"
 	StaleIfError *Duration `json:"staleIfError,omitempty"`
 }
 

@@ -17,7 +17,7 @@ type CORS struct {
 	Origins []string `json:"origins,omitempty"`
 	// maxAge is how long browsers may remember what a page may do, 0s to 24h. Default: 24h.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="must be a duration from 0s to 24h, such as 0s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="must be from 0s to 24h"
 	MaxAge *Duration `json:"maxAge,omitempty"`
 }
 

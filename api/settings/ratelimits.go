@@ -67,7 +67,7 @@ type Limit struct {
 	Requests int32 `json:"requests"`
 	// window in which they are counted, 1s to 24h. It begins with the first request.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="must be a duration from 1s to 24h, such as 1s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="must be from 1s to 24h"
 	Window Duration `json:"window"`
 }
 

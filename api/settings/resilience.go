@@ -12,7 +12,7 @@ import (
 type Resilience struct {
 	// requestTimeout is what a request may take, 100ms to 5m. Default: 5s.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('100ms') && duration(self) <= duration('5m')",message="must be a duration from 100ms to 5m, such as 100ms"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('100ms') && duration(self) <= duration('5m')",message="must be from 100ms to 5m"
 	RequestTimeout *Duration `json:"requestTimeout,omitempty"`
 	// database protects the statements, those that read and those that write each with a breaker of their own.
 	// +optional
@@ -39,7 +39,7 @@ type Resilience struct {
 type Protection struct {
 	// timeout is what one attempt may take, 10ms to 1m. Default: 2s.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10ms') && duration(self) <= duration('1m')",message="must be a duration from 10ms to 1m, such as 10ms"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10ms') && duration(self) <= duration('1m')",message="must be from 10ms to 1m"
 	Timeout *Duration `json:"timeout,omitempty"`
 	// retries is how often a call is made again at most, if that can do no harm, 0 to 5. Default: 2.
 	// +optional
@@ -69,12 +69,12 @@ type Breaker struct {
 	MinimumCalls *int32 `json:"minimumCalls,omitempty"`
 	// window over which calls are counted, 1s to 10m. Default: 10s.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('10m')",message="must be a duration from 1s to 10m, such as 1s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('10m')",message="must be from 1s to 10m"
 	Window *Duration `json:"window,omitempty"`
 	// openFor is how long nothing is tried once it is open, 100ms to 5m. Then a few calls are let through, and all are if those go
 	// well. Default: 1s.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('100ms') && duration(self) <= duration('5m')",message="must be a duration from 100ms to 5m, such as 100ms"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('100ms') && duration(self) <= duration('5m')",message="must be from 100ms to 5m"
 	OpenFor *Duration `json:"openFor,omitempty"`
 }
 
@@ -87,7 +87,7 @@ type Bulkhead struct {
 	Concurrency *int32 `json:"concurrency,omitempty"`
 	// wait is how long a call waits for its turn before it is refused, 0s to 1m. Default: 1s.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('1m')",message="must be a duration from 0s to 1m, such as 0s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('1m')",message="must be from 0s to 1m"
 	Wait *Duration `json:"wait,omitempty"`
 }
 

@@ -9,11 +9,11 @@ type Tokens struct {
 	// accessTTL is how long an access token holds, 1m to 24h. Default: 15m. An access token cannot be taken back, so this is how
 	// long a lost one can be used.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('24h')",message="must be a duration from 1m to 24h, such as 1m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('24h')",message="must be from 1m to 24h"
 	AccessTTL *Duration `json:"accessTTL,omitempty"`
 	// refreshTTL is how long a session lasts in which nothing happens, 1h to 8760h. Default: 720h, 30 days.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1h') && duration(self) <= duration('8760h')",message="must be a duration from 1h to 8760h, such as 1h"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1h') && duration(self) <= duration('8760h')",message="must be from 1h to 8760h"
 	RefreshTTL *Duration `json:"refreshTTL,omitempty"`
 }
 

@@ -76,8 +76,9 @@ func TestTheStatusIsWrittenByItself(t *testing.T) {
 	}
 }
 
-func TestEveryCRDIsBelow64KB(t *testing.T) {
-	const limit = 64 << 10
+// docs/design/0031-size-of-the-schema.md says where the bound comes from.
+func TestEveryCRDIsBelow80KB(t *testing.T) {
+	const limit = 80 << 10
 	files, err := filepath.Glob(filepath.Join(crdDirectory, "*.yaml"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no CRDs in %s (%v)", crdDirectory, err)

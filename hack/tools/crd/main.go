@@ -1,10 +1,11 @@
 // Command crd writes the CRDs of controller-gen as this project ships them: crd DIRECTORY
 //
 // It owns the form of the files and nothing of what they accept. A CRD is sent to every client that asks for it, and
-// whoever applies it on the client's side keeps a copy in an annotation; so that neither grows out of hand, a schema
-// without further properties and one that is documented elsewhere stand on one line, and what spec.environments[].overrides repeats of the spec is
-// documented once, in the spec, the single settings in docs/settings.md alone, and what every object of Kubernetes has, its
-// conditions included, in one sentence.
+// whoever applies it on the client's side keeps a copy in an annotation. So that neither grows out of hand, a field whose own
+// fields have none stands on one line, as does what is documented elsewhere, and everything is documented once: what
+// spec.environments[].overrides repeats of the spec, in the spec; fields that several fields have alike, such as those of a
+// reference to a Secret, where they stand first; the single settings in docs/settings.md; and what every object of Kubernetes
+// has, its conditions included, in one sentence.
 package main
 
 import (
@@ -62,6 +63,7 @@ func compact(text []byte) ([]byte, error) {
 	}
 	documentOnce(&document)
 	documentBriefly(&document)
+	documentFirst(&document, map[string]bool{})
 	shorten(&document)
 	var out bytes.Buffer
 	encoder := yaml.NewEncoder(&out)
@@ -93,6 +95,20 @@ func documentBriefly(node *yaml.Node) {
 	cutDescriptions(value(value(value(node, "conditions"), "items"), "properties"))
 	for _, child := range node.Content {
 		documentBriefly(child)
+	}
+}
+
+// documentFirst takes the descriptions out of fields that stand in the same words in seen, or before them in node.
+func documentFirst(node *yaml.Node, seen map[string]bool) {
+	if fields := value(node, "properties"); fields != nil {
+		text, err := yaml.Marshal(fields)
+		if err == nil && seen[string(text)] {
+			forgetDescriptions(fields)
+		}
+		seen[string(text)] = err == nil
+	}
+	for _, child := range node.Content {
+		documentFirst(child, seen)
 	}
 }
 
@@ -152,23 +168,26 @@ func members(mapping *yaml.Node) []*yaml.Node {
 	return values
 }
 
-// shorten puts every node that holds no properties on one line, and reports whether node itself holds some.
-func shorten(node *yaml.Node) (holds bool) {
+// shorten puts every node on one line whose properties have none of their own, and returns how deep properties stand in
+// each other below node.
+func shorten(node *yaml.Node) (depth int) {
 	if node.Kind == yaml.ScalarNode {
 		node.Style &^= yaml.FoldedStyle | yaml.LiteralStyle
-		return false
+		return 0
 	}
-	holds = value(node, "properties") != nil
 	for _, documentedElsewhere := range []string{"settings", "overrides"} {
 		if field := value(value(node, "properties"), documentedElsewhere); field != nil && value(field, "description") != nil {
 			defer func() { field.Style = yaml.FlowStyle }()
 		}
 	}
 	for _, child := range node.Content {
-		holds = shorten(child) || holds
+		depth = max(depth, shorten(child))
 	}
-	if !holds && node.Kind != yaml.DocumentNode {
+	if value(node, "properties") != nil {
+		depth++
+	}
+	if depth < 2 && node.Kind != yaml.DocumentNode {
 		node.Style = yaml.FlowStyle
 	}
-	return holds
+	return depth
 }

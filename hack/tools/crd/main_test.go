@@ -36,6 +36,20 @@ schema:
           minimum: 1
           type: integer
       type: object
+    secretRef:
+      description: secretRef names a Secret.
+      properties:
+        name:
+          description: name of the Secret.
+          type: string
+      type: object
+    previousSecretRef:
+      description: previousSecretRef names the one before.
+      properties:
+        name:
+          description: name of the Secret.
+          type: string
+      type: object
     overrides:
       description: overrides differ.
       properties:
@@ -63,14 +77,10 @@ schema:
     of two lines.
   properties:
     apiVersion: {description: APIVersion is the version of the schema., type: string}
-    conditions:
-      description: conditions of it. There are three.
-      items:
-        properties: {reason: {description: reason is a word., type: string}}
-    workload:
-      description: workload is how pods run.
-      properties: {replicas: {description: replicas of it., minimum: 1, type: integer}}
-      type: object
+    conditions: {description: conditions of it. There are three., items: {properties: {reason: {description: reason is a word., type: string}}}}
+    workload: {description: workload is how pods run., properties: {replicas: {description: replicas of it., minimum: 1, type: integer}}, type: object}
+    secretRef: {description: secretRef names a Secret., properties: {name: {description: name of the Secret., type: string}}, type: object}
+    previousSecretRef: {description: previousSecretRef names the one before., properties: {name: {type: string}}, type: object}
     overrides: {description: overrides differ., properties: {workload: {description: workload differs., properties: {description: {type: string}, replicas: {minimum: 1, type: integer}}, type: object, x-kubernetes-validations: [{message: not both, rule: '!has(self.a) || !has(self.b)'}]}}, type: object}
 `
 
@@ -91,9 +101,10 @@ func TestCompact(t *testing.T) {
 	}
 }
 
-// Without overrides, and without what Kubernetes documents, nothing but the form may change.
+// Without overrides, without what Kubernetes documents and without what is there twice, nothing but the form may change.
 func TestCompactKeepsTheObject(t *testing.T) {
-	text := strings.NewReplacer("overrides", "others", "apiVersion", "version", "conditions", "terms").Replace(generated)
+	text := strings.NewReplacer("overrides", "others", "apiVersion", "version", "conditions", "terms",
+		"the one before.\n      properties:\n        name", "the one before.\n      properties:\n        title").Replace(generated)
 	got, err := compact([]byte(text))
 	if err != nil {
 		t.Fatal(err)
