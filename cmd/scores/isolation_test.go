@@ -37,11 +37,13 @@ var isolationRows = map[string]string{
 
 	"GET /api/scores": "", "GET /api/scores/search": "", "GET /api/scores/recent": "", "GET /api/scores/popular": "",
 	"GET /api/scores/{id}": "", "DELETE /api/scores/{id}": "", "GET /api/scores/{id}/notes": "", "DELETE /api/scores/{id}/notes": "",
-	"POST /api/scores":                `{"title":"Bob's"}`,
-	"PUT /api/scores/{id}":            `{"title":"Bob's now","visibility":"public"}`,
-	"POST /api/scores/bulk-update":    `{"ids":["SCORE"],"updates":{"title":"Bob's now","visibility":"public"}}`,
-	"POST /api/scores/batch-delete":   `{"ids":["SCORE"]}`,
-	"PUT /api/scores/{id}/notes":      `{"notes":"Bob's"}`,
+	"POST /api/scores":              `{"title":"Bob's"}`,
+	"PUT /api/scores/{id}":          `{"title":"Bob's now","visibility":"public"}`,
+	"POST /api/scores/bulk-update":  `{"ids":["SCORE"],"updates":{"title":"Bob's now","visibility":"public"}}`,
+	"POST /api/scores/batch-delete": `{"ids":["SCORE"]}`,
+	"PUT /api/scores/{id}/notes":    `{"notes":"Bob's"}`,
+	// A body that is no JSON is not looked at here; which IDs an import refuses is tested with it.
+	"GET /api/scores/export": "", "POST /api/scores/import": "",
 	"GET /api/scores/{id}/categories": "",
 	"PUT /api/scores/{id}/categories": `{"categoryIds":[]}`,
 

@@ -16,6 +16,7 @@ import (
 	"github.com/mirubato/mirubato/service/scores/category"
 	"github.com/mirubato/mirubato/service/scores/collection"
 	"github.com/mirubato/mirubato/service/scores/favorite"
+	"github.com/mirubato/mirubato/service/scores/interchange"
 	"github.com/mirubato/mirubato/service/scores/note"
 	"github.com/mirubato/mirubato/service/scores/store"
 )
@@ -37,6 +38,8 @@ func newLibrary(
 	collections := collection.NewService(cached.Collections{Repository: store.NewCollections(db), Caches: caches}, library, log, uuid.NewString)
 	routes = append(routes, collection.Routes(collections)...)
 	routes = append(routes, note.Routes(note.New(store.NewNotes(db), library, keys))...)
+	files := cached.Interchange{Repository: store.NewInterchange(db), Caches: caches}
+	routes = append(routes, interchange.Routes(interchange.New(files, library, uuid.NewString))...)
 
 	// Counting goes on while the last requests are served, after ctx has ended.
 	counting, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -32,6 +32,16 @@ type Change struct {
 	Visibility      optional.Value[Visibility]      `json:"visibility,omitzero"`
 }
 
+// Apply returns what the change makes of the fields of a score, or of a new score if present is nil, by the rules of Update and
+// Create. Its fault is Invalid.
+func (l *Library) Apply(c Change, present *Fields) (Fields, error) {
+	if present == nil {
+		present = new(defaults())
+	}
+	fields := c.applyTo(*present)
+	return fields, check(l.rules, fields)
+}
+
 // applyTo returns the fields with the change made and in normal form.
 func (c Change) applyTo(f Fields) Fields {
 	c.Title.Apply(&f.Title)

@@ -12,8 +12,8 @@ func (l *Library) Create(ctx context.Context, caller auth.Identity, c Change) (S
 	if caller.IsAnonymous() {
 		return Score{}, fault.New(fault.Unauthenticated, "Creating a score needs an access token")
 	}
-	fields := c.applyTo(defaults())
-	if err := check(l.rules, fields); err != nil {
+	fields, err := l.Apply(c, nil)
+	if err != nil {
 		return Score{}, err
 	}
 	return l.repo.Insert(ctx, Score{ID: l.newID(), OwnerID: caller.ID, Fields: fields})

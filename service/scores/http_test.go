@@ -34,6 +34,7 @@ import (
 	"github.com/mirubato/mirubato/service/scores/category"
 	"github.com/mirubato/mirubato/service/scores/collection"
 	"github.com/mirubato/mirubato/service/scores/favorite"
+	"github.com/mirubato/mirubato/service/scores/interchange"
 	"github.com/mirubato/mirubato/service/scores/note"
 	"github.com/mirubato/mirubato/service/scores/scorestest"
 	"github.com/mirubato/mirubato/service/scores/store"
@@ -80,6 +81,7 @@ func newAPI(t testing.TB) *api {
 		category.Routes(category.New(cached.Categories{Repository: store.NewCategories(db), Caches: caches}, library, log, uuid.NewString)),
 		collection.Routes(collection.NewService(cached.Collections{Repository: store.NewCollections(db), Caches: caches}, library, log, uuid.NewString)),
 		note.Routes(note.New(store.NewNotes(db), library, keyset(t))),
+		interchange.Routes(interchange.New(cached.Interchange{Repository: store.NewInterchange(db), Caches: caches}, library, uuid.NewString)),
 		invalidation.Routes(feed, nil, log),
 	} {
 		router.Mount(verifier, routes, answers.Wrap)

@@ -12,11 +12,10 @@ func (l *Library) Update(
 ) (Score, error) {
 	var updated Score
 	err := l.OnVersion(ctx, caller, id, ifVersion, func(s Score) error {
-		s.Fields = c.applyTo(s.Fields)
-		if err := check(l.rules, s.Fields); err != nil {
+		var err error
+		if s.Fields, err = l.Apply(c, &s.Fields); err != nil {
 			return err
 		}
-		var err error
 		updated, err = l.repo.Replace(ctx, s)
 		return err
 	})

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -24,13 +25,20 @@ const InvalidBody = "Validation failed"
 // name twice, a value of another type, or anything after the object, is a fault with the details.
 func DecodeJSON[T any](r *http.Request) (T, error) {
 	var v T
-	if err := requireJSON(r); err != nil {
+	if _, err := RequireMedia(r, "application/json"); err != nil {
 		return v, err
 	}
 	body, err := ReadBody(r)
 	if err != nil {
 		return v, err
 	}
+	return DecodeObject[T](body)
+}
+
+// DecodeObject reads JSON that has arrived already, as strictly as DecodeJSON does. Its fault is Invalid, in words that speak of the
+// body of a request.
+func DecodeObject[T any](body []byte) (T, error) {
+	var v T
 	if !utf8.Valid(body) {
 		return v, invalidBody("", "text", "The body must be encoded in UTF-8")
 	}
@@ -53,18 +61,20 @@ func DecodeJSON[T any](r *http.Request) (T, error) {
 	return v, checkNames(body, reflect.TypeFor[T]())
 }
 
-func requireJSON(r *http.Request) error {
+// RequireMedia returns which of the media types the body of a request has. It is an UnsupportedMedia fault if it is none of them,
+// compressed, or in another encoding than UTF-8.
+func RequireMedia(r *http.Request, types ...string) (string, error) {
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		return fault.New(fault.UnsupportedMedia, "The body must not be compressed")
+		return "", fault.New(fault.UnsupportedMedia, "The body must not be compressed")
 	}
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || mediaType != "application/json" {
-		return fault.New(fault.UnsupportedMedia, "The body must be sent as Content-Type: application/json")
+	if err != nil || !slices.Contains(types, mediaType) {
+		return "", fault.New(fault.UnsupportedMedia, "The body must be sent as Content-Type: "+strings.Join(types, " or "))
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return fault.New(fault.UnsupportedMedia, "The body must be encoded in UTF-8")
+		return "", fault.New(fault.UnsupportedMedia, "The body must be encoded in UTF-8")
 	}
-	return nil
+	return mediaType, nil
 }
 
 // ReadBody reads the body of a request to its end. Its errors are faults: TooLarge, SlowRequest, Invalid.

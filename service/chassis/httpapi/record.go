@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/mirubato/mirubato/service/chassis/fault"
 )
@@ -25,6 +26,8 @@ type Record struct {
 
 	ifNoneMatch string
 	isRead      bool
+	// client ends when the client goes away.
+	client context.Context
 }
 
 type recordKey struct{}
@@ -44,6 +47,21 @@ func Detach(ctx context.Context) (context.Context, *Record) {
 	return context.WithValue(ctx, recordKey{}, rec), rec
 }
 
+// Outlast returns a context for an answer that takes longer than requests may: it has the values of ctx, which a request was given, and ends
+// when the client goes away, or after d, or when the function that comes with it is called. Whoever uses it moves the write
+// deadline on while the answer makes progress.
+func Outlast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
+	if client := RecordOf(ctx).client; client != nil {
+		stop := context.AfterFunc(client, cancel)
+		return lasting, func() {
+			stop()
+			cancel()
+		}
+	}
+	return lasting, cancel
+}
+
 // Has reports whether the client of the request that ctx belongs to has told that it has what the entity tag names, so that
 // 304 is the answer to its read.
 func Has(ctx context.Context, etag string) bool {
@@ -53,6 +71,7 @@ func Has(ctx context.Context, etag string) bool {
 
 func newRecord(r *http.Request) *Record {
 	return &Record{
+		client:      r.Context(),
 		RequestID:   requestID(r.Header.Get(canonicalRequestID)),
 		ifNoneMatch: r.Header.Get("If-None-Match"),
 		isRead:      r.Method == http.MethodGet || r.Method == http.MethodHead,

@@ -67,6 +67,8 @@ type Route struct {
 	Params any
 	// Request is any value of the type that the body is read into, nil if no body is read.
 	Request any
+	// Consumes are the media types of a body that is not JSON and that Handler reads by itself; Request is then nil.
+	Consumes []string
 	// Rules is a struct whose validate tags are the rules of those fields of Request that have the same JSON names, nil if the
 	// tags stand in Request itself.
 	Rules any
@@ -76,7 +78,7 @@ type Route struct {
 	Status int
 	// Response is any value of the type of a success's body, nil if it has none. The body is JSON unless MediaType says otherwise.
 	Response any
-	// MediaType is the type of a success's body when it is not JSON.
+	// MediaType is the type of a success's body when it is not JSON; of several, separated by ", ", the request chooses one.
 	MediaType string
 	// Others are further answers that are no faults, by status.
 	Others map[int]any
@@ -110,9 +112,10 @@ const (
 	ReplayedHeader       = "X-Idempotency-Replayed"
 )
 
-// TakesKey reports whether the route heeds an idempotency key, where they are in use: it is a write of a known caller.
+// TakesKey reports whether the route heeds an idempotency key, where they are in use: it is a write of a known caller, and its body may be
+// held in memory.
 func (r Route) TakesKey() bool {
-	return !r.IsRead() && !r.Sensitive && (r.Access == Callers || r.Access == Admins)
+	return !r.IsRead() && r.Consumes == nil && !r.Sensitive && (r.Access == Callers || r.Access == Admins)
 }
 
 // AllFaults returns every code that the route may answer: its own and those that its access, parameters, body and
@@ -131,7 +134,7 @@ func (r Route) AllFaults() []fault.Code {
 	if r.Params != nil {
 		all = append(all, fault.Invalid)
 	}
-	if r.Request != nil {
+	if r.Request != nil || r.Consumes != nil {
 		all = append(all, fault.Invalid, fault.UnsupportedMedia, fault.SlowRequest)
 	}
 	if !r.IsRead() {

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/swaggest/jsonschema-go"
 	"github.com/swaggest/openapi-go"
@@ -97,7 +98,10 @@ func (b *builder) add(route httpapi.Route) error {
 	b.answers(oc, route)
 	operation.Security = securityOf(route.Access)
 	operation.Parameters = b.headersOf(route)
-	if route.Request != nil {
+	switch {
+	case route.Consumes != nil:
+		operation.RequestBody = rawBody(route.Consumes)
+	case route.Request != nil:
 		if operation.RequestBody, err = b.requestBody(route); err != nil {
 			return err
 		}
@@ -119,13 +123,15 @@ func securityOf(access httpapi.Access) []map[string][]string {
 
 // answers describes what the route may answer, the faults with their codes.
 func (b *builder) answers(oc openapi.OperationContext, route httpapi.Route) {
-	oc.AddRespStructure(route.Response, func(cu *openapi.ContentUnit) {
-		cu.HTTPStatus, cu.ContentType = route.Status, route.MediaType
-		if route.MediaType != "" {
-			cu.Structure = nil
-		}
-		cu.Customize = func(cor openapi.ContentOrReference) { addHeaders(cor, route) }
-	})
+	for mediaType := range strings.SplitSeq(route.MediaType, ", ") {
+		oc.AddRespStructure(route.Response, func(cu *openapi.ContentUnit) {
+			cu.HTTPStatus, cu.ContentType = route.Status, mediaType
+			if mediaType != "" {
+				cu.Structure = nil
+			}
+			cu.Customize = func(cor openapi.ContentOrReference) { addHeaders(cor, route) }
+		})
+	}
 	for status, body := range route.Others {
 		oc.AddRespStructure(body, openapi.WithHTTPStatus(status))
 	}
@@ -208,6 +214,15 @@ func (b *builder) headersOf(route httpapi.Route) []openapi31.ParameterOrReferenc
 		add(httpapi.IdempotencyKeyHeader, "A name for this request, unique among the caller's; sending it again within a day returns the first answer.")
 	}
 	return headers
+}
+
+// rawBody is a body that is no JSON; its schema has nothing to say.
+func rawBody(mediaTypes []string) *openapi31.RequestBodyOrReference {
+	required, content := true, map[string]openapi31.MediaType{}
+	for _, mediaType := range mediaTypes {
+		content[mediaType] = openapi31.MediaType{}
+	}
+	return &openapi31.RequestBodyOrReference{RequestBody: &openapi31.RequestBody{Required: &required, Content: content}}
 }
 
 // requestBody stands in the operation itself, since the same type is complete in one operation and partial in another.

@@ -10,6 +10,8 @@ type transaction struct {
 	db    *DB
 	tx    *sql.Tx
 	after []func()
+	// each protects every statement by itself; nil if the whole is protected.
+	each Protection
 }
 
 // transactionKey is where a context carries its transaction.
@@ -82,10 +84,21 @@ func (q onTransaction) exec(ctx context.Context, args []any) (sql.Result, error)
 	return q.tx.ExecContext(ctx, q.text, args...)
 }
 
-// within runs the statement in a transaction, which is protected as a whole.
+// within runs the statement in a transaction. What failed in one cannot be tried again there.
 func (s *Statement) within(ctx context.Context, t *transaction, do func(context.Context, querier) error) error {
-	if err := do(ctx, onTransaction{tx: t.tx, text: s.text}); err != nil {
-		return translate(ctx, s.name, err)
+	call := func(ctx context.Context) error {
+		if err := do(ctx, onTransaction{tx: t.tx, text: s.text}); err != nil {
+			return translate(ctx, s.name, err)
+		}
+		return nil
 	}
-	return nil
+	if t.each == nil {
+		return call(ctx)
+	}
+	return t.each.Do(ctx, false, func(ctx context.Context) error {
+		if err := call(ctx); err != nil {
+			return brokenOff{err}
+		}
+		return nil
+	})
 }
