@@ -132,6 +132,9 @@ type EnvironmentOverrides struct {
 	// database differs from spec.database. Changing it runs the migrations again and replaces the pods of this environment.
 	// +optional
 	Database *DatabaseSpec `json:"database,omitempty"`
+	// settings differ from spec.settings; its lists are taken whole. They take effect in running pods of this environment.
+	// +optional
+	Settings *settings.Settings `json:"settings,omitempty"`
 }
 
 // WorkloadSpec is how the pods of a service run.

@@ -41,6 +41,11 @@ func TestSettingsAreJudgedAlike(t *testing.T) {
 			if err := validate(t, map[string]any{"spec.settings": value}); (err == nil) != tc.good {
 				t.Errorf("the API server says %v", err)
 			}
+			overrides := map[string]any{"settings": value}
+			environment := map[string]any{"name": "staging", "namespace": "staging", "overrides": overrides}
+			if err := validate(t, map[string]any{"spec.environments": []any{environment}}); (err == nil) != tc.good {
+				t.Errorf("as overrides, the API server says %v", err)
+			}
 			if _, err := settings.Decode([]byte(tc.settings)); (err == nil) != tc.good {
 				t.Errorf("the service says %v", err)
 			}

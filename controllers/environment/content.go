@@ -103,7 +103,7 @@ func ContentOf(release *v1alpha1.Release, environment string, scale Scale) Conte
 		},
 		Auth:       mergeAuth(spec.Auth, overrides.Auth),
 		Database:   mergeDatabase(spec.Database, overrides.Database),
-		Settings:   or(spec.Settings, settings.Settings{}),
+		Settings:   settings.Merge(or(spec.Settings, settings.Settings{}), or(overrides.Settings, settings.Settings{})),
 		Generation: spec.Number,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/mirubato/mirubato/api/settings"
 	"github.com/mirubato/mirubato/api/v1alpha1"
 )
 
@@ -68,7 +69,7 @@ func releaseOf(spec *v1alpha1.MicroserviceSpec, over *v1alpha1.EnvironmentOverri
 	out := &v1alpha1.Release{
 		ObjectMeta: metav1.ObjectMeta{Name: "scores-7"},
 		Spec: v1alpha1.ReleaseSpec{
-			Version: "1.4.0", Image: spec.Image, Workload: spec.Workload, Auth: spec.Auth, Database: spec.Database,
+			Version: "1.4.0", Image: spec.Image, Workload: spec.Workload, Auth: spec.Auth, Database: spec.Database, Settings: spec.Settings,
 			Overrides: []v1alpha1.ReleaseOverrides{{
 				Environment: "production",
 				EnvironmentOverrides: v1alpha1.EnvironmentOverrides{
@@ -282,5 +283,28 @@ func TestContentOfDatabase(t *testing.T) {
 			spec: small, over: migrations(v1alpha1.MigrationSpec{Retries: new(int32(0))}),
 			want: func(c *Content) { c.Database = defaultDatabase(); c.Database.Migrations.Retries = new(int32(0)) },
 		},
+	})
+}
+
+func TestContentOfSettings(t *testing.T) {
+	limits := func(scope settings.Scope, networks ...string) *settings.Settings {
+		out := &settings.Settings{RateLimits: &settings.RateLimits{TrustedProxies: networks}}
+		if scope != "" {
+			out.RateLimits.Scope = &scope
+		}
+		return out
+	}
+	base := v1alpha1.MicroserviceSpec{Settings: limits(settings.ScopeFleet, "10.0.0.0/8", "192.168.0.0/16")}
+	over := func(s *settings.Settings) *v1alpha1.EnvironmentOverrides {
+		return &v1alpha1.EnvironmentOverrides{Settings: s}
+	}
+	want := func(s *settings.Settings) func(*Content) { return func(c *Content) { c.Settings = *s } }
+	runContentCases(t, map[string]contentCase{
+		"settings are the same everywhere":          {spec: base, want: want(base.Settings)},
+		"an overridden field leaves the others":     {spec: base, over: over(limits(settings.ScopePod)), want: want(limits(settings.ScopePod, "10.0.0.0/8", "192.168.0.0/16"))},
+		"an overridden list is taken whole":         {spec: base, over: over(limits("", "10.1.0.0/16")), want: want(limits(settings.ScopeFleet, "10.1.0.0/16"))},
+		"settings that only the environment names":  {over: over(limits(settings.ScopePod)), want: want(limits(settings.ScopePod))},
+		"an override of nothing changes nothing":    {spec: base, over: over(&settings.Settings{}), want: want(base.Settings)},
+		"settings of a group that is not in common": {spec: base, over: over(&settings.Settings{Tokens: &settings.Tokens{}}), want: want(&settings.Settings{RateLimits: base.Settings.RateLimits, Tokens: &settings.Tokens{}})},
 	})
 }

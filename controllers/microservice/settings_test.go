@@ -136,3 +136,22 @@ func TestSettingsAreMended(t *testing.T) {
 		})
 	}
 }
+
+func TestSettingsOfOneEnvironment(t *testing.T) {
+	ctx := t.Context()
+	w := newWorldOf(ctx, t, "development", "production")
+	w.ms.Spec.Settings = logging(settings.LogWarn)
+	w.create(ctx)
+	w.verify(ctx)
+	w.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) {
+		spec.Environments[0].Overrides = &v1alpha1.EnvironmentOverrides{Settings: logging(settings.LogDebug)}
+	})
+	w.verify(ctx)
+	if got := w.settingsMap(ctx).Data; got["current"] != "2" || got["2.yaml"] != "logging:\n  level: debug\n" {
+		t.Errorf("development has %v", got)
+	}
+	if w.ms.Status.Release != "scores-2" {
+		t.Errorf("release %s: overridden settings are part of a release", w.ms.Status.Release)
+	}
+	w.expectRest(ctx)
+}
