@@ -33,7 +33,7 @@ func openCaching(
 	ctx context.Context, cfg Config, current *live.Live, metrics *telemetry.Metrics, logger *slog.Logger,
 ) (*caching, func(), error) {
 	db, err := postgres.Open(postgres.Config{
-		URL: cfg.DatabaseURL, ApplicationName: serviceName + " cache", MaxConns: feedConns, Observer: metrics,
+		URL: cfg.DatabaseURL, ApplicationName: serviceName + " cache", MaxConns: feedConns, Observer: metrics, Logger: logger,
 		StatementTimeout: statementTimeout(current.Current().Resilience),
 	})
 	if err != nil {

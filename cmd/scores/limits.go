@@ -34,7 +34,7 @@ func newLimits(
 	ctx context.Context, cfg Config, current *live.Live, pulse *resilience.Pulse, metrics *telemetry.Metrics, logger *slog.Logger,
 ) (limits, func(), error) {
 	db, err := postgres.Open(postgres.Config{
-		URL: cfg.DatabaseURL, ApplicationName: serviceName + " limits", MaxConns: limitConns, Observer: metrics,
+		URL: cfg.DatabaseURL, ApplicationName: serviceName + " limits", MaxConns: limitConns, Observer: metrics, Logger: logger,
 		StatementTimeout: limitPatience, Reads: pulse, Writes: pulse,
 	})
 	if err != nil {

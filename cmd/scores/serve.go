@@ -185,7 +185,7 @@ func openDatabase(
 	cfg Config, guards protections, metrics *telemetry.Metrics, logger *slog.Logger,
 ) (*postgres.DB, func(), error) {
 	db, err := postgres.Open(postgres.Config{
-		URL: cfg.DatabaseURL, ApplicationName: serviceName, MaxConns: cfg.DatabaseConns, Observer: metrics,
+		URL: cfg.DatabaseURL, ApplicationName: serviceName, MaxConns: cfg.DatabaseConns, Observer: metrics, Logger: logger,
 		StatementTimeout: cfg.RequestTimeout, Reads: guards.reads, Writes: guards.writes,
 	})
 	if err != nil {

@@ -21,6 +21,9 @@ const MinSecret = 32
 // reloadEvery is how long a rotated secret may go unnoticed.
 const reloadEvery = 2 * time.Second
 
+// maxReads is how often secrets are read that change while they are.
+const maxReads = 3
+
 // key is one signing secret with the id under which tokens name it.
 type key struct {
 	id     string
@@ -66,27 +69,44 @@ func NewKeys(current, previous secret.Source, logger *slog.Logger, now func() ti
 }
 
 func (k *Keys) read() ([]key, error) {
-	value, err := k.current.Read()
+	current, previous, err := k.values()
 	if err != nil {
 		return nil, err
 	}
-	current, err := newKey(value)
+	first, err := newKey(current)
 	if err != nil {
 		return nil, err
 	}
-	keys := []key{current}
-	value, err = k.previous.Read()
-	if errors.Is(err, fs.ErrNotExist) || (err == nil && value == "") {
-		return keys, nil
+	if previous == "" {
+		return []key{first}, nil
 	}
+	second, err := newKey(previous)
 	if err != nil {
 		return nil, fmt.Errorf("previous secret: %w", err)
 	}
-	previous, err := newKey(value)
-	if err != nil {
-		return nil, fmt.Errorf("previous secret: %w", err)
+	return []key{first, second}, nil
+}
+
+// values reads both secrets as they are at one time. Whoever swaps them must not be seen half-way: one of the two would be
+// missing, and tokens that are good would be refused.
+func (k *Keys) values() (current, previous string, err error) {
+	for range maxReads {
+		if current, err = k.current.Read(); err != nil {
+			return "", "", err
+		}
+		previous, err = k.previous.Read()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", "", fmt.Errorf("previous secret: %w", err)
+		}
+		again, err := k.current.Read()
+		if err != nil {
+			return "", "", err
+		}
+		if again == current {
+			return current, previous, nil
+		}
 	}
-	return append(keys, previous), nil
+	return "", "", errors.New("the secrets change while they are read")
 }
 
 // all returns the keys in force, the current one first, reading the sources again when it is time.

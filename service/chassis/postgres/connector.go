@@ -19,31 +19,26 @@ import (
 // connector makes connections with the URL and the statement timeout that are in force at the moment, so that a rotated
 // password and a changed timeout are picked up without a restart.
 type connector struct {
-	cfg Config
+	cfg      Config
+	rotation rotation
 	// timeout is the statement timeout.
 	timeout atomic.Int64
 
-	mu      sync.Mutex
-	url     string
-	madeFor time.Duration
-	made    *pq.Connector
+	mu   sync.Mutex
+	last *target
 }
 
 // Connect implements driver.Connector. Whatever keeps a connection from being made, the service can only wait for it to
 // be mended.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	timeout := c.timeout.Load()
-	made, err := c.current()
+	wire := &wire{}
+	wire.end, _ = ctx.Deadline()
+	conn, led, err := c.open(context.WithValue(ctx, wireKey{}, wire))
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, unavailable, notConnected{err})
 	}
-	wire := &wire{}
-	wire.end, _ = ctx.Deadline()
-	conn, err := made.Connect(context.WithValue(ctx, wireKey{}, wire))
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, unavailable, notConnected{fmt.Errorf("connecting: %w", err)})
-	}
-	return &connection{pqConn: conn.(pqConn), wire: wire, made: timeout, current: &c.timeout}, nil
+	return &connection{pqConn: conn, wire: wire, made: timeout, url: led.url, connector: c}, nil
 }
 
 // wire is where the dialer leaves the network connection that a new connection uses, since the driver keeps it to itself,
@@ -58,7 +53,7 @@ type wireKey struct{}
 // Driver implements driver.Connector.
 func (c *connector) Driver() driver.Driver { return &pq.Driver{} }
 
-func (c *connector) current() (*pq.Connector, error) {
+func (c *connector) current() (*target, error) {
 	url, err := c.cfg.URL.Read()
 	if err != nil {
 		return nil, err
@@ -66,15 +61,15 @@ func (c *connector) current() (*pq.Connector, error) {
 	timeout := time.Duration(c.timeout.Load())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.made != nil && c.url == url && c.madeFor == timeout {
-		return c.made, nil
+	if c.last != nil && c.last.url == url && c.last.timeout == timeout {
+		return c.last, nil
 	}
 	made, err := newConnector(url, c.cfg.ApplicationName, timeout)
 	if err != nil {
 		return nil, err
 	}
-	c.url, c.madeFor, c.made = url, timeout, made
-	return made, nil
+	c.last = &target{url: url, timeout: timeout, made: made}
+	return c.last, nil
 }
 
 // pqConn is what the driver's connections implement beyond driver.Conn. All of it must be passed through: whatever is
@@ -91,19 +86,21 @@ type pqConn interface {
 	driver.Validator
 }
 
-// connection is a connection that is given up when the statement timeout that it was made with no longer holds, and
-// whose reads end with the context of its user.
+// connection is a connection that is given up when the statement timeout or the URL that it was made with no longer holds,
+// and whose reads end with the context of its user.
 type connection struct {
 	pqConn
-	wire    *wire
-	made    int64
-	current *atomic.Int64
+	wire      *wire
+	made      int64
+	url       string
+	connector *connector
 }
 
 // ResetSession implements driver.SessionResetter. It is called with the context of the next user before the connection
 // is used again.
 func (c *connection) ResetSession(ctx context.Context) error {
-	if c.made != c.current.Load() {
+	c.connector.look()
+	if c.made != c.connector.timeout.Load() || c.connector.rotation.isOutdated(c.url) {
 		return driver.ErrBadConn
 	}
 	if c.wire.conn != nil {

@@ -14,7 +14,9 @@ import (
 // Listen calls woken once it listens on the channel, and for each notification on it, until ctx ends or the connection is lost;
 // it returns why. What is notified while nobody listens is lost. The connection is one of its own, beside the pool. It has to
 // lead to PostgreSQL itself: a pooler that shares connections between transactions passes no notifications on.
+// Once another URL is in force the connection is ended as if it were lost.
 func (db *DB) Listen(ctx context.Context, channel string, woken func()) error {
+	_, changed := db.connector.rotation.present()
 	address, err := db.connector.listenerURL()
 	if err != nil {
 		return err
@@ -35,6 +37,15 @@ func (db *DB) Listen(ctx context.Context, channel string, woken func()) error {
 	if _, err := conn.Listen(channel); err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
+	listens := make(chan struct{})
+	defer close(listens)
+	go func() {
+		select {
+		case <-changed:
+			_ = conn.Close()
+		case <-listens:
+		}
+	}()
 	woken()
 	for range notices {
 		woken()
@@ -47,13 +58,14 @@ func (db *DB) Listen(ctx context.Context, channel string, woken func()) error {
 
 // listenerURL is the URL with the parameters that connections of the pool have by other ways.
 func (c *connector) listenerURL() (string, error) {
-	if _, err := c.current(); err != nil {
-		return "", err
+	led, _ := c.rotation.present()
+	if led == nil {
+		var err error
+		if led, err = c.current(); err != nil {
+			return "", err
+		}
 	}
-	text, err := c.cfg.URL.Read()
-	if err != nil {
-		return "", err
-	}
+	text := led.url
 	if !strings.Contains(text, "://") {
 		// It has the other form, of words, of which the later one counts.
 		return "connect_timeout=" + strconv.Itoa(int(connectTimeout.Seconds())) + " " + text, nil

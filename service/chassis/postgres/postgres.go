@@ -4,11 +4,13 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -20,7 +22,9 @@ import (
 
 // Config says how to reach the database. All fields are required unless they say otherwise.
 type Config struct {
-	// URL yields a connection URL; it is read again for each new connection.
+	// URL yields a connection URL. It is read again for each new connection, and every second while connections are used: once
+	// another one has led to a connection, those of the one before are given up, after the statement that they are at. One that
+	// the server refuses or that cannot be understood leaves the one before in force.
 	URL secret.Source
 	// ApplicationName is shown in pg_stat_activity, unless the URL sets one.
 	ApplicationName string
@@ -31,6 +35,8 @@ type Config struct {
 	MaxConns int
 	// Observer measures queries.
 	Observer Observer
+	// Logger is told when another URL comes into force or is no good; nil tells nobody.
+	Logger *slog.Logger
 	// Reads and Writes protect the statements that read and those that write; nil is no protection. The probes are never
 	// kept from asking.
 	Reads, Writes Protection
@@ -70,7 +76,7 @@ type DB struct {
 // Open returns a pool without connecting, so a database that is away is no error here. A URL that cannot be read or
 // understood is one.
 func Open(cfg Config) (*DB, error) {
-	c := &connector{cfg: cfg}
+	c := &connector{cfg: cfg, rotation: rotation{logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))}}
 	c.timeout.Store(int64(cfg.StatementTimeout))
 	if _, err := c.current(); err != nil {
 		return nil, err
@@ -79,6 +85,7 @@ func Open(cfg Config) (*DB, error) {
 		connector: c, pool: newPool(c, cfg.MaxConns), probe: newPool(c, 1), observer: cfg.Observer,
 		reads: cfg.Reads, writes: cfg.Writes,
 	}
+	c.rotation.closeIdle = db.closeIdle
 	if db.reads == nil {
 		db.reads = unprotected{}
 	}
@@ -99,6 +106,14 @@ func newPool(c driver.Connector, conns int) *sql.DB {
 	pool.SetConnMaxIdleTime(connMaxIdle)
 	pool.SetConnMaxLifetime(connMaxLife + rand.N(lifeJitter)) //nolint:gosec // spreads load, guards nothing
 	return pool
+}
+
+// closeIdle closes the connections that nobody uses at the moment.
+func (db *DB) closeIdle() {
+	for pool, conns := range map[*sql.DB]int{db.pool: db.connector.cfg.MaxConns, db.probe: 1} {
+		pool.SetMaxIdleConns(0)
+		pool.SetMaxIdleConns(conns)
+	}
 }
 
 // Pool returns the underlying pool, for statistics and tools.

@@ -1,9 +1,11 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -228,7 +230,25 @@ func TestSettingsOfAConnection(t *testing.T) {
 	}
 }
 
-func TestRotatedURLIsUsedForNewConnections(t *testing.T) {
+// lockedBuffer is a log that connections write while a test reads it.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func TestRotatedURLIsUsed(t *testing.T) {
 	first, second := pgserver.Database(t), pgserver.Database(t)
 	path := filepath.Join(t.TempDir(), "url")
 	rotate := func(content string) {
@@ -238,7 +258,15 @@ func TestRotatedURLIsUsedForNewConnections(t *testing.T) {
 		}
 	}
 	rotate(first)
-	db, _ := open(t, secret.FromFile(path), time.Second, 2)
+	var log lockedBuffer
+	db, err := postgres.Open(postgres.Config{
+		URL: secret.FromFile(path), ApplicationName: "test", StatementTimeout: 5 * time.Second, MaxConns: 2, Observer: &observed{},
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
 	where := func() (string, error) {
 		var name string
 		return name, db.Direct("where", `select current_database()`).QueryRow(t.Context(), []any{&name})
@@ -248,20 +276,48 @@ func TestRotatedURLIsUsedForNewConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	rotate(second)
-	db.Pool().SetMaxIdleConns(0) // drop what is open
-	db.Pool().SetMaxIdleConns(2)
-	after, err := where()
-	if err != nil || after == before {
-		t.Errorf("connected to %q, then to %q, %v; want another one", before, after, err)
+	after := before
+	for deadline := time.Now().Add(time.Minute); after == before && time.Now().Before(deadline); {
+		if after, err = where(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	db.Pool().SetMaxIdleConns(0)
-	rotate("no url at all: password=hunter2 %zz")
-	if _, err = where(); fault.CodeOf(err) != fault.Unavailable || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("with a broken URL: %v, want unavailable without the secret", err)
+	if after == before {
+		t.Errorf("connected to %q although the URL has changed", after)
+	}
+	db.Pool().SetMaxIdleConns(0) // each statement connects anew
+	changed := func(change func(*url.URL)) string {
+		parsed, err := url.Parse(second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(parsed)
+		return parsed.String()
+	}
+	for what, content := range map[string]string{
+		"no URL":              "no url at all: password=hunter2 %zz",
+		"an unknown role":     changed(func(u *url.URL) { u.User = url.UserPassword("nobody", "hunter2") }),
+		"a wrong password":    changed(func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "hunter2") }),
+		"an unknown database": changed(func(u *url.URL) { u.Path = "/nowhere" }),
+		"an empty file":       "",
+	} {
+		rotate(content)
+		if got, err := where(); err != nil || got != after {
+			t.Errorf("with %s: %q, %v; want %q as before", what, got, err, after)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := where(); err != nil || got != after {
+		t.Errorf("without the file: %q, %v; want %q as before", got, err, after)
 	}
 	rotate(first)
-	if _, err = where(); err != nil {
-		t.Errorf("after the URL was mended: %v", err)
+	if got, err := where(); err != nil || got != before {
+		t.Errorf("after the URL was mended: %q, %v", got, err)
+	}
+	if strings.Contains(log.String(), "hunter2") || !strings.Contains(log.String(), "Keeping the database URL") {
+		t.Errorf("the log holds %s", log.String())
 	}
 }
 
