@@ -40,6 +40,13 @@ const (
 	HistoryChanged MigrationErrorCode = "HistoryChanged"
 	// MigrationFailed: the database refused a statement (exit 1).
 	MigrationFailed MigrationErrorCode = "MigrationFailed"
+	// OwnedByAnother: the database belongs to another Microservice (exit 1).
+	OwnedByAnother MigrationErrorCode = "OwnedByAnother"
+	// ImageTooOld: a contract migration that the files do not have has removed what they need (exit 1).
+	ImageTooOld MigrationErrorCode = "ImageTooOld"
+	// ReleaseSkipped: a contract migration that has not been applied stands before what is to be applied; the release that it came
+	// with must pass first (exit 1).
+	ReleaseSkipped MigrationErrorCode = "ReleaseSkipped"
 )
 
 // MigrationReport is what mirubato-migrate prints as its last line of output and leaves as the container's
@@ -55,6 +62,12 @@ type MigrationReport struct {
 	Target int64 `json:"target"`
 	// Applied are the migrations applied by this run, in order.
 	Applied []AppliedMigration `json:"applied,omitempty"`
+	// Held are the files that were left for the other phase, in order: contract migrations, after a run of phase expand.
+	Held []PendingMigration `json:"held,omitempty"`
+	// Floor is SchemaState.Floor after the run.
+	Floor int64 `json:"floor,omitempty"`
+	// InvalidIndexes are the indexes of the database that are not valid after the run: what a build that failed has left.
+	InvalidIndexes []string `json:"invalidIndexes,omitempty"`
 	// Error is nil when the run succeeded.
 	Error *MigrationError `json:"error,omitempty"`
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ type config struct {
 	retries              int
 	report               string
 	format               string
+	phase                string
 }
 
 func (c *config) addDir(flags *pflag.FlagSet, getenv func(string) string) {
@@ -40,6 +42,14 @@ func (c *config) addUp(flags *pflag.FlagSet) {
 	flags.DurationVar(&c.statementLockTimeout, "statement-lock-timeout", migrate.DefaultStatementLockTimeout,
 		"how long a statement may wait for a table while everybody else queues behind it")
 	flags.IntVar(&c.retries, "retries", migrate.DefaultRetries, "how often a file that was kept from a lock is tried again")
+}
+
+func (c *config) addPhase(flags *pflag.FlagSet) {
+	flags.StringVar(&c.phase, "phase", string(migrate.Expand),
+		"expand, or contract: what removes things that only older releases need, none of which may be running any more")
+}
+
+func (c *config) addReport(flags *pflag.FlagSet) {
 	flags.StringVar(&c.report, "report", "", "file that gets the report too, cut to what a termination message holds (default none)")
 }
 
@@ -49,7 +59,7 @@ func (c *config) addStatus(flags *pflag.FlagSet) {
 
 // validateUp names the flag that is wrong.
 func (c *config) validateUp() error {
-	var problems []error
+	problems := []error{c.validatePhase()}
 	if strings.TrimSpace(c.lockID) == "" {
 		problems = append(problems, errors.New("--lock-id must not be empty"))
 	}
@@ -63,6 +73,13 @@ func (c *config) validateUp() error {
 		problems = append(problems, fmt.Errorf("--retries is %d: it must be between 0 and 1000", c.retries))
 	}
 	return errors.Join(problems...)
+}
+
+func (c *config) validatePhase() error {
+	if phase := migrate.Phase(c.phase); phase != "" && phase != migrate.Expand && phase != migrate.Contract {
+		return fmt.Errorf("--phase is %q: it must be expand or contract", c.phase)
+	}
+	return nil
 }
 
 func (c *config) validateStatus() error {
@@ -86,10 +103,29 @@ func (c *config) open(getenv func(string) string) (migrate.Config, error) {
 	}
 	url, err := databaseURL(getenv)
 	if err != nil {
-		return migrate.Config{}, migrate.NewError(contract.DatabaseUnreachable, err.Error())
+		return migrate.Config{}, unreachable(err)
 	}
-	return migrate.Config{DatabaseURL: url, Files: os.DirFS(c.dir)}, nil
+	// Read again for every connection, because the file changes when the password is rotated.
+	read := func() (string, error) { return databaseURL(getenv) }
+	return migrate.Config{DatabaseURL: url, ReadURL: read, Files: os.DirFS(c.dir), Phase: migrate.Phase(c.phase)}, nil
 }
+
+// openUp is open with the flags of addUp.
+func (c *config) openUp(getenv func(string) string, log *slog.Logger) (migrate.Config, error) {
+	work, err := c.open(getenv)
+	if err != nil {
+		return work, err
+	}
+	work.LockID = c.lockID
+	work.AdvisoryLockWait = negativeForZero(c.advisoryLockWait)
+	work.StatementLockTimeout = c.statementLockTimeout
+	work.Retries = negativeForZero(c.retries)
+	work.Log = log
+	return work, nil
+}
+
+// unreachable is a variable or a file that does not lead to a database.
+func unreachable(err error) error { return migrate.NewError(contract.DatabaseUnreachable, err.Error()) }
 
 // databaseURL reads the file that the operator mounts, or else the value itself. Its errors never hold the value.
 func databaseURL(getenv func(string) string) (string, error) {

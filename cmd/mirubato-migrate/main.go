@@ -53,6 +53,7 @@ func newCommand(getenv func(string) string) *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(newUpCommand(getenv), newStatusCommand(getenv), newBackupCommand(getenv), newRehearseCommand(getenv))
-	root.AddCommand(newBackupsCommand(getenv), newRestoreCommand(getenv))
+	root.AddCommand(newBackupsCommand(getenv), newRestoreCommand(getenv), newCheckCommand(getenv), newFingerprintCommand(getenv))
+	root.AddCommand(newHandOverCommand(getenv))
 	return root
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"net/url"
 	"os"
@@ -74,8 +75,9 @@ func TestUpThenStatus(t *testing.T) {
 		t.Fatalf("exit %d, stderr %q", got.code, got.stderr)
 	}
 	assertJSONLines(t, got.stdout)
-	want := contract.MigrationReport{ReportVersion: 1, To: 1, Target: 2, Applied: []contract.AppliedMigration{{Version: 1, Name: "1_create_works.sql"}}}
-	undated := cmpopts.IgnoreFields(contract.AppliedMigration{}, "Duration")
+	want := contract.MigrationReport{ReportVersion: 1, To: 1, Target: 2, Applied: []contract.AppliedMigration{{Version: 1, Name: "1_create_works.sql"}},
+		Held: []contract.PendingMigration{{Version: 2, Name: "2_drop.sql", Phase: "contract"}}}
+	undated := cmp.Options{cmpopts.IgnoreFields(contract.AppliedMigration{}, "Duration"), cmpopts.IgnoreFields(contract.PendingMigration{}, "Checksum")}
 	if diff := cmp.Diff(want, got.report(t), undated); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
 	}
@@ -265,4 +267,112 @@ func TestAReportThatCannotBeWrittenIsSaid(t *testing.T) {
 // closedPort leads to where nobody listens.
 func closedPort(string) map[string]string {
 	return map[string]string{envDatabaseURL: "postgres://a:secret@127.0.0.1:1/b"}
+}
+
+func TestCheckFingerprintAndHandOver(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "1_create_works.sql", "-- +goose Up\nCREATE TABLE works (id int);\n")
+	write(t, dir, "2_drop.sql", "-- mirubato:phase contract\n-- +goose Up\nDROP TABLE works;\n")
+	env := map[string]string{envDatabaseURL: pgserver.Database(t), contract.EnvMigrationsDir: dir}
+	report := func(o outcome) (r contract.CheckReport) {
+		t.Helper()
+		lines := strings.Split(strings.TrimSpace(o.stdout), "\n")
+		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if got := call(t.Context(), env, "check"); got.code != contract.ExitOK || !report(got).Passed || len(report(got).Pending) != 1 {
+		t.Errorf("check: exit %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	if got := call(t.Context(), env, "check", "--phase", "contract"); got.code != contract.ExitFailed || report(got).Error.Code != contract.ReleaseSkipped {
+		t.Errorf("check of contract: exit %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	before := call(t.Context(), env, "fingerprint").stdout
+	for _, phase := range []string{"expand", "contract"} {
+		if got := call(t.Context(), env, "up", "--lock-id", "music/scores", "--phase", phase); got.code != contract.ExitOK {
+			t.Fatalf("up: exit %d, %s", got.code, got.stderr)
+		}
+	}
+	var after contract.FingerprintReport
+	got := call(t.Context(), env, "fingerprint", "--format", "json")
+	if err := json.Unmarshal([]byte(got.stdout), &after); err != nil || after.SchemaVersion != 2 || after.Fingerprint+"\n" != before {
+		t.Errorf("fingerprint %q, then %+v: %v", before, after, err)
+	}
+	if got := call(t.Context(), env, "check"); got.code != contract.ExitFailed || report(got).Error.Code != contract.OwnedByAnother {
+		t.Errorf("check for nobody: exit %d, %s", got.code, got.stdout)
+	}
+	if got := call(t.Context(), env, "hand-over", "--lock-id", "music/scores", "--to", "mirubato"); got.code != contract.ExitOK {
+		t.Errorf("hand-over: exit %d, %s", got.code, got.stderr)
+	}
+	if got := call(t.Context(), env, "check"); got.code != contract.ExitOK {
+		t.Errorf("check afterwards: exit %d, %s", got.code, got.stdout)
+	}
+	if got := call(t.Context(), env, "hand-over"); got.code != contract.ExitUsage || !strings.Contains(got.stderr, "--to") {
+		t.Errorf("hand-over to nobody named: exit %d, %s", got.code, got.stderr)
+	}
+}
+
+// The password is changed while a run is at work, and the file of the Secret with it.
+func TestASecretIsRotatedMidway(t *testing.T) {
+	dir, secret := t.TempDir(), t.TempDir()
+	write(t, dir, "1_create.sql", "-- +goose Up\nCREATE TABLE works (id int);\n")
+	write(t, dir, "2_rotate.sql", "-- +goose Up\nALTER ROLE CURRENT_USER PASSWORD 'second-secret';\nSELECT pg_sleep(0);\n")
+	write(t, dir, "3_add.sql", "-- +goose Up\nALTER TABLE works ADD COLUMN title text;\n")
+	databaseURL := pgserver.Database(t)
+	admin, err := sql.Open("postgres", databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = admin.Close() })
+	var role string
+	if err := admin.QueryRowContext(t.Context(), "SELECT 'ddl_' || current_database()").Scan(&role); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{"CREATE ROLE " + role + " LOGIN PASSWORD 'first-secret'", "GRANT ALL ON SCHEMA public TO " + role} {
+		if _, err := admin.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if _, err := admin.ExecContext(context.Background(), "DROP OWNED BY "+role+" CASCADE; DROP ROLE "+role); err != nil {
+			t.Error(err)
+		}
+	})
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(password string) string {
+		u.User = url.UserPassword(role, password)
+		return u.String()
+	}
+	file := write(t, secret, "url", with("first-secret"))
+	rotated := &rotation{file: file, content: with("second-secret")}
+	code := run(t.Context(), []string{"up", "--dir", dir}, func(name string) string {
+		return map[string]string{contract.EnvDatabaseURLFile: file}[name]
+	}, rotated, rotated)
+	if code != contract.ExitOK {
+		t.Fatalf("exit %d: %s", code, rotated.written.String())
+	}
+	for _, password := range []string{"first-secret", "second-secret"} {
+		if strings.Contains(rotated.written.String(), password) {
+			t.Errorf("the output holds %q", password)
+		}
+	}
+}
+
+// rotation writes the new URL into the file once the second migration is done.
+type rotation struct {
+	file, content string
+	written       bytes.Buffer
+}
+
+func (r *rotation) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte(`"finishing migration","migration":"2_rotate.sql"`)) {
+		if err := os.WriteFile(r.file, []byte(r.content), 0o600); err != nil {
+			return 0, err
+		}
+	}
+	return r.written.Write(p)
 }

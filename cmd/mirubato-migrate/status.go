@@ -44,7 +44,17 @@ func printStatus(out io.Writer, status migrate.Status, format string) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(status)
 	}
-	fmt.Fprintf(out, "schema version %d, files up to %d\n\n", status.Current, status.Target)
+	fmt.Fprintf(out, "schema version %d, files up to %d\n", status.Current, status.Target)
+	if status.Owner != "" {
+		fmt.Fprintf(out, "the database belongs to %s\n", status.Owner)
+	}
+	if status.Floor > 0 {
+		fmt.Fprintf(out, "lowest files that can run on it: those that end with version %d (%s)\n", status.Floor, status.FloorMigration)
+	}
+	if !status.Runs {
+		fmt.Fprintf(out, "an image with these files cannot run on it: %s\n", status.Reason)
+	}
+	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "VERSION\tNAME\tPHASE\tSTATE\tAPPLIED")
 	for _, m := range status.Migrations {

@@ -15,10 +15,11 @@ func newUpCommand(getenv func(string) string) *cobra.Command {
 	var cfg config
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "Apply the expand migrations that have not been applied",
-		Long: "Apply the expand migrations that have not been applied, and stop before the first contract migration.\n" +
-			"The last line of output is the report. Exit codes: 0 done, 1 a migration failed, 2 wrong flags or files,\n" +
-			"3 the database or a lock could not be had and the same call may succeed later.",
+		Short: "Apply the migrations of a phase that have not been applied",
+		Long: "Apply the expand migrations that have not been applied, and stop before the first contract migration; or, with --phase\n" +
+			"contract, apply those, and stop before the next expand migration. The last line of output is the report. Exit codes: 0 done,\n" +
+			"1 a migration failed or must not be applied, 2 wrong flags or files, 3 the database or a lock could not be had and the same\n" +
+			"call may succeed later.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return up(cmd.Context(), cmd.OutOrStdout(), cfg, getenv)
@@ -26,6 +27,8 @@ func newUpCommand(getenv func(string) string) *cobra.Command {
 	}
 	cfg.addDir(cmd.Flags(), getenv)
 	cfg.addUp(cmd.Flags())
+	cfg.addPhase(cmd.Flags())
+	cfg.addReport(cmd.Flags())
 	return cmd
 }
 
@@ -33,15 +36,10 @@ func up(ctx context.Context, out io.Writer, cfg config, getenv func(string) stri
 	if err := cfg.validateUp(); err != nil {
 		return err
 	}
-	work, err := cfg.open(getenv)
+	work, err := cfg.openUp(getenv, slog.New(slog.NewJSONHandler(out, nil)))
 	if failure, ok := errors.AsType[*migrate.Error](err); ok {
 		return errors.Join(err, writeReport(migrate.NewReport(failure), migrate.FitReport, out, cfg.report))
 	}
-	work.LockID = cfg.lockID
-	work.AdvisoryLockWait = negativeForZero(cfg.advisoryLockWait)
-	work.StatementLockTimeout = cfg.statementLockTimeout
-	work.Retries = negativeForZero(cfg.retries)
-	work.Log = slog.New(slog.NewJSONHandler(out, nil))
 	report, err := migrate.Up(ctx, work)
 	return errors.Join(err, writeReport(report, migrate.FitReport, out, cfg.report))
 }

@@ -18,7 +18,7 @@ func ParseAccess(databaseURL string) (Access, error) {
 }
 
 // Open returns a pool of two connections whose statements wait as long as it takes.
-func (a Access) Open() (*sql.DB, error) { return a.target.open(0) }
+func (a Access) Open() (*sql.DB, error) { return a.target.open(0), nil }
 
 // User is the role that the URL names.
 func (a Access) User() string { return a.target.config.User }
@@ -30,7 +30,7 @@ func (a Access) Database() string { return a.target.config.Database }
 func (a Access) WithDatabase(name string) Access {
 	cfg := a.target.config.Clone()
 	cfg.Database = name
-	return Access{target{config: cfg}}
+	return Access{target{config: cfg, passwords: a.target.passwords}}
 }
 
 // Environment is what PostgreSQL's own programs need to get there. It holds the password, which no argument may: arguments can

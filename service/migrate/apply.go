@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/lib/pq"
 	"github.com/pressly/goose/v3"
@@ -23,17 +25,16 @@ func (r *runner) attempt(ctx context.Context, f file) error {
 	if r.Wrap != nil {
 		t.wrap = func(c driver.Connector) driver.Connector { return r.Wrap(f.name, c) }
 	}
-	db, err := t.open(lockTimeout)
-	if err != nil {
-		return err
-	}
+	db := t.open(lockTimeout)
 	defer func() { _ = db.Close() }()
 	if f.index != nil {
 		if err := r.dropInvalidIndex(ctx, db, f); err != nil {
 			return err
 		}
 	}
-	err = applyFile(ctx, db, r.Config, f)
+	stop := r.watch(ctx, db, f)
+	err := applyFile(ctx, db, r.Config, f)
+	seen := stop()
 	if err == nil {
 		return nil
 	}
@@ -43,7 +44,12 @@ func (r *runner) attempt(ctx context.Context, f file) error {
 			failure.hint = "it left the invalid index " + left + " behind, which the next attempt drops first"
 		}
 	}
+	failure.hint = joinHints(failure.hint, seen.hint(err))
 	return failure
+}
+
+func joinHints(hints ...string) string {
+	return strings.Join(slices.DeleteFunc(hints, func(h string) bool { return h == "" }), "; ")
 }
 
 func applyFile(ctx context.Context, db *sql.DB, cfg Config, f file) error {
@@ -94,4 +100,26 @@ func findInvalidIndex(ctx context.Context, db *sql.DB, index concurrentIndex) (s
 		return "", err
 	}
 	return pq.QuoteIdentifier(schema) + "." + pq.QuoteIdentifier(name), nil
+}
+
+// listInvalidIndexes returns the quoted names of all indexes that no reader uses and nobody is building. Those of partitioned tables are
+// left out: they become valid when the last partition has its own.
+func listInvalidIndexes(ctx context.Context, db querier) (names []string, err error) {
+	rows, err := db.QueryContext(ctx, `SELECT n.nspname, c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+		JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_'
+		AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.relid = i.indrelid AND p.index_relid IN (0, i.indexrelid))
+		ORDER BY 1, 2`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var schema, name string
+		if err := rows.Scan(&schema, &name); err != nil {
+			return nil, err
+		}
+		names = append(names, pq.QuoteIdentifier(schema)+"."+pq.QuoteIdentifier(name))
+	}
+	return names, rows.Err()
 }

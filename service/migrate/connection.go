@@ -1,11 +1,14 @@
 package migrate
 
 import (
+	"context"
 	"database/sql"
 	"database/sql/driver"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lib/pq"
@@ -22,8 +25,67 @@ const connectPatience = 10 * time.Second
 // target is a database to connect to.
 type target struct {
 	config pq.Config
+	// read, if not nil, returns the URL as it is now; every new connection asks it, so that a password may change during a run.
+	read func() (string, error)
+	// passwords are all that were used so far.
+	passwords *passwords
 	// wrap, if not nil, gets every connector that open makes.
 	wrap func(driver.Connector) driver.Connector
+}
+
+// newTarget reads the URL of a Config.
+func newTarget(cfg Config) (target, error) {
+	if cfg.ReadURL == nil {
+		return parseTarget(cfg.DatabaseURL)
+	}
+	databaseURL, err := cfg.ReadURL()
+	if err != nil {
+		return target{}, newError(contract.DatabaseUnreachable, "", err.Error(), err)
+	}
+	t, err := parseTarget(databaseURL)
+	t.read = cfg.ReadURL
+	return t, err
+}
+
+// current is the configuration for a connection that is made now. A file that cannot be read at this moment, or holds no URL, changes
+// nothing.
+func (t target) current() pq.Config {
+	if t.read == nil {
+		return t.config.Clone()
+	}
+	databaseURL, err := t.read()
+	if err != nil {
+		return t.config.Clone()
+	}
+	now, err := parseTarget(databaseURL)
+	if err != nil {
+		return t.config.Clone()
+	}
+	t.passwords.add(now.config.Password)
+	return now.config
+}
+
+// passwords may be used by several goroutines.
+type passwords struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (p *passwords) add(password string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if password != "" && !slices.Contains(p.all, password) {
+		p.all = append(p.all, password)
+	}
+}
+
+func (p *passwords) redact(text string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, password := range p.all {
+		text = strings.ReplaceAll(text, password, "***")
+	}
+	return text
 }
 
 // parseTarget never repeats what it was given, which may hold a password.
@@ -40,7 +102,9 @@ func parseTarget(databaseURL string) (target, error) {
 		cfg.ConnectTimeout = connectPatience
 	}
 	cfg.ApplicationName = applicationName
-	return target{config: cfg}, nil
+	t := target{config: cfg, passwords: &passwords{}}
+	t.passwords.add(cfg.Password)
+	return t, nil
 }
 
 // act names what connecting is, for messages.
@@ -50,9 +114,8 @@ func (t target) act() string {
 
 // open returns a pool whose sessions wait at most lockTimeout for a table; zero is without end. The settings go with
 // the connection rather than in statements, so that no file can leave them behind for the next one.
-func (t target) open(lockTimeout time.Duration) (*sql.DB, error) {
-	cfg := t.config.Clone()
-	for name, value := range map[string]string{
+func (t target) open(lockTimeout time.Duration) *sql.DB {
+	var connector driver.Connector = sessions{target: t, settings: map[string]string{
 		"lock_timeout":      strconv.FormatInt(lockTimeout.Milliseconds(), 10),
 		"statement_timeout": "0", // a migration takes as long as it takes; the Job's deadline bounds it
 		// The connection that holds the lock is idle all along.
@@ -63,29 +126,44 @@ func (t target) open(lockTimeout time.Duration) (*sql.DB, error) {
 		"tcp_keepalives_idle":                 "30",
 		"tcp_keepalives_interval":             "10",
 		"tcp_keepalives_count":                "3",
-	} {
-		if cfg.Runtime == nil {
-			cfg.Runtime = map[string]string{}
-		}
-		cfg.Runtime[name] = value
-	}
-	var connector driver.Connector
-	connector, err := pq.NewConnectorConfig(cfg)
-	if err != nil {
-		return nil, &databaseError{act: t.act(), cause: err}
-	}
+	}}
 	if t.wrap != nil {
 		connector = t.wrap(connector)
 	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(2) // one to work, one to look around beside it
-	return db, nil
+	return db
 }
+
+// sessions makes connections, each with the URL as it is at that moment.
+type sessions struct {
+	target   target
+	settings map[string]string
+}
+
+// Connect is driver.Connector.
+func (s sessions) Connect(ctx context.Context) (driver.Conn, error) {
+	cfg := s.target.current()
+	if cfg.Runtime == nil {
+		cfg.Runtime = map[string]string{}
+	}
+	for name, value := range s.settings {
+		cfg.Runtime[name] = value
+	}
+	connector, err := pq.NewConnectorConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return connector.Connect(ctx)
+}
+
+// Driver is driver.Connector.
+func (s sessions) Driver() driver.Driver { return &pq.Driver{} }
 
 // redact is the last safeguard: no text that leaves this package holds the password.
 func (t target) redact(text string) string {
-	if t.config.Password == "" {
+	if t.passwords == nil {
 		return text
 	}
-	return strings.ReplaceAll(text, t.config.Password, "***")
+	return t.passwords.redact(text)
 }

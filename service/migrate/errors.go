@@ -57,6 +57,11 @@ var exitCodes = map[contract.MigrationErrorCode]int{
 	contract.ServerTooNew:        contract.ExitUsage,
 	contract.TargetExists:        contract.ExitUsage,
 	contract.StorageUnavailable:  contract.ExitUnavailable,
+	contract.OwnedByAnother:      contract.ExitFailed,
+	contract.ImageTooOld:         contract.ExitFailed,
+	contract.ReleaseSkipped:      contract.ExitFailed,
+	contract.PreflightWaiting:    contract.ExitUnavailable,
+	contract.PreflightRefused:    contract.ExitFailed,
 }
 
 // NewError makes an error for what goes wrong before Up can be called, so that it is reported like the rest.
@@ -101,6 +106,9 @@ func classify(ctx context.Context, err error) *Error {
 	}
 	code, reason, state := diagnose(ctx, at)
 	message := at.act + ": " + reason
+	if state == string(pqerror.InsufficientPrivilege) {
+		at.hint = joinHints(at.hint, "use the role that owns the schema, or grant this one the right")
+	}
 	if at.hint != "" {
 		message += "; " + at.hint
 	}
@@ -176,9 +184,15 @@ func codeOf(err *pq.Error, inFile bool) contract.MigrationErrorCode {
 }
 
 // retryableState says which refusals may be gone at the next call although they failed a migration: no disk or memory,
-// a statement that somebody cancelled, a conflict between transactions.
+// a statement that somebody cancelled, a conflict between transactions, a server that takes no changes for now.
 func retryableState(state string) bool {
-	return strings.HasPrefix(state, "53") || state == string(pqerror.QueryCanceled) || state == string(pqerror.TRSerializationFailure)
+	switch {
+	case strings.HasPrefix(state, "53"), state == string(pqerror.QueryCanceled), state == string(pqerror.TRSerializationFailure):
+		return true
+	case state == string(pqerror.ReadOnlySQLTransaction): // the server is a standby until the name leads to the new primary
+		return true
+	}
+	return false
 }
 
 // describe repeats what the server says, except where that quotes a value out of a row.

@@ -3,17 +3,21 @@ package migrate
 import (
 	"context"
 	"database/sql"
+
+	"github.com/lib/pq"
 )
 
 // fingerprintQuery describes every object of the schema by a line, as the server itself writes it, and hashes the sorted lines.
 // Left out are what an extension brings, which its version decides, and the tables that say what was applied.
 const fingerprintQuery = `
-WITH ours AS (
+WITH own AS (
+	SELECT to_regclass(name) AS oid FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL
+), ours AS (
 	SELECT c.* FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND c.relpersistence <> 't'
-	AND c.oid IS DISTINCT FROM to_regclass($1) AND c.oid IS DISTINCT FROM to_regclass($2)
+	AND c.oid NOT IN (SELECT oid FROM own)
 	AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND (d.deptype = 'e'
-		OR d.deptype IN ('a', 'i') AND d.refobjid IN (to_regclass($1), to_regclass($2))))
+		OR d.deptype IN ('a', 'i') AND d.refobjid IN (SELECT oid FROM own)))
 ), spaces AS (
 	SELECT n.* FROM pg_namespace n WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ), members AS (
@@ -72,6 +76,6 @@ func readFingerprint(ctx context.Context, db *sql.DB) (fingerprint string, err e
 	if _, err := tx.ExecContext(ctx, "SET LOCAL search_path = pg_catalog"); err != nil {
 		return "", err
 	}
-	err = tx.QueryRowContext(ctx, fingerprintQuery, versionTable, checksumTable).Scan(&fingerprint)
+	err = tx.QueryRowContext(ctx, fingerprintQuery, pq.Array(ownTables)).Scan(&fingerprint)
 	return fingerprint, err
 }

@@ -34,11 +34,7 @@ func lockKey(id string) int64 {
 
 // acquire returns the lock, or LockNotAcquired after wait.
 func acquire(ctx context.Context, t target, id string, wait, statementLockTimeout time.Duration) (*lock, error) {
-	db, err := t.open(statementLockTimeout)
-	if err != nil {
-		return nil, err
-	}
-	l := &lock{db: db, key: lockKey(id)}
+	l := &lock{db: t.open(statementLockTimeout), key: lockKey(id)}
 	if err := l.acquire(ctx, t, wait); err != nil {
 		l.release(ctx)
 		return nil, err
@@ -73,6 +69,15 @@ func (l *lock) acquire(ctx context.Context, t target, wait time.Duration) (err e
 
 // holder describes the session that has the lock, if it can be seen.
 func (l *lock) holder(ctx context.Context) string {
+	holder, err := lockHolder(ctx, l.conn, l.key)
+	if err != nil || holder == "" {
+		return ""
+	}
+	return " (" + holder + ")"
+}
+
+// lockHolder describes the session that has a lock; empty if none has, or none that the role can see.
+func lockHolder(ctx context.Context, db querier, key int64) (string, error) {
 	const query = `SELECT a.pid, coalesce(a.application_name, '') FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 		WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
 		AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -81,10 +86,14 @@ func (l *lock) holder(ctx context.Context) string {
 		pid         int
 		application string
 	)
-	if err := l.conn.QueryRowContext(ctx, query, l.key).Scan(&pid, &application); err != nil {
-		return ""
+	err := db.QueryRowContext(ctx, query, key).Scan(&pid, &application)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
 	}
-	return fmt.Sprintf(" (server process %d, application %q)", pid, application)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("server process %d, application %q", pid, application), nil
 }
 
 var errPooler = errors.New("a connection pooler between here and the server gives the lock to a session that is not ours: " +

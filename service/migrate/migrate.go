@@ -22,6 +22,11 @@ const (
 type Config struct {
 	// DatabaseURL leads to the database, as a role that may change its schema. It is a secret.
 	DatabaseURL string
+	// ReadURL, if not nil, returns the URL in place of DatabaseURL, and is asked again for every new connection: the password may change
+	// while a run is at work. Its error must not hold the URL.
+	ReadURL func() (string, error)
+	// Phase says which files Up applies; empty means Expand.
+	Phase Phase
 	// Files holds the migrations at its top.
 	Files fs.FS
 	// LockID is hashed into the key of the advisory lock; runs that share a database must agree on it. Empty means
@@ -59,6 +64,9 @@ func (c Config) withDefaults() Config {
 	if c.RetryPause <= 0 {
 		c.RetryPause = 500 * time.Millisecond
 	}
+	if c.Phase == "" {
+		c.Phase = Expand
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -84,8 +92,8 @@ func Checksum(files fs.FS, name string) (string, error) {
 	return f.checksum, nil
 }
 
-// Up applies every expand file that has not been applied, and stops before the first contract file. It may be called
-// by any number of processes at once: one works, the others wait and then find nothing to do. It is safe to call again
+// Up applies every file of cfg.Phase that has not been applied. In phase Expand it stops before the first contract file; in phase Contract
+// before the first expand file, and it is for the caller to know that no older release is running. It may be called by any number of processes at once: one works, the others wait and then find nothing to do. It is safe to call again
 // after any failure.
 //
 // The report is complete also when the error, always an *Error, is not nil. When ctx ends, the running statement is
@@ -124,48 +132,82 @@ func (r *runner) run(ctx context.Context) error {
 		return err
 	}
 	r.report.Target = files[len(files)-1].version
-	if r.target, err = parseTarget(r.DatabaseURL); err != nil {
+	if r.target, err = newTarget(r.Config); err != nil {
 		return err
 	}
 	if r.lock, err = acquire(ctx, r.target, r.LockID, r.AdvisoryLockWait, r.StatementLockTimeout); err != nil {
 		return err
 	}
 	defer r.lock.release(ctx)
-	h, err := readHistory(ctx, r.lock.conn)
+	s, err := readState(ctx, r.lock.conn)
 	if err != nil {
 		return err
 	}
-	r.report.From, r.report.To = h.current(), h.current()
-	p, err := newPlan(files, h)
+	r.report.From, r.report.To, r.report.Floor = s.history.current(), s.history.current(), s.history.floor().version
+	if err := checkOwner(s.owner, r.LockID); err != nil {
+		return err
+	}
+	p, err := newPlan(files, s, r.Phase)
 	if err != nil {
+		return err
+	}
+	r.report.Held = describeFiles(p.held)
+	if err := r.prepare(ctx, p, s); err != nil {
 		return err
 	}
 	return r.execute(ctx, p)
 }
 
-func (r *runner) execute(ctx context.Context, p plan) error {
-	r.Log.InfoContext(ctx, "planning migrations", "from", r.report.From, "target", r.report.Target,
-		"pending", len(p.pending), "contract", len(p.held))
-	if len(p.pending)+len(p.adopted) > 0 {
-		if err := prepareTables(ctx, r.lock.conn); err != nil {
+// prepare writes what has to be in the database before the first file is applied, if anything.
+func (r *runner) prepare(ctx context.Context, p plan, s state) error {
+	claims := s.owner == "" && r.LockID != DefaultLockID
+	if len(p.pending)+len(p.adopted) > 0 || claims {
+		if err := prepareTables(ctx, r.lock.conn, p.initial); err != nil {
+			return err
+		}
+	}
+	if claims {
+		if err := claim(ctx, r.lock.conn, r.LockID); err != nil {
 			return err
 		}
 	}
 	for _, f := range p.adopted {
-		r.Log.WarnContext(ctx, "adopting a migration that was applied without a checksum", "migration", f.name)
+		r.Log.WarnContext(ctx, "adopting a migration that was applied without a complete record", "migration", f.name)
 		if err := adopt(ctx, r.lock.conn, f); err != nil {
 			return err
 		}
+		if f.phase == Contract {
+			r.report.Floor = max(r.report.Floor, f.version)
+		}
 	}
+	return nil
+}
+
+func (r *runner) execute(ctx context.Context, p plan) error {
+	r.Log.InfoContext(ctx, "planning migrations", "phase", string(r.Phase), "from", r.report.From, "target", r.report.Target,
+		"pending", len(p.pending), "held", len(p.held))
 	for _, f := range p.pending {
 		if err := r.apply(ctx, f); err != nil {
-			r.report.To = r.recheck(ctx, r.report.To)
+			r.recheck(ctx)
 			return err
 		}
 	}
 	for _, f := range p.held {
-		r.Log.InfoContext(ctx, "leaving a contract migration for when no older release is running", "migration", f.name)
+		r.Log.InfoContext(ctx, "leaving a migration for a run of its phase", "migration", f.name, "phase", string(f.phase))
 	}
+	return r.lookForInvalidIndexes(ctx, r.lock.conn)
+}
+
+// lookForInvalidIndexes makes sure that what a failed build has left, of whichever run, is told of.
+func (r *runner) lookForInvalidIndexes(ctx context.Context, db querier) error {
+	invalid, err := listInvalidIndexes(ctx, db)
+	if err != nil {
+		return &databaseError{act: "looking for invalid indexes", cause: err}
+	}
+	for _, name := range invalid {
+		r.Log.WarnContext(ctx, "finding an invalid index: it costs every write and serves no read", "index", name)
+	}
+	r.report.InvalidIndexes = invalid
 	return nil
 }
 
@@ -194,24 +236,28 @@ func (r *runner) apply(ctx context.Context, f file) error {
 	}
 	took := time.Since(start)
 	r.report.To = f.version
+	if f.phase == Contract {
+		r.report.Floor = f.version
+	}
 	r.report.Applied = append(r.report.Applied, contract.AppliedMigration{Version: f.version, Name: f.name, Duration: took})
 	r.Log.InfoContext(ctx, "finishing migration", "migration", f.name, "duration", took.String())
 	return nil
 }
 
-// recheck returns the version that a failed run has left behind. Of a run that was cut off in a commit nobody knows
-// but the database, so it is asked by a new connection; -1 if it does not answer.
-func (r *runner) recheck(ctx context.Context, known int64) int64 {
+// recheck reports what a failed run has left behind. Of a run that was cut off in a commit nobody knows but the database, so it is asked
+// by a new connection; the version is -1 if it does not answer.
+func (r *runner) recheck(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releasePatience)
 	defer cancel()
-	db, err := r.target.open(r.StatementLockTimeout)
-	if err != nil {
-		return known
-	}
+	db := r.target.open(r.StatementLockTimeout)
 	defer func() { _ = db.Close() }()
 	h, err := readHistory(ctx, db)
 	if err != nil {
-		return -1
+		r.report.To = -1
+		return
 	}
-	return h.current()
+	r.report.To, r.report.Floor = h.current(), h.floor().version
+	if err := r.lookForInvalidIndexes(ctx, db); err != nil {
+		r.Log.WarnContext(ctx, "looking for invalid indexes was refused", "error", r.target.redact(err.Error()))
+	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // FitReport encodes a report as one line of JSON of at most limit bytes. A longer one loses its oldest applied
-// migrations, and then the end of its message.
+// migrations, the last of those that are held, invalid indexes, and then the end of its message.
 func FitReport(report contract.MigrationReport, limit int) ([]byte, error) {
 	for {
 		line, err := json.Marshal(report)
@@ -22,6 +22,10 @@ func FitReport(report contract.MigrationReport, limit int) ([]byte, error) {
 			return line, nil
 		case len(report.Applied) > 0:
 			report.Applied = report.Applied[1:]
+		case len(report.Held) > 0:
+			report.Held = report.Held[:len(report.Held)-1]
+		case len(report.InvalidIndexes) > 0:
+			report.InvalidIndexes = report.InvalidIndexes[:len(report.InvalidIndexes)-1]
 		case report.Error != nil && report.Error.Message != "":
 			shorter := *report.Error
 			// In steps, because a character may take up to six bytes of JSON.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/mirubato/mirubato/api/contract"
 )
 
 // State says where one migration stands.
@@ -30,10 +32,10 @@ const (
 
 // Status compares files and database.
 type Status struct {
-	// Current is the highest version applied, 0 for none.
-	Current int64 `json:"current"`
-	// Target is the highest version among the files.
-	Target int64 `json:"target"`
+	contract.SchemaState
+	// Runs is whether the image with these files can run on the schema; if not, Reason says why, for a person.
+	Runs   bool   `json:"runs"`
+	Reason string `json:"reason,omitempty"`
 	// Migrations are all that the files or the database know, by version.
 	Migrations []MigrationStatus `json:"migrations"`
 }
@@ -43,46 +45,49 @@ type MigrationStatus struct {
 	Version int64 `json:"version"`
 	// Name is empty for one that was applied by something else and has no file here.
 	Name string `json:"name,omitempty"`
-	// Phase is empty where there is no file.
+	// Phase is empty where neither a file nor the record says it.
 	Phase Phase `json:"phase,omitempty"`
 	State State `json:"state"`
 	// AppliedAt is nil if it has not been applied, or by something else that kept no time.
 	AppliedAt *time.Time `json:"appliedAt,omitempty"`
 }
 
-// ReadStatus changes nothing and takes no lock. Of cfg it uses DatabaseURL and Files. Its error is an *Error.
+// ReadStatus changes nothing and takes no lock. Of cfg it uses DatabaseURL, ReadURL and Files. Its error is an *Error.
 func ReadStatus(ctx context.Context, cfg Config) (Status, error) {
 	files, err := load(cfg.Files)
 	if err != nil {
 		return Status{}, classify(ctx, err)
 	}
-	t, err := parseTarget(cfg.DatabaseURL)
+	minimum, err := readMinimum(cfg.Files, files)
 	if err != nil {
 		return Status{}, classify(ctx, err)
 	}
-	h, err := t.history(ctx)
+	t, err := newTarget(cfg)
+	if err != nil {
+		return Status{}, classify(ctx, err)
+	}
+	s, err := t.state(ctx)
 	if err != nil {
 		failure := classify(ctx, err)
 		failure.Message = t.redact(failure.Message)
 		return Status{}, failure
 	}
-	return newStatus(files, h), nil
+	return newStatus(files, s, minimum), nil
 }
 
-func (t target) history(ctx context.Context) (history, error) {
-	db, err := t.open(DefaultStatementLockTimeout)
-	if err != nil {
-		return nil, err
-	}
+func (t target) state(ctx context.Context) (state, error) {
+	db := t.open(DefaultStatementLockTimeout)
 	defer func() { _ = db.Close() }()
 	if err := db.PingContext(ctx); err != nil {
-		return nil, &databaseError{act: t.act(), cause: err}
+		return state{}, &databaseError{act: t.act(), cause: err}
 	}
-	return readHistory(ctx, db)
+	return readState(ctx, db)
 }
 
-func newStatus(files []file, h history) Status {
-	s := Status{Current: h.current(), Target: files[len(files)-1].version, Migrations: []MigrationStatus{}}
+func newStatus(files []file, in state, minimum int64) Status {
+	h := in.history
+	s := Status{SchemaState: schemaState(in, files, minimum), Migrations: []MigrationStatus{}}
+	s.Runs, s.Reason = s.SchemaState.Runs()
 	unknown := make(map[int64]bool, len(h))
 	for version := range h {
 		unknown[version] = true
@@ -100,7 +105,7 @@ func newStatus(files []file, h history) Status {
 			state = Missing
 		}
 		r := h[version]
-		s.Migrations = append(s.Migrations, MigrationStatus{Version: version, Name: r.name, State: state, AppliedAt: r.at()})
+		s.Migrations = append(s.Migrations, MigrationStatus{Version: version, Name: r.name, Phase: r.phase, State: state, AppliedAt: r.at()})
 	}
 	slices.SortFunc(s.Migrations, func(a, b MigrationStatus) int { return cmp.Compare(a.Version, b.Version) })
 	return s

@@ -25,7 +25,7 @@ func TestReadStatus(t *testing.T) {
 	f := works.
 		with("3_add_key.sql", up("ALTER TABLE works ADD COLUMN key text;")).
 		with("4_drop_title.sql", contractUp("ALTER TABLE works DROP COLUMN title;"))
-	want := Status{Target: 4, Migrations: []MigrationStatus{
+	want := Status{SchemaState: contract.SchemaState{Target: 4, Minimum: 3}, Reason: "the schema lacks migrations that this image needs", Migrations: []MigrationStatus{
 		{Version: 1, Name: "1_create_works.sql", Phase: Expand, State: Pending},
 		{Version: 3, Name: "3_add_key.sql", Phase: Expand, State: Pending},
 		{Version: 4, Name: "4_drop_title.sql", Phase: Contract, State: Held},
@@ -39,10 +39,10 @@ func TestReadStatus(t *testing.T) {
 		"2_late.sql":         up("SELECT 1;"),
 	}
 	got := status(other)
-	want = Status{Current: 3, Target: 2, Migrations: []MigrationStatus{
+	want = Status{SchemaState: contract.SchemaState{Current: 3, Target: 2, Minimum: 2}, Runs: true, Migrations: []MigrationStatus{
 		{Version: 1, Name: "1_create_works.sql", Phase: Expand, State: Edited},
 		{Version: 2, Name: "2_late.sql", Phase: Expand, State: OutOfOrder},
-		{Version: 3, Name: "3_add_key.sql", State: Newer},
+		{Version: 3, Name: "3_add_key.sql", Phase: Expand, State: Newer},
 	}}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(MigrationStatus{}, "AppliedAt")); diff != "" {
 		t.Errorf("other files (-want +got):\n%s", diff)

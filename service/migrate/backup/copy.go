@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/service/migrate"
@@ -58,7 +59,7 @@ func findRecord(ctx context.Context, access migrate.Access) ([]string, error) {
 	}
 	defer func() { _ = db.Close() }()
 	tables, err := readColumn(ctx, db, `SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
-		WHERE schemaname = 'public' AND tablename IN ('goose_db_version', 'mirubato_migration_checksums')`)
+		WHERE schemaname || '.' || tablename IN ('`+strings.Join(migrate.OwnTables(), "', '")+`')`)
 	if err != nil {
 		return nil, readFailure(ctx, access, err)
 	}

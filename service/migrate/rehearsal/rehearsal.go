@@ -88,8 +88,13 @@ func (r *run) run(ctx context.Context) (err error) {
 	if r.report.FingerprintBefore, err = fingerprint(ctx, copied.URL); err != nil {
 		return err
 	}
+	status, err := migrate.ReadStatus(ctx, migrate.Config{DatabaseURL: copied.URL, Files: r.Files})
+	if err != nil {
+		return err
+	}
 	applied, err := migrate.Up(ctx, migrate.Config{
-		DatabaseURL: copied.URL, Files: r.Files, Retries: -1, Log: r.Log,
+		// The copy belongs to whom the database belongs; an empty name is that of nobody in particular.
+		DatabaseURL: copied.URL, Files: r.Files, LockID: status.Owner, Retries: -1, Log: r.Log,
 		Wrap: func(migration string, c driver.Connector) driver.Connector {
 			return connector{Connector: c, migration: migration, see: r.see}
 		},

@@ -44,7 +44,7 @@ const (
 func prepared(t *testing.T) string {
 	t.Helper()
 	url := pgserver.Database(t)
-	if _, err := migrate.Up(t.Context(), migrate.Config{DatabaseURL: url, Files: files(first)}); err != nil {
+	if _, err := migrate.Up(t.Context(), migrate.Config{DatabaseURL: url, Files: files(first), LockID: "music/scores"}); err != nil {
 		t.Fatal(err)
 	}
 	return url
@@ -121,7 +121,7 @@ func assertAdmits(t *testing.T, report contract.RehearsalReport, url string, f f
 	if admitted, reason := report.Admits(fingerprintOf(t, url), report.Files); !admitted {
 		t.Errorf("not admitted: %s", reason)
 	}
-	if _, err := migrate.Up(t.Context(), migrate.Config{DatabaseURL: url, Files: f}); err != nil {
+	if _, err := migrate.Up(t.Context(), migrate.Config{DatabaseURL: url, Files: f, LockID: "music/scores"}); err != nil {
 		t.Fatal(err)
 	}
 	after := fingerprintOf(t, url)
