@@ -26,6 +26,8 @@ type CheckReport struct {
 	// Pending are the files that a run of Phase would apply, in order; Held are those it would leave, for another phase.
 	Pending []PendingMigration `json:"pending,omitempty"`
 	Held    []PendingMigration `json:"held,omitempty"`
+	// Backfills are those declared beside the files, in the order in which they run.
+	Backfills []BackfillState `json:"backfills,omitempty"`
 	// Fingerprint is that of the schema, see BackupReport.Fingerprint. Empty if it could not be read.
 	Fingerprint string `json:"fingerprint,omitempty"`
 	// Database says which one was checked.

@@ -66,6 +66,8 @@ type MigrationReport struct {
 	Held []PendingMigration `json:"held,omitempty"`
 	// Floor is SchemaState.Floor after the run.
 	Floor int64 `json:"floor,omitempty"`
+	// Backfills are those declared beside the files that are not done, in the order in which they run.
+	Backfills []BackfillState `json:"backfills,omitempty"`
 	// InvalidIndexes are the indexes of the database that are not valid after the run: what a build that failed has left.
 	InvalidIndexes []string `json:"invalidIndexes,omitempty"`
 	// Error is nil when the run succeeded.

@@ -34,7 +34,7 @@ func TestBackupReports(t *testing.T) {
 	if err := json.Unmarshal(text, &short); err != nil {
 		t.Fatal(err)
 	}
-	if !full.Verified || full.SchemaVersion != 1 || len(full.Tables) != 4 || !short.Verified || short.Name != full.Name || short.Tables != nil {
+	if !full.Verified || full.SchemaVersion != 1 || len(full.Tables) != 5 || !short.Verified || short.Name != full.Name || short.Tables != nil {
 		t.Errorf("report %+v, short %+v", full, short)
 	}
 	assertSilentOn(t, got, env[envDatabaseURL])

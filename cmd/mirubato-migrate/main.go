@@ -54,6 +54,6 @@ func newCommand(getenv func(string) string) *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(newUpCommand(getenv), newStatusCommand(getenv), newBackupCommand(getenv), newRehearseCommand(getenv))
 	root.AddCommand(newBackupsCommand(getenv), newRestoreCommand(getenv), newCheckCommand(getenv), newFingerprintCommand(getenv))
-	root.AddCommand(newHandOverCommand(getenv))
+	root.AddCommand(newHandOverCommand(getenv), newBackfillCommand(getenv))
 	return root
 }

@@ -376,3 +376,34 @@ func (r *rotation) Write(p []byte) (int, error) {
 	}
 	return r.written.Write(p)
 }
+
+func TestBackfillCommand(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "1_create_works.sql", "-- +goose Up\nCREATE TABLE works (id int PRIMARY KEY, title text);\nINSERT INTO works SELECT generate_series(1, 30);\n")
+	write(t, dir, "fill.backfill.sql", "-- mirubato:after 1\n-- mirubato:over works (id)\n-- mirubato:remaining title IS NULL\n"+
+		"UPDATE works SET title = 'x' FROM batch WHERE works.id = batch.id;\n")
+	env := map[string]string{envDatabaseURL: pgserver.Database(t), contract.EnvMigrationsDir: dir}
+	short := filepath.Join(t.TempDir(), "report")
+	for _, step := range []struct {
+		args     []string
+		wantExit int
+		wantText string // in the output
+	}{
+		{[]string{"backfill"}, contract.ExitUnavailable, `"code":"BackfillPending"`},
+		{[]string{"up"}, contract.ExitOK, `"state":"ready"`},
+		{[]string{"backfill", "--pause", "fill"}, contract.ExitOK, `"state":"paused"`},
+		{[]string{"backfill"}, contract.ExitUnavailable, `"code":"BackfillPaused"`},
+		{[]string{"backfill", "--pause", "fill", "--resume", "fill"}, contract.ExitUsage, ""},
+		{[]string{"backfill", "--resume", "fill"}, contract.ExitOK, `"state":"ready"`},
+		{[]string{"status"}, contract.ExitOK, "fill      1      ready"},
+		{[]string{"backfill", "--report", short}, contract.ExitOK, `"done":true,"backfills":[{"name":"fill","state":"done","after":1,"rows":30,"changed":30`},
+		{[]string{"status"}, contract.ExitOK, "fill      1      done   30    30"},
+	} {
+		if got := call(t.Context(), env, step.args...); got.code != step.wantExit || !strings.Contains(got.stdout, step.wantText) {
+			t.Errorf("%v: exit %d, stdout %s, stderr %s", step.args, got.code, got.stdout, got.stderr)
+		}
+	}
+	if text, err := os.ReadFile(short); err != nil || !strings.Contains(string(text), `"done":true`) {
+		t.Errorf("report %s, %v", text, err)
+	}
+}

@@ -64,6 +64,14 @@ func printStatus(out io.Writer, status migrate.Status, format string) error {
 		}
 		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", m.Version, dash(m.Name), dash(string(m.Phase)), m.State, at)
 	}
+	if err := table.Flush(); err != nil || len(status.Backfills) == 0 {
+		return err
+	}
+	fmt.Fprintln(out)
+	fmt.Fprintln(table, "BACKFILL\tAFTER\tSTATE\tROWS\tOF ABOUT\tREMAINING")
+	for _, b := range status.Backfills {
+		fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%d\t%s\n", b.Name, b.After, b.State, b.Rows, b.Estimate, b.Remaining)
+	}
 	return table.Flush()
 }
 

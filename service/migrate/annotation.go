@@ -116,10 +116,23 @@ func (p *parser) header(line string) error {
 	switch match[1] {
 	case "phase":
 		return p.phase(Phase(match[2]))
+	case "after-backfill":
+		return p.afterBackfill(match[2])
 	case acknowledgement:
 		return p.acknowledge(match[2])
 	}
-	return fmt.Errorf("it has the line %q: the only settings are '-- mirubato:phase' and '-- mirubato:acknowledge'", line)
+	return fmt.Errorf("it has the line %q: the only settings are '-- mirubato:phase', '-- mirubato:after-backfill' and '-- mirubato:acknowledge'", line)
+}
+
+func (p *parser) afterBackfill(name string) error {
+	switch {
+	case p.body:
+		return errors.New("'-- mirubato:after-backfill' must come before the first statement")
+	case !backfillName.MatchString(name):
+		return fmt.Errorf("'-- mirubato:after-backfill' is %q: it must be the name of a file beside this one without %s", name, backfillSuffix)
+	}
+	p.script.AfterBackfills = append(p.script.AfterBackfills, name)
+	return nil
 }
 
 func (p *parser) phase(value Phase) error {

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/mirubato/mirubato/api/contract"
 )
@@ -48,7 +49,7 @@ type checker struct {
 }
 
 func (c *checker) run(ctx context.Context) error {
-	files, err := load(c.Files)
+	files, backfills, err := loadAll(c.Files)
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,8 @@ func (c *checker) run(ctx context.Context) error {
 	if c.report.Fingerprint, err = Fingerprint(ctx, db); err != nil {
 		return err
 	}
-	p, planErr := newPlan(files, s, c.Phase)
+	c.report.Backfills = describeBackfills(backfills, files, s, time.Now())
+	p, planErr := newPlan(files, backfills, s, c.Phase)
 	if planErr == nil {
 		planErr = checkOwner(s.owner, c.LockID)
 	}
@@ -171,6 +173,8 @@ func shrink(r *contract.CheckReport, over int) bool {
 		r.Pending = r.Pending[:len(r.Pending)-1]
 	case len(r.Preflight) > 0:
 		r.Preflight = nil
+	case len(r.Backfills) > 0:
+		r.Backfills = r.Backfills[:len(r.Backfills)-1]
 	case r.Error != nil && r.Error.Message != "":
 		shorter := *r.Error
 		shorter.Message = cut(shorter.Message, min(over, 1+len(shorter.Message)/4))

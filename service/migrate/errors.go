@@ -60,6 +60,9 @@ var exitCodes = map[contract.MigrationErrorCode]int{
 	contract.OwnedByAnother:      contract.ExitFailed,
 	contract.ImageTooOld:         contract.ExitFailed,
 	contract.ReleaseSkipped:      contract.ExitFailed,
+	contract.BackfillPending:     contract.ExitUnavailable,
+	contract.BackfillPaused:      contract.ExitUnavailable,
+	contract.BackfillIncomplete:  contract.ExitFailed,
 	contract.PreflightWaiting:    contract.ExitUnavailable,
 	contract.PreflightRefused:    contract.ExitFailed,
 }

@@ -31,6 +31,10 @@ type file struct {
 	checksum      string // hex SHA-256 of the content with LF line ends, without acknowledgements
 	phase         Phase
 	transactional bool
+	// afterBackfills are the backfills that must be done before it.
+	afterBackfills []string
+	// statements are the texts as they are sent, with their lines.
+	statements []Statement
 	// index is what the file builds concurrently; nil for every other file.
 	index *concurrentIndex
 }
@@ -53,6 +57,9 @@ func load(files fs.FS) ([]file, error) {
 	byVersion := map[int64]string{}
 	var all []file
 	for _, name := range names {
+		if IsBackfill(name) {
+			continue
+		}
 		f, err := readFile(files, name)
 		if err != nil {
 			return nil, invalid(name, err)
@@ -69,6 +76,22 @@ func load(files fs.FS) ([]file, error) {
 	slices.SortFunc(all, func(a, b file) int { return cmp.Compare(a.version, b.version) })
 	return all, nil
 }
+
+// loadAll is load with the backfills that are declared beside the migrations.
+func loadAll(source fs.FS) ([]file, []backfill, error) {
+	files, err := load(source)
+	if err != nil {
+		return nil, nil, err
+	}
+	backfills, err := loadBackfills(source)
+	if err != nil {
+		return nil, nil, err
+	}
+	return files, backfills, checkDependencies(files, backfills)
+}
+
+// waitsFor says whether a file must not be applied before a backfill is done.
+func waitsFor(f file, backfill string) bool { return slices.Contains(f.afterBackfills, backfill) }
 
 // FileVersion returns the version in the name of a file, without its directory. The error says what is wrong with the name.
 func FileVersion(name string) (int64, error) {
@@ -122,7 +145,9 @@ func parse(content []byte) (file, error) {
 				"if the second fails, the first cannot be taken back and the file can never run again; give each a file of its own")}
 		}
 	}
-	return file{phase: script.Phase, transactional: script.Transactional, index: indexOf(all)}, nil
+	return file{
+		phase: script.Phase, transactional: script.Transactional, afterBackfills: script.AfterBackfills, statements: script.Statements, index: indexOf(all),
+	}, nil
 }
 
 // check holds the statements against what a run relies on.

@@ -20,7 +20,7 @@ const (
 )
 
 // ownTables are no part of the schema that the files make.
-var ownTables = []string{versionTable, checksumTable, ownerTable}
+var ownTables = []string{versionTable, checksumTable, ownerTable, backfillTable}
 
 // OwnTables returns the names, with their schema, of the tables that this package keeps in a database. They may be missing.
 func OwnTables() []string { return slices.Clone(ownTables) }
@@ -43,6 +43,8 @@ type state struct {
 	owner string
 	// initial is plan.initial of the run that began with an empty database.
 	initial int64
+	// backfills say how far each has come; nil if their table is not there.
+	backfills map[string]progress
 }
 
 // contractMigration is one that was applied.
@@ -118,6 +120,9 @@ func readState(ctx context.Context, db querier) (state, error) {
 	s := state{history: h}
 	if s.owner, s.initial, err = queryOwner(ctx, db); err != nil {
 		return state{}, &databaseError{act: "reading whose database it is", cause: err}
+	}
+	if s.backfills, err = readBackfills(ctx, db); err != nil {
+		return state{}, &databaseError{act: "reading how far the backfills have come", cause: err}
 	}
 	return s, nil
 }
@@ -222,6 +227,7 @@ func tryPrepareTables(ctx context.Context, conn *sql.Conn, initial int64) error 
 			claimed_at timestamptz
 		)`,
 		"INSERT INTO " + ownerTable + " DEFAULT VALUES ON CONFLICT DO NOTHING",
+		createBackfillTable,
 		// goose's own tools can take a version back; they leave our row behind, which would stop the next attempt.
 		"DELETE FROM " + checksumTable + " c WHERE NOT EXISTS (SELECT FROM " + versionTable + " v WHERE v.version_id = c.version_id)",
 	} {

@@ -123,11 +123,12 @@ type runner struct {
 	Config
 	target target
 	lock   *lock
+	fills  *sweeper
 	report contract.MigrationReport
 }
 
 func (r *runner) run(ctx context.Context) error {
-	files, err := load(r.Files)
+	files, backfills, err := loadAll(r.Files)
 	if err != nil {
 		return err
 	}
@@ -147,7 +148,7 @@ func (r *runner) run(ctx context.Context) error {
 	if err := checkOwner(s.owner, r.LockID); err != nil {
 		return err
 	}
-	p, err := newPlan(files, s, r.Phase)
+	p, err := newPlan(files, backfills, s, r.Phase)
 	if err != nil {
 		return err
 	}
@@ -155,7 +156,25 @@ func (r *runner) run(ctx context.Context) error {
 	if err := r.prepare(ctx, p, s); err != nil {
 		return err
 	}
-	return r.execute(ctx, p)
+	r.fills = &sweeper{Config: r.Config, target: r.target, files: files, backfills: backfills}
+	if err := r.execute(ctx, p); err != nil {
+		return err
+	}
+	return r.describeBackfills(ctx)
+}
+
+// describeBackfills reports those that are not done now.
+func (r *runner) describeBackfills(ctx context.Context) error {
+	s, err := readState(ctx, r.lock.conn)
+	if err != nil {
+		return err
+	}
+	for _, b := range describeBackfills(r.fills.backfills, r.fills.files, s, time.Now()) {
+		if b.State != contract.BackfillDone {
+			r.report.Backfills = append(r.report.Backfills, b)
+		}
+	}
+	return nil
 }
 
 // prepare writes what has to be in the database before the first file is applied, if anything.
@@ -187,6 +206,9 @@ func (r *runner) execute(ctx context.Context, p plan) error {
 	r.Log.InfoContext(ctx, "planning migrations", "phase", string(r.Phase), "from", r.report.From, "target", r.report.Target,
 		"pending", len(p.pending), "held", len(p.held))
 	for _, f := range p.pending {
+		if err := r.fillBefore(ctx, f); err != nil {
+			return err
+		}
 		if err := r.apply(ctx, f); err != nil {
 			r.recheck(ctx)
 			return err
@@ -196,6 +218,27 @@ func (r *runner) execute(ctx context.Context, p plan) error {
 		r.Log.InfoContext(ctx, "leaving a migration for a run of its phase", "migration", f.name, "phase", string(f.phase))
 	}
 	return r.lookForInvalidIndexes(ctx, r.lock.conn)
+}
+
+// fillBefore does the backfills that a contract file waits for, on a database that began empty. On any other newPlan has made sure that
+// they are done.
+func (r *runner) fillBefore(ctx context.Context, f file) error {
+	for _, b := range r.fills.backfills {
+		if !waitsFor(f, b.name) {
+			continue
+		}
+		s, err := readState(ctx, r.lock.conn)
+		if err != nil {
+			return err
+		}
+		if phaseOf(b, s.backfills[b.name], r.fills.files, s.history) == contract.BackfillDone {
+			continue
+		}
+		if err := r.fills.fill(ctx, b, r.lock); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lookForInvalidIndexes makes sure that what a failed build has left, of whichever run, is told of.

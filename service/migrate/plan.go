@@ -21,7 +21,7 @@ type plan struct {
 
 // newPlan compares the files, sorted by version, with what the database says. It refuses whatever does not fit, so
 // that nothing is half done.
-func newPlan(files []file, s state, phase Phase) (plan, error) {
+func newPlan(files []file, backfills []backfill, s state, phase Phase) (plan, error) {
 	latest, current := files[len(files)-1].version, s.history.current()
 	if err := checkMissing(files, s.history, latest); err != nil {
 		return plan{}, err
@@ -49,7 +49,26 @@ func newPlan(files []file, s state, phase Phase) (plan, error) {
 			waiting = append(waiting, f)
 		}
 	}
-	return p, p.choose(waiting, phase)
+	if err := p.choose(waiting, phase); err != nil {
+		return p, err
+	}
+	return p, p.checkBackfills(files, backfills, s)
+}
+
+// checkBackfills refuses files that wait for a backfill. On a database that began empty the run does the backfill itself, in passing.
+func (p *plan) checkBackfills(files []file, backfills []backfill, s state) error {
+	for _, f := range p.pending {
+		for _, b := range backfills {
+			if !waitsFor(f, b.name) || f.version <= p.initial {
+				continue
+			}
+			if at := phaseOf(b, s.backfills[b.name], files, s.history); at != contract.BackfillDone {
+				return newError(contract.BackfillPending, f.name, fmt.Sprintf(
+					"it waits for the backfill %s, which is %s: run `mirubato-migrate backfill` first", b.name, at), nil)
+			}
+		}
+	}
+	return nil
 }
 
 // choose splits what has not been applied into what this run applies and what it holds.

@@ -46,7 +46,7 @@ func TestPlan(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := applied(tc.files, tc.applied)
 			s.initial = tc.initial
-			p, err := newPlan(tc.files, s, tc.phase)
+			p, err := newPlan(tc.files, nil, s, tc.phase)
 			if tc.wantCode != "" {
 				mustFail(t, err, tc.wantCode)
 				return

@@ -24,6 +24,8 @@ func FitReport(report contract.MigrationReport, limit int) ([]byte, error) {
 			report.Applied = report.Applied[1:]
 		case len(report.Held) > 0:
 			report.Held = report.Held[:len(report.Held)-1]
+		case len(report.Backfills) > 0:
+			report.Backfills = report.Backfills[:len(report.Backfills)-1]
 		case len(report.InvalidIndexes) > 0:
 			report.InvalidIndexes = report.InvalidIndexes[:len(report.InvalidIndexes)-1]
 		case report.Error != nil && report.Error.Message != "":

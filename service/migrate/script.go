@@ -18,6 +18,8 @@ type Script struct {
 	Transactional bool
 	// Statements are the texts as they go to the database, each in one message. Several SQL statements on one line are one text.
 	Statements []Statement
+	// AfterBackfills are the backfills that must be done before the file is applied.
+	AfterBackfills []string
 	// Acknowledged are findings of lint that somebody has accepted for the whole file.
 	Acknowledged []Acknowledgement
 }

@@ -38,6 +38,8 @@ type Status struct {
 	Reason string `json:"reason,omitempty"`
 	// Migrations are all that the files or the database know, by version.
 	Migrations []MigrationStatus `json:"migrations"`
+	// Backfills are those declared beside the files, in the order in which they run.
+	Backfills []contract.BackfillState `json:"backfills,omitempty"`
 }
 
 // MigrationStatus is one migration.
@@ -54,7 +56,7 @@ type MigrationStatus struct {
 
 // ReadStatus changes nothing and takes no lock. Of cfg it uses DatabaseURL, ReadURL and Files. Its error is an *Error.
 func ReadStatus(ctx context.Context, cfg Config) (Status, error) {
-	files, err := load(cfg.Files)
+	files, backfills, err := loadAll(cfg.Files)
 	if err != nil {
 		return Status{}, classify(ctx, err)
 	}
@@ -72,7 +74,9 @@ func ReadStatus(ctx context.Context, cfg Config) (Status, error) {
 		failure.Message = t.redact(failure.Message)
 		return Status{}, failure
 	}
-	return newStatus(files, s, minimum), nil
+	status := newStatus(files, s, minimum)
+	status.Backfills = describeBackfills(backfills, files, s, time.Now())
+	return status, nil
 }
 
 func (t target) state(ctx context.Context) (state, error) {

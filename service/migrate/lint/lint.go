@@ -23,7 +23,8 @@ type File struct {
 
 // Run judges files in the order of their versions. With a catalogue, files that it has as applied are no longer judged, and all others
 // are one run: what the first of them makes, nobody uses while the last is applied. Without one (nil), each file is taken for a release of
-// its own, and what earlier files made is in use.
+// its own, and what earlier files made is in use. Files that declare backfills are none of its
+// business.
 //
 // The report is the same for the same input. The catalogue is not changed and may be used by several calls at once.
 func Run(files []File, known *Catalogue) contract.LintReport {
@@ -69,7 +70,7 @@ func newRun(known *Catalogue) *run {
 }
 
 func (r *run) files(files []File) {
-	sorted := inOrder(files)
+	sorted := inOrder(slices.DeleteFunc(slices.Clone(files), func(f File) bool { return migrate.IsBackfill(f.Name) }))
 	for i, f := range sorted {
 		r.order[f.Name] = i
 		r.schema.file++
