@@ -10,6 +10,7 @@ import (
 
 	"github.com/lib/pq"
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
 )
 
 // attempt applies one file once, over a connection that nothing else uses: whatever the file does to its session is
@@ -28,7 +29,7 @@ func (r *runner) attempt(ctx context.Context, f file) error {
 	db := t.open(lockTimeout)
 	defer func() { _ = db.Close() }()
 	if f.index != nil {
-		if err := r.dropInvalidIndex(ctx, db, f); err != nil {
+		if built, err := r.beginIndex(ctx, db, f); err != nil || built {
 			return err
 		}
 	}
@@ -70,6 +71,38 @@ func applyFile(ctx context.Context, db *sql.DB, cfg Config, f file) error {
 		return partial.Err
 	}
 	return err
+}
+
+// beginIndex makes sure that the build finds its name free, or not needed any more: between the end of a build, which is in no
+// transaction, and the record of it an earlier attempt may have died. It then only keeps the record.
+func (r *runner) beginIndex(ctx context.Context, db *sql.DB, f file) (built bool, err error) {
+	if err := r.dropInvalidIndex(ctx, db, f); err != nil {
+		return false, err
+	}
+	failure := func(err error) error {
+		return &databaseError{act: "beginning to build its index", migration: f.name, cause: err}
+	}
+	var there bool
+	const query = "SELECT EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relname = $1 AND i.indrelid = to_regclass($2))"
+	if err := db.QueryRowContext(ctx, query, f.index.name, f.index.table).Scan(&there); err != nil {
+		return false, failure(err)
+	}
+	if there && r.begun == f.version {
+		r.Log.WarnContext(ctx, "keeping the record of an index that an earlier attempt has built", "migration", f.name)
+		store := checksumStore{file: f}
+		if err := store.Insert(ctx, db, database.InsertRequest{Version: f.version}); err != nil {
+			return false, failure(err)
+		}
+		return true, nil
+	}
+	if there { // somebody else's: the statement says what is wrong
+		return false, nil
+	}
+	if _, err := db.ExecContext(ctx, "UPDATE "+ownerTable+" SET attempt = $1", f.version); err != nil {
+		return false, failure(err)
+	}
+	r.begun = f.version
+	return false, nil
 }
 
 // dropInvalidIndex removes what an earlier attempt at this very file has left. Without it, the file would fail because

@@ -43,6 +43,8 @@ type state struct {
 	owner string
 	// initial is plan.initial of the run that began with an empty database.
 	initial int64
+	// attempt is the version of the index build that was begun last, whether or not it has ended.
+	attempt int64
 	// backfills say how far each has come; nil if their table is not there.
 	backfills map[string]progress
 }
@@ -118,7 +120,7 @@ func readState(ctx context.Context, db querier) (state, error) {
 		return state{}, err
 	}
 	s := state{history: h}
-	if s.owner, s.initial, err = queryOwner(ctx, db); err != nil {
+	if s.owner, s.initial, s.attempt, err = queryOwner(ctx, db); err != nil {
 		return state{}, &databaseError{act: "reading whose database it is", cause: err}
 	}
 	if s.backfills, err = readBackfills(ctx, db); err != nil {
@@ -224,6 +226,7 @@ func tryPrepareTables(ctx context.Context, conn *sql.Conn, initial int64) error 
 			one boolean PRIMARY KEY DEFAULT true CHECK (one),
 			owner text NOT NULL DEFAULT '',
 			initial_version bigint NOT NULL DEFAULT 0,
+			attempt bigint NOT NULL DEFAULT 0,
 			claimed_at timestamptz
 		)`,
 		"INSERT INTO " + ownerTable + " DEFAULT VALUES ON CONFLICT DO NOTHING",

@@ -124,6 +124,8 @@ type runner struct {
 	target target
 	lock   *lock
 	fills  *sweeper
+	// begun is state.attempt, and then the version of the index build that this run has begun.
+	begun  int64
 	report contract.MigrationReport
 }
 
@@ -152,7 +154,7 @@ func (r *runner) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.report.Held = describeFiles(p.held)
+	r.report.Held, r.begun = describeFiles(p.held), s.attempt
 	if err := r.prepare(ctx, p, s); err != nil {
 		return err
 	}

@@ -10,17 +10,17 @@ import (
 	"github.com/mirubato/mirubato/api/contract"
 )
 
-// queryOwner returns whose database it is, and plan.initial. A database without the table belongs to nobody.
-func queryOwner(ctx context.Context, db querier) (owner string, initial int64, err error) {
+// queryOwner returns whose database it is, state.initial and state.attempt. A database without the table belongs to nobody.
+func queryOwner(ctx context.Context, db querier) (owner string, initial, attempt int64, err error) {
 	var there bool
 	if err := db.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL", ownerTable).Scan(&there); err != nil || !there {
-		return "", 0, err
+		return "", 0, 0, err
 	}
-	err = db.QueryRowContext(ctx, "SELECT owner, initial_version FROM "+ownerTable).Scan(&owner, &initial)
+	err = db.QueryRowContext(ctx, "SELECT owner, initial_version, attempt FROM "+ownerTable).Scan(&owner, &initial, &attempt)
 	if errors.Is(err, sql.ErrNoRows) {
-		return "", 0, nil
+		return "", 0, 0, nil
 	}
-	return owner, initial, err
+	return owner, initial, attempt, err
 }
 
 // checkOwner refuses a database that somebody else has claimed. Two services whose files have the same numbers would each take the other's
@@ -42,7 +42,7 @@ func claim(ctx context.Context, conn *sql.Conn, lockID string) error {
 	if _, err := conn.ExecContext(ctx, statement, lockID); err != nil {
 		return &databaseError{act: "claiming the database", cause: err}
 	}
-	owner, _, err := queryOwner(ctx, conn)
+	owner, _, _, err := queryOwner(ctx, conn)
 	if err != nil {
 		return &databaseError{act: "reading whose database it is", cause: err}
 	}
@@ -89,7 +89,7 @@ func handOver(ctx context.Context, cfg Config, t target, to string) error {
 	if _, err := l.conn.ExecContext(ctx, statement, owner, cfg.LockID); err != nil {
 		return &databaseError{act: "handing the database over", cause: err}
 	}
-	if now, _, err := queryOwner(ctx, l.conn); err != nil {
+	if now, _, _, err := queryOwner(ctx, l.conn); err != nil {
 		return &databaseError{act: "reading whose database it is", cause: err}
 	} else if now != owner { // somebody without our lock was first
 		return checkOwner(now, cfg.LockID)

@@ -66,9 +66,12 @@ func TestUpWithNothingToDoWritesNothing(t *testing.T) {
 
 func TestUpFromManyProcessesAppliesOnce(t *testing.T) {
 	url := pgserver.Database(t)
-	f := works.with("2_index_title.sql", noTx("CREATE INDEX CONCURRENTLY works_by_title ON works (title);"))
+	f := works.
+		with("2_index_title.sql", noTx("CREATE INDEX CONCURRENTLY works_by_title ON works (title);")).
+		with("3_add_key.sql", up("ALTER TABLE works ADD COLUMN key text;")).
+		with("4_index_key.sql", noTx("CREATE UNIQUE INDEX CONCURRENTLY works_by_key ON works (key);"))
 	var runs []<-chan result
-	for range 4 {
+	for range 20 {
 		runs = append(runs, start(t.Context(), config(url, f)))
 	}
 	applied := 0
@@ -79,8 +82,11 @@ func TestUpFromManyProcessesAppliesOnce(t *testing.T) {
 		}
 		applied += len(r.report.Applied)
 	}
-	if applied != 2 {
-		t.Errorf("applied %d files, want each of 2 once", applied)
+	if applied != 4 {
+		t.Errorf("applied %d files, want each of 4 once", applied)
+	}
+	if n := get[int](t, open(t, url), "SELECT count(*) FROM pg_index WHERE NOT indisvalid"); n != 0 {
+		t.Errorf("%d indexes are not valid", n)
 	}
 }
 
