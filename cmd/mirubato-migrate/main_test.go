@@ -20,7 +20,15 @@ import (
 	"github.com/mirubato/mirubato/service/migrate"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgserver.Run(m)) }
+// asProgram makes the test binary the program, for tests that need a process to kill.
+const asProgram = "MIRUBATO_MIGRATE_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	os.Exit(pgserver.Run(m))
+}
 
 // outcome is what a caller sees of one run of the program.
 type outcome struct {
