@@ -73,6 +73,11 @@ bench-compare: $(BIN)/packages $(BIN)/scores $(BIN)/plain $(BIN)/bench ## The se
 	@$(BIN)/packages $(TEST_PACKAGES)
 	@$(BIN)/bench -length $(LENGTH) -rounds $(ROUNDS)
 
+.PHONY: story
+story: $(BIN)/packages ## Migrations under 500 requests a second, beside plain ALTER: some minutes; figures go to `make results`
+	@$(BIN)/packages $(TEST_PACKAGES)
+	@go test ./service/migrate -run UnderLoad -story -count=1 -v -timeout 30m
+
 .PHONY: results
 results: $(BIN)/results ## Every measured figure, its bound, and the command that measures it
 	@$(BIN)/results table
