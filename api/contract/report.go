@@ -89,6 +89,8 @@ type MigrationError struct {
 	Message string `json:"message"`
 	// Migration is the name of the file at which the run stopped, if it was one.
 	Migration string `json:"migration,omitempty"`
+	// Line is where in that file, counted from 1; 0 if that is not known.
+	Line int `json:"line,omitempty"`
 	// SQLState is the five-character code of the database, if it was the database that refused.
 	SQLState string `json:"sqlState,omitempty"`
 	// Retryable says that the same call may succeed later without a new image.

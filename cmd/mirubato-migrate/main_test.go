@@ -157,7 +157,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		"a statement that the database refuses": {
 			files: map[string]string{"1_bad.sql": "-- +goose Up\nSELEC 1;\n"}, args: []string{"up"},
-			wantExit: contract.ExitFailed, wantReport: contract.MigrationFailed, wantText: "1_bad.sql: applying it: syntax error",
+			wantExit: contract.ExitFailed, wantReport: contract.MigrationFailed, wantText: "1_bad.sql: line 2: applying it: syntax error",
 		},
 		"a file that is no migration": {
 			files: map[string]string{"1_bad.sql": "SELECT 1;\n"}, args: []string{"up"},

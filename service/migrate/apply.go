@@ -22,9 +22,12 @@ func (r *runner) attempt(ctx context.Context, f file) error {
 		// leave an invalid index behind.
 		lockTimeout = 0
 	}
-	t := r.target
-	if r.Wrap != nil {
-		t.wrap = func(c driver.Connector) driver.Connector { return r.Wrap(f.name, c) }
+	t, sent := r.target, &trace{}
+	t.wrap = func(c driver.Connector) driver.Connector {
+		if r.Wrap != nil {
+			c = r.Wrap(f.name, c)
+		}
+		return sent.wrap(c)
 	}
 	db := t.open(lockTimeout)
 	defer func() { _ = db.Close() }()
@@ -33,13 +36,14 @@ func (r *runner) attempt(ctx context.Context, f file) error {
 			return err
 		}
 	}
+	sent.reset()
 	stop := r.watch(ctx, db, f)
 	err := applyFile(ctx, db, r.Config, f)
 	seen := stop()
 	if err == nil {
 		return nil
 	}
-	failure := &databaseError{act: "applying it", migration: f.name, cause: err}
+	failure := &databaseError{act: "applying it", migration: f.name, line: sent.line(f, err), cause: err}
 	if f.index != nil && ctx.Err() == nil {
 		if left, lookErr := findInvalidIndex(ctx, db, *f.index); lookErr == nil && left != "" {
 			failure.hint = "it left the invalid index " + left + " behind, which the next attempt drops first"

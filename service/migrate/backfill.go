@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -242,6 +243,9 @@ func (s *sweeper) tryBatch(ctx context.Context, b backfill, db *sql.DB, k keyset
 			return r, nil
 		}
 		if ctx.Err() != nil || !mayRetry(err) || attempt >= s.Retries {
+			if at, ok := errors.AsType[*databaseError](err); ok {
+				return r, at
+			}
 			return r, b.failure(err)
 		}
 		*size = max(1, *size/2)

@@ -214,7 +214,7 @@ func TestBackfillsThatTheDatabaseRefuses(t *testing.T) {
 		"a table that is not there":    {func(s string) string { return strings.Replace(s, "over works", "over opera", 1) }, `relation "opera" does not exist`},
 		"a column that may be null":    {func(s string) string { return strings.Replace(s, "(id)", "(title)", 1) }, "may be null"},
 		"a column that is not unique":  {func(s string) string { return strings.Replace(s, "(id)", "(passes)", 1) }, "has no unique index on"},
-		"a statement with an error":    {func(s string) string { return strings.Replace(s, "passes + 1", "passes + tempo", 1) }, `column "tempo" does not exist`},
+		"a statement with an error":    {func(s string) string { return strings.Replace(s, "passes + 1", "passes + tempo", 1) }, `line 6: running it: column "tempo" does not exist`},
 		"a version not applied":        {func(s string) string { return strings.Replace(s, "after 1", "after 3", 1) }, "needs the schema version 3"},
 		"rows that are never complete": {func(s string) string { return "-- mirubato:remaining title IS NOT NULL\n" + s }, "passed 3 times, and for 20 of them 'title IS NOT NULL' still holds"},
 	} {

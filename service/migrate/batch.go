@@ -136,9 +136,10 @@ func (b backfill) runBatch(ctx context.Context, db *sql.DB, k keyset, size int) 
 	if err != nil {
 		return r, err
 	}
-	done, err := tx.ExecContext(ctx, b.workQuery(k, last), anys(append(last[:len(last):len(last)], upper...))...)
+	work := b.workQuery(k, last)
+	done, err := tx.ExecContext(ctx, work, anys(append(last[:len(last):len(last)], upper...))...)
 	if err != nil {
-		return r, err
+		return r, b.refused(work, err)
 	}
 	if r.changed, err = done.RowsAffected(); err != nil {
 		return r, err

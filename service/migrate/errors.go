@@ -83,13 +83,18 @@ func newError(code contract.MigrationErrorCode, migration, message string, cause
 }
 
 func invalid(name string, cause error) *Error {
-	return newError(contract.InvalidMigrations, name, cause.Error(), cause)
+	e := newError(contract.InvalidMigrations, name, cause.Error(), cause)
+	if at, ok := errors.AsType[*LineError](cause); ok {
+		e.Line = at.Line
+	}
+	return e
 }
 
 // A databaseError is something the database or the way to it refused, with what was being done.
 type databaseError struct {
 	act       string // such as "taking the lock"; never empty
 	migration string // the file, if there is one
+	line      int    // in the file, 0 if not known
 	hint      string // what more a person needs to know
 	cause     error
 }
@@ -115,7 +120,11 @@ func classify(ctx context.Context, err error) *Error {
 	if at.hint != "" {
 		message += "; " + at.hint
 	}
+	if at.line > 0 {
+		message = fmt.Sprintf("line %d: %s", at.line, message)
+	}
 	e := newError(code, at.migration, message, err)
+	e.Line = at.line
 	e.SQLState = state
 	e.Retryable = e.Retryable || retryableState(state)
 	return e

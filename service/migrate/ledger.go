@@ -155,6 +155,16 @@ func (b backfill) failure(cause error) error {
 	return &databaseError{act: "running it", migration: b.name + backfillSuffix, cause: cause}
 }
 
+// refused is failure for what the database says about the statement of the declaration, sent as query.
+func (b backfill) refused(query string, cause error) error {
+	line := 0
+	if err, ok := errors.AsType[*pq.Error](cause); ok {
+		// What the engine has put before it is one line.
+		line = b.line + linesBefore(query, err.Position)
+	}
+	return &databaseError{act: "running it", migration: b.name + backfillSuffix, line: line, cause: cause}
+}
+
 func (b backfill) refusal(code contract.MigrationErrorCode, format string, args ...any) error {
 	return newError(code, b.name+backfillSuffix, fmt.Sprintf(format, args...), nil)
 }

@@ -109,7 +109,7 @@ func TestUpRollsAFailingFileBack(t *testing.T) {
 		with("2_twice.sql", up("CREATE TABLE composers (id int);\nCREATE TABLE works (id int);")).
 		with("3_never.sql", up("CREATE TABLE never (id int);"))
 	report, failure := failUp(t, config(url, f), contract.MigrationFailed)
-	want := contract.MigrationError{Code: contract.MigrationFailed, Migration: "2_twice.sql", SQLState: "42P07"}
+	want := contract.MigrationError{Code: contract.MigrationFailed, Migration: "2_twice.sql", Line: 3, SQLState: "42P07"}
 	if diff := cmp.Diff(want, failure.MigrationError, untimed); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
