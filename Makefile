@@ -78,6 +78,11 @@ story: $(BIN)/packages ## Migrations under 500 requests a second, beside plain A
 	@$(BIN)/packages $(TEST_PACKAGES)
 	@go test ./service/migrate -run UnderLoad -story -count=1 -v -timeout 30m
 
+.PHONY: backup-gigabyte
+backup-gigabyte: $(BIN)/packages ## Backup and proof of a database of a gigabyte: some minutes; figures go to `make results`
+	@$(BIN)/packages $(TEST_PACKAGES)
+	@go test ./service/migrate/backup -run Gigabyte -gigabyte -count=1 -v -timeout 30m
+
 .PHONY: results
 results: $(BIN)/results ## Every measured figure, its bound, and the command that measures it
 	@$(BIN)/results table

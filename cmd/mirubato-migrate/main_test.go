@@ -83,8 +83,10 @@ func TestUpThenStatus(t *testing.T) {
 		t.Fatalf("exit %d, stderr %q", got.code, got.stderr)
 	}
 	assertJSONLines(t, got.stdout)
-	want := contract.MigrationReport{ReportVersion: 1, To: 1, Target: 2, Applied: []contract.AppliedMigration{{Version: 1, Name: "1_create_works.sql"}},
-		Held: []contract.PendingMigration{{Version: 2, Name: "2_drop.sql", Phase: "contract"}}}
+	want := contract.MigrationReport{
+		ReportVersion: 1, To: 1, Target: 2, Applied: []contract.AppliedMigration{{Version: 1, Name: "1_create_works.sql"}},
+		Held: []contract.PendingMigration{{Version: 2, Name: "2_drop.sql", Phase: "contract"}},
+	}
 	undated := cmp.Options{cmpopts.IgnoreFields(contract.AppliedMigration{}, "Duration"), cmpopts.IgnoreFields(contract.PendingMigration{}, "Checksum")}
 	if diff := cmp.Diff(want, got.report(t), undated); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)

@@ -19,7 +19,7 @@ import (
 // program is the real one, as a process of its own.
 func program(t *testing.T, dir, databaseURL string, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], append(args, "--dir", dir)...) //nolint:gosec // this very binary
+	cmd := exec.CommandContext(t.Context(), os.Args[0], append(args, "--dir", dir)...)
 	cmd.Env = append(os.Environ(), asProgram+"=1", envDatabaseURL+"="+databaseURL)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -145,19 +145,29 @@ func (s *sweeper) run(ctx context.Context) error {
 		}
 	}
 	for _, b := range s.backfills {
-		switch phaseOf(b, now.backfills[b.name], s.files, now.history) {
-		case contract.BackfillDone:
+		at := phaseOf(b, now.backfills[b.name], s.files, now.history)
+		if at == contract.BackfillDone {
 			continue
-		case contract.BackfillEdited:
-			return b.refusal(contract.HistoryChanged, "it was edited after it was done: put it back as it was, and declare the change under a new name")
-		case contract.BackfillWaiting:
-			return b.refusal(contract.BackfillPending, "it needs the schema version %d, which has not been applied: run `mirubato-migrate up` first", b.after)
-		case contract.BackfillHalted:
-			return b.paused()
+		}
+		if err := b.mayRun(at); err != nil {
+			return err
 		}
 		if err := s.fill(ctx, b, l); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// mayRun says why one that is not done cannot run now.
+func (b backfill) mayRun(at contract.BackfillPhase) error {
+	switch at {
+	case contract.BackfillEdited:
+		return b.refusal(contract.HistoryChanged, "it was edited after it was done: put it back as it was, and declare the change under a new name")
+	case contract.BackfillWaiting:
+		return b.refusal(contract.BackfillPending, "it needs the schema version %d, which has not been applied: run `mirubato-migrate up` first", b.after)
+	case contract.BackfillHalted:
+		return b.paused()
 	}
 	return nil
 }
@@ -194,7 +204,7 @@ func estimate(ctx context.Context, db *sql.DB, table string) (rows int64) {
 		return 0
 	}
 	if rows <= 0 && bytes < countable {
-		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&rows); err != nil { //nolint:gosec // from the file
+		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&rows); err != nil {
 			return 0
 		}
 	}
@@ -287,7 +297,7 @@ func (s *sweeper) holdUp(ctx context.Context, b backfill, db *sql.DB) error {
 func (b backfill) finish(ctx context.Context, db *sql.DB, sweeps int) (again bool, err error) {
 	var remain int64
 	if b.remaining != "" {
-		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM "+b.table+" WHERE ("+b.remaining+")").Scan(&remain); err != nil { //nolint:gosec // from the file
+		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM "+b.table+" WHERE ("+b.remaining+")").Scan(&remain); err != nil {
 			return false, b.failure(err)
 		}
 	}

@@ -119,9 +119,7 @@ func parseBackfill(fileName string, content []byte) (backfill, error) {
 func (b *backfill) set(key, value string) (err error) {
 	switch key {
 	case "after":
-		if b.after, err = strconv.ParseInt(value, 10, 64); err != nil || b.after < 1 {
-			err = fmt.Errorf("'-- mirubato:after' is %q: it must be the version of the migration that the backfill needs", value)
-		}
+		b.after, err = parseAfter(value)
 	case "over":
 		b.table, b.key, err = parseOver(value)
 	case "batch":
@@ -135,14 +133,26 @@ func (b *backfill) set(key, value string) (err error) {
 	case "max-lag":
 		b.maxLag, err = duration(key, value, 100*time.Millisecond, time.Hour)
 	case "remaining":
-		b.remaining = value
-		if len(splitStatements(value)) != 1 || strings.Contains(value, ";") {
-			err = errors.New("'-- mirubato:remaining' must be one condition, such as 'sort_title IS NULL'")
-		}
+		b.remaining, err = value, checkCondition(value)
 	default:
 		err = fmt.Errorf("'-- mirubato:%s' is no setting of a backfill: they are after, over, batch, batch-time, pause, max-lag, max-waits and remaining", key)
 	}
 	return err
+}
+
+func parseAfter(value string) (int64, error) {
+	version, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || version < 1 {
+		return 0, fmt.Errorf("'-- mirubato:after' is %q: it must be the version of the migration that the backfill needs", value)
+	}
+	return version, nil
+}
+
+func checkCondition(value string) error {
+	if len(splitStatements(value)) != 1 || strings.Contains(value, ";") {
+		return errors.New("'-- mirubato:remaining' must be one condition, such as 'sort_title IS NULL'")
+	}
+	return nil
 }
 
 func between(key, value string, least, most int) (int, error) {
@@ -175,18 +185,27 @@ func parseOver(text string) (table string, key []string, err error) {
 	if table == "" || !s.is("(") || s[len(s)-1] != (token{text: ")"}) {
 		return "", nil, problem
 	}
-	s = s[1 : len(s)-1]
+	if key = parseKey(s[1 : len(s)-1]); key == nil {
+		return "", nil, problem
+	}
+	return table, key, nil
+}
+
+// parseKey reads names with commas between them; it returns nil for anything else.
+func parseKey(s statement) (key []string) {
 	for i, t := range s {
-		if comma := t == (token{text: ","}); comma != (i%2 == 1) || !comma && !t.inName() {
-			return "", nil, problem
-		} else if !comma {
+		comma := t == token{text: ","}
+		if comma != (i%2 == 1) || !comma && !t.inName() {
+			return nil
+		}
+		if !comma {
 			key = append(key, quoted(t.text))
 		}
 	}
 	if len(s)%2 == 0 {
-		return "", nil, problem
+		return nil
 	}
-	return table, key, nil
+	return key
 }
 
 func (b *backfill) setStatement(text string) error {

@@ -19,7 +19,7 @@ const patience = 10 * time.Second
 // it was due, so a database that stalls is not spared the requests that would have come meanwhile.
 type traffic struct {
 	db   *sql.DB
-	rate int // requests a second
+	rate int   // requests a second
 	rows int64 // works that were there before
 	next int64 // number of the next request
 	// release is the one that is running: the first knows the old column, the second both, the third the new one.
@@ -34,25 +34,28 @@ type traffic struct {
 // during runs the load until do has returned, and a little longer.
 func (l *traffic) during(t *testing.T, do func()) {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	var all sync.WaitGroup
+	var (
+		all  sync.WaitGroup
+		over atomic.Bool
+	)
+	ctx := t.Context()
 	all.Go(func() {
 		due := time.Now()
-		for ; ctx.Err() == nil; l.next++ {
+		for ; !over.Load(); l.next++ {
 			time.Sleep(time.Until(due))
 			n, at := l.next, due
-			all.Go(func() { l.request(t, n, at) })
+			all.Go(func() { l.request(ctx, n, at) })
 			due = due.Add(time.Second / time.Duration(l.rate))
 		}
 	})
 	do()
 	time.Sleep(time.Second / 2) // the end of the last step is part of it
-	stop()
+	over.Store(true)
 	all.Wait()
 }
 
-func (l *traffic) request(t *testing.T, n int64, due time.Time) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+func (l *traffic) request(ctx context.Context, n int64, due time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := l.call(ctx, n)
 	took := time.Since(due)
@@ -77,7 +80,7 @@ func (l *traffic) call(ctx context.Context, n int64) error {
 	case 3:
 		read, write = "composer_name", "composer_name"
 	}
-	id := 1 + rand.N(l.rows) //nolint:gosec // nothing to guess
+	id := 1 + rand.N(l.rows)
 	switch kind := n % 10; {
 	case kind < 6:
 		var title, composer string

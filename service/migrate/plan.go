@@ -33,26 +33,34 @@ func newPlan(files []file, backfills []backfill, s state, phase Phase) (plan, er
 	if current == 0 && s.initial == 0 {
 		p.initial = initialVersion(files)
 	}
-	var waiting []file
-	for _, f := range files {
-		r, applied := s.history[f.version]
-		switch {
-		case applied && r.checksum != "" && r.checksum != f.checksum:
-			return plan{}, newError(contract.HistoryChanged, f.name, edited(f, r), nil)
-		case applied && (r.checksum == "" || r.phase == ""):
-			p.adopted = append(p.adopted, f)
-		case applied:
-		case f.version < current:
-			return plan{}, newError(contract.InvalidMigrations, f.name, fmt.Sprintf(
-				"it has not been applied, but the later version %d has: give it a higher number", current), nil)
-		default:
-			waiting = append(waiting, f)
-		}
+	waiting, err := p.compare(files, s.history)
+	if err != nil {
+		return plan{}, err
 	}
 	if err := p.choose(waiting, phase); err != nil {
 		return p, err
 	}
 	return p, p.checkBackfills(files, backfills, s)
+}
+
+// compare returns the files that have not been applied.
+func (p *plan) compare(files []file, h history) (waiting []file, err error) {
+	for _, f := range files {
+		r, applied := h[f.version]
+		switch {
+		case applied && r.checksum != "" && r.checksum != f.checksum:
+			return nil, newError(contract.HistoryChanged, f.name, edited(f, r), nil)
+		case applied && (r.checksum == "" || r.phase == ""):
+			p.adopted = append(p.adopted, f)
+		case applied:
+		case f.version < h.current():
+			return nil, newError(contract.InvalidMigrations, f.name, fmt.Sprintf(
+				"it has not been applied, but the later version %d has: give it a higher number", h.current()), nil)
+		default:
+			waiting = append(waiting, f)
+		}
+	}
+	return waiting, nil
 }
 
 // checkBackfills refuses files that wait for a backfill. On a database that began empty the run does the backfill itself, in passing.
