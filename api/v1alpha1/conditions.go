@@ -49,6 +49,8 @@ const (
 	LabelContent = "platform.mirubato.com/content"
 	// LabelMigration is a hash of what a migration Job runs.
 	LabelMigration = "platform.mirubato.com/migration"
+	// LabelStage is what a migration Job does: backup, rehearse, expand.
+	LabelStage = "platform.mirubato.com/stage"
 	// AnnotationApplied is a hash of what the operator last wrote, so that a field that it no longer sets is noticed.
 	AnnotationApplied = "platform.mirubato.com/applied"
 	// LabelServing is on the pods that the Service sends requests to.

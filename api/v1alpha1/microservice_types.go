@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mirubato/mirubato/api/settings"
@@ -300,7 +301,43 @@ type DatabaseSpec struct {
 	// migrations is how the schema is brought to what the image needs, before its pods start.
 	// +optional
 	Migrations *MigrationSpec `json:"migrations,omitempty"`
+	// backup is made, restored and compared before migrations change the schema. Default: none.
+	// +optional
+	Backup *BackupSpec `json:"backup,omitempty"`
+	// rehearsal is what migrations are tried on first: Data, the backup restored; Schema, a copy without rows; None. Default: Data.
+	// Without a backup Data is None. It takes up to 1Gi of memory, and scratch space, of a node.
+	// +optional
+	Rehearsal *Rehearsal `json:"rehearsal,omitempty"`
 }
+
+// BackupSpec is where backups lie and how many are kept.
+type BackupSpec struct {
+	// claimName of a PersistentVolumeClaim in each environment's namespace, for the backups of this database only. Empty makes no backup,
+	// such as in an environment's overrides.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self == '' || !format.dns1123Subdomain().validate(self).hasValue()",message="claimName must be the name of a PersistentVolumeClaim: a-z, 0-9, '-' and '.'"
+	ClaimName *string `json:"claimName,omitempty"`
+	// retain is how many verified backups are kept, the new one included. Default: 5.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	Retain *int32 `json:"retain,omitempty"`
+	// scratch bounds the space, on a node, for the copy that is restored. Default: as much as the node has.
+	// +optional
+	Scratch *resource.Quantity `json:"scratch,omitempty"`
+}
+
+// Rehearsal is what migrations are tried on before they change the database.
+// +kubebuilder:validation:Enum=Schema;Data;None
+type Rehearsal string
+
+// The kinds of rehearsal.
+const (
+	RehearseSchema Rehearsal = "Schema"
+	RehearseData   Rehearsal = "Data"
+	RehearseNone   Rehearsal = "None"
+)
 
 // MigrationSpec is how migrations are taken from the image and run.
 type MigrationSpec struct {

@@ -215,6 +215,9 @@ type ReleaseEnvironmentStatus struct {
 	// +optional
 	// +listType=atomic
 	Analysis []AnalysisSample `json:"analysis,omitempty"`
+	// database is what was done to the database, and what was found out before.
+	// +optional
+	Database *DatabaseEvidence `json:"database,omitempty"`
 	// schemaVersion after the migrations.
 	// +optional
 	SchemaVersion *int64 `json:"schemaVersion,omitempty"`

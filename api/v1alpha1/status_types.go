@@ -31,13 +31,17 @@ type MicroserviceStatus struct {
 }
 
 // Step is how far an environment has come with the release.
-// +kubebuilder:validation:Enum=Admit;Expand;Canary;Promote;Soak;Verified;RollBack;Rejected;Superseded
+// +kubebuilder:validation:Enum=Admit;BackUp;Rehearse;Expand;Canary;Promote;Soak;Verified;RollBack;Rejected;Superseded
 type Step string
 
 // The steps of a release in one environment, in order.
 const (
 	// StepAdmit: nothing has been changed yet; something must be true before it may be.
 	StepAdmit Step = "Admit"
+	// StepBackUp: the database is dumped, and the dump restored and compared.
+	StepBackUp Step = "BackUp"
+	// StepRehearse: migrations run on a copy of the database.
+	StepRehearse Step = "Rehearse"
 	// StepExpand: migrations run; the pods are still those of the release before.
 	StepExpand Step = "Expand"
 	// StepCanary: pods of the release run beside those before it and get a share of the requests.
@@ -147,7 +151,7 @@ type Hold struct {
 }
 
 // WaitType says what kind of thing is waited for.
-// +kubebuilder:validation:Enum=PreviousEnvironment;Namespace;Consent;NameConflict;Secret;Database;Migration;Image;Pods;Window;Budget;Approval;Hold;Pause;Step;SmokeTest;Analysis;Soak;Rejected;Registry;Gateway
+// +kubebuilder:validation:Enum=PreviousEnvironment;Namespace;Consent;NameConflict;Secret;Database;Backup;Migration;Image;Pods;Window;Budget;Approval;Hold;Pause;Step;SmokeTest;Analysis;Soak;Rejected;Registry;Gateway
 type WaitType string
 
 // What an environment can wait for.
@@ -164,6 +168,8 @@ const (
 	WaitSecret WaitType = "Secret"
 	// WaitDatabase: the database cannot be reached, refuses the credentials, or is locked by others.
 	WaitDatabase WaitType = "Database"
+	// WaitBackup: a backup is made, or cannot be made.
+	WaitBackup WaitType = "Backup"
 	// WaitMigration: migrations run, or have failed.
 	WaitMigration WaitType = "Migration"
 	// WaitImage: an image cannot be pulled, or does not start.

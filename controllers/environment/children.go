@@ -170,6 +170,8 @@ func migrationRun(place Place, content Content) *migration.Run {
 		ImagePullSecrets: content.ImagePullSecrets,
 		Secret:           content.Database.MigrationSecret,
 		Options:          content.Database.Migrations,
+		Backup:           content.Database.Backup,
+		Rehearsal:        content.Database.Rehearsal,
 		Placement:        content.Placement,
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/settings"
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/migration"
 	"github.com/mirubato/mirubato/controllers/restricted"
 )
 
@@ -29,6 +30,7 @@ const (
 	defaultAdvisoryLockWait     = 30 * time.Second
 	defaultStatementLockTimeout = 2 * time.Second
 	defaultRetries              = 10
+	defaultRetain               = 5
 )
 
 // Content is what one environment shall run, with overrides merged and defaults filled in.
@@ -73,6 +75,9 @@ type Auth struct {
 type Database struct {
 	Secret, MigrationSecret v1alpha1.SecretKeyReference
 	Migrations              v1alpha1.MigrationSpec
+	// Backup is nil where none is made. Rehearsal is one that can be held: never on data without a backup.
+	Backup    *migration.Backup
+	Rehearsal v1alpha1.Rehearsal
 }
 
 // ContentOf merges an environment's overrides over a release. The number of pods is not part of a release: see ScaleOf.
@@ -221,13 +226,32 @@ func mergeDatabase(base, over *v1alpha1.DatabaseSpec) *Database {
 	}
 	over = cmp.Or(over, &v1alpha1.DatabaseSpec{})
 	secret := withKey(cmp.Or(over.SecretRef, base.SecretRef), defaultURLKey)
-	migration := withKey(cmp.Or(over.MigrationSecretRef, base.MigrationSecretRef), defaultURLKey)
-	return &Database{
+	owner := withKey(cmp.Or(over.MigrationSecretRef, base.MigrationSecretRef), defaultURLKey)
+	out := &Database{
 		Secret:          *secret,
-		MigrationSecret: *cmp.Or(migration, secret),
+		MigrationSecret: *cmp.Or(owner, secret),
 		Migrations: mergeMigrations(
 			or(base.Migrations, v1alpha1.MigrationSpec{}),
 			or(over.Migrations, v1alpha1.MigrationSpec{})),
+		Backup:    mergeBackup(or(base.Backup, v1alpha1.BackupSpec{}), or(over.Backup, v1alpha1.BackupSpec{})),
+		Rehearsal: or(cmp.Or(over.Rehearsal, base.Rehearsal), v1alpha1.RehearseData),
+	}
+	if out.Backup == nil && out.Rehearsal == v1alpha1.RehearseData {
+		out.Rehearsal = v1alpha1.RehearseNone
+	}
+	return out
+}
+
+// mergeBackup returns nil where no claim is named, or an override takes it away.
+func mergeBackup(base, over v1alpha1.BackupSpec) *migration.Backup {
+	claim := or(cmp.Or(over.ClaimName, base.ClaimName), "")
+	if claim == "" {
+		return nil
+	}
+	return &migration.Backup{
+		Claim:   claim,
+		Retain:  or(cmp.Or(over.Retain, base.Retain), defaultRetain),
+		Scratch: cmp.Or(over.Scratch, base.Scratch),
 	}
 }
 

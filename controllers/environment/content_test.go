@@ -12,6 +12,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/settings"
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/migration"
 )
 
 const image = "example.com/scores:1.4.0"
@@ -55,7 +56,35 @@ func defaultDatabase() *Database {
 		Migrations: v1alpha1.MigrationSpec{
 			AdvisoryLockWait: seconds(30), StatementLockTimeout: seconds(2), Retries: new(int32(10)),
 		},
+		Rehearsal: v1alpha1.RehearseNone,
 	}
+}
+
+func TestContentOfBackups(t *testing.T) {
+	base := v1alpha1.MicroserviceSpec{Database: &v1alpha1.DatabaseSpec{
+		SecretRef: &v1alpha1.SecretKeyReference{Name: "db"},
+		Backup:    &v1alpha1.BackupSpec{ClaimName: new("backups")},
+	}}
+	only := func(rehearsal v1alpha1.Rehearsal) *v1alpha1.EnvironmentOverrides {
+		return &v1alpha1.EnvironmentOverrides{Database: &v1alpha1.DatabaseSpec{Rehearsal: &rehearsal}}
+	}
+	want := func(rehearsal v1alpha1.Rehearsal, backup *migration.Backup) func(*Content) {
+		return func(c *Content) {
+			c.Database = defaultDatabase()
+			c.Database.Backup, c.Database.Rehearsal = backup, rehearsal
+		}
+	}
+	kept := &migration.Backup{Claim: "backups", Retain: 5}
+	none := v1alpha1.MicroserviceSpec{Database: &v1alpha1.DatabaseSpec{SecretRef: &v1alpha1.SecretKeyReference{Name: "db"}}}
+	runContentCases(t, map[string]contentCase{
+		"a backup is rehearsed on":               {spec: base, want: want(v1alpha1.RehearseData, kept)},
+		"unless the schema is enough":            {spec: base, over: only(v1alpha1.RehearseSchema), want: want(v1alpha1.RehearseSchema, kept)},
+		"or nothing is tried":                    {spec: base, over: only(v1alpha1.RehearseNone), want: want(v1alpha1.RehearseNone, kept)},
+		"without a backup there are no data":     {spec: none, over: only(v1alpha1.RehearseData), want: want(v1alpha1.RehearseNone, nil)},
+		"but a schema there is":                  {spec: none, over: only(v1alpha1.RehearseSchema), want: want(v1alpha1.RehearseSchema, nil)},
+		"an environment may go without a backup": {spec: base, over: &v1alpha1.EnvironmentOverrides{Database: &v1alpha1.DatabaseSpec{Backup: &v1alpha1.BackupSpec{ClaimName: new("")}}}, want: want(v1alpha1.RehearseNone, nil)},
+		"and may have another claim and scratch": {spec: base, over: &v1alpha1.EnvironmentOverrides{Database: &v1alpha1.DatabaseSpec{Backup: &v1alpha1.BackupSpec{ClaimName: new("big"), Retain: new(int32(9)), Scratch: quantity("1Gi")}}}, want: want(v1alpha1.RehearseData, &migration.Backup{Claim: "big", Retain: 9, Scratch: quantity("1Gi")})},
+	})
 }
 
 type contentCase struct {
@@ -244,6 +273,7 @@ func TestContentOfDatabase(t *testing.T) {
 		return func(c *Content) {
 			c.Database = &Database{
 				Secret: *secret("db", "app"), MigrationSecret: *secret("db", "owner"), Migrations: *base.Database.Migrations.DeepCopy(),
+				Rehearsal: v1alpha1.RehearseNone,
 			}
 			change(c.Database)
 		}

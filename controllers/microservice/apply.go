@@ -42,8 +42,8 @@ func (r *Reconciler) apply(ctx context.Context, ms *v1alpha1.Microservice, seen 
 
 func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *station, action release.Action) error {
 	switch action.Type {
-	case release.Migrate:
-		return r.migrate(ctx, s)
+	case release.BackUp, release.Rehearse, release.Migrate:
+		return r.work(ctx, s, action.Type)
 	case release.ForgetMigration:
 		return r.remove(ctx, failedRuns(s))
 	case release.Keep:
@@ -87,28 +87,6 @@ func (r *Reconciler) write(ctx context.Context, s *station, wanted []manifest.Ma
 		}
 	}
 	return nil
-}
-
-func (r *Reconciler) migrate(ctx context.Context, s *station) error {
-	var old []client.Object
-	for i := range s.migration.Delete {
-		old = append(old, &s.migration.Delete[i])
-	}
-	if s.migration.Start == 0 {
-		return r.remove(ctx, old)
-	}
-	children := s.targetChildren()
-	if err := r.write(ctx, s, []manifest.Manifest{children.ServiceAccount}); err != nil {
-		return err
-	}
-	job, err := children.Migration.Job(s.migration.Start)
-	if err != nil {
-		return err
-	}
-	if err := manifest.Apply(ctx, r.Client, job); err != nil {
-		return err
-	}
-	return r.remove(ctx, old)
 }
 
 func (r *Reconciler) startCanary(ctx context.Context, ms *v1alpha1.Microservice, s *station, action release.Action) error {

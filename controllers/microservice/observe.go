@@ -14,7 +14,6 @@ import (
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/manifest"
-	"github.com/mirubato/mirubato/controllers/migration"
 	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/controllers/release"
 	"github.com/mirubato/mirubato/controllers/traffic"
@@ -49,12 +48,13 @@ type station struct {
 	target *v1alpha1.Release
 	facts  environment.Facts
 	// children are rendered for each release that the plan may name, by its name.
-	children  map[string]environment.Children
-	migration migration.Decision
-	pods      traffic.Pods
-	held      *v1alpha1.Hold
-	input     release.Input
-	plan      release.Plan
+	children map[string]environment.Children
+	// tasks are the Jobs on the database, by the action that makes them.
+	tasks map[release.ActionType]task
+	pods  traffic.Pods
+	held  *v1alpha1.Hold
+	input release.Input
+	plan  release.Plan
 	// reading is what the analysis has read in this pass, nil if none was due.
 	reading  *v1alpha1.AnalysisSample
 	delivery delivery

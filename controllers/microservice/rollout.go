@@ -12,7 +12,6 @@ import (
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/gate"
-	"github.com/mirubato/mirubato/controllers/migration"
 	"github.com/mirubato/mirubato/controllers/release"
 	"github.com/mirubato/mirubato/controllers/traffic"
 	"github.com/mirubato/mirubato/controllers/verb"
@@ -59,7 +58,6 @@ func durationOf(given *metav1.Duration, fallback time.Duration) time.Duration {
 // observeRollout gathers what the plan of an environment depends on.
 func (r *Reconciler) observeRollout(ctx context.Context, ms *v1alpha1.Microservice, o *observed, s *station) error {
 	now := r.Now()
-	children := s.targetChildren()
 	stable, canary := s.facts.Deployment(s.place.Name()), s.facts.Deployment(s.place.CanaryName())
 	s.input = release.Input{
 		Now:          now,
@@ -77,24 +75,19 @@ func (r *Reconciler) observeRollout(ctx context.Context, ms *v1alpha1.Microservi
 		s.input.Fallback = new(s.candidate(last.Name))
 		s.input.FallbackAt = recordOf(last, s.name()).VerifiedAt.Time
 	}
-	s.migration = migration.Decision{Done: true}
-	if children.Migration != nil {
-		s.migration = migration.Decide(children.MigrationHash, migration.Observed{Jobs: s.facts.Jobs, Pods: s.facts.Pods, Now: now})
-	}
 	facts := release.Facts{
-		Blocked:   environment.Blocked(s.place, s.facts),
-		Migration: migrationFacts(s.migration),
-		Stable:    environment.FleetOf(stable, s.facts.Pods),
-		Canary:    environment.FleetOf(canary, s.facts.Pods),
-	}
-	if facts.Stable.Migration == children.MigrationHash && children.MigrationHash != "" {
-		facts.Migration = release.Migration{Done: true, SchemaVersion: s.migration.SchemaVersion} // the Job may be gone since
+		Blocked: environment.Blocked(s.place, s.facts),
+		Stable:  environment.FleetOf(stable, s.facts.Pods),
+		Canary:  environment.FleetOf(canary, s.facts.Pods),
 	}
 	if o.retries(s) {
 		s.input.Rejection = nil
 	}
 	record := s.record(o)
 	s.input.Record = record
+	if err := s.observeDatabase(&facts); err != nil {
+		return err
+	}
 	s.pods = traffic.PodsOf(s.facts.Pods, facts.Canary.Content)
 	facts.Weight = s.weight(ms, record.Weight)
 	r.observeSettings(ctx, ms, s, &facts)
@@ -124,14 +117,6 @@ func (s *station) record(o *observed) v1alpha1.ReleaseEnvironmentStatus {
 func (s *station) candidate(name string) release.Candidate {
 	children := s.children[name]
 	return release.Candidate{Release: name, Content: children.Content, Migration: children.MigrationHash, Settings: children.Settings}
-}
-
-func migrationFacts(d migration.Decision) release.Migration {
-	out := release.Migration{Done: d.Done, Waiting: d.Waiting, SchemaVersion: d.SchemaVersion}
-	if d.Stalled {
-		out.Failed, out.FailedAt = true, d.FailedAt
-	}
-	return out
 }
 
 // weight is the share of the requests that the canary gets at present; asked is the one that was asked for last.

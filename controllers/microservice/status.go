@@ -106,6 +106,8 @@ func waitingFor(last, waiting *v1alpha1.WaitingFor, now time.Time) *v1alpha1.Wai
 // words tell a step in the summary.
 var words = map[v1alpha1.Step]string{
 	v1alpha1.StepAdmit:    "waiting",
+	v1alpha1.StepBackUp:   "backing up",
+	v1alpha1.StepRehearse: "rehearsing",
 	v1alpha1.StepExpand:   "migrating",
 	v1alpha1.StepCanary:   "canary",
 	v1alpha1.StepPromote:  "rolling out",
@@ -156,7 +158,7 @@ func word(e *v1alpha1.EnvironmentStatus) string {
 
 // ordinary is what passes by itself; anything else somebody has to mend or to decide.
 var ordinary = []v1alpha1.WaitType{
-	v1alpha1.WaitPreviousEnvironment, v1alpha1.WaitMigration, v1alpha1.WaitPods, v1alpha1.WaitBudget, v1alpha1.WaitWindow,
+	v1alpha1.WaitPreviousEnvironment, v1alpha1.WaitBackup, v1alpha1.WaitMigration, v1alpha1.WaitPods, v1alpha1.WaitBudget, v1alpha1.WaitWindow,
 	v1alpha1.WaitStep, v1alpha1.WaitSmokeTest, v1alpha1.WaitAnalysis, v1alpha1.WaitSoak,
 }
 

@@ -1,14 +1,18 @@
-// Package migration brings the schema of one environment's database to what an image needs, by one Job at a time.
+// Package migration brings the schema of one environment's database to what an image needs, by one Job at a time: first a
+// backup and a rehearsal where they are asked for, then the migrations.
 //
-// It owns the shape and the name of that Job and the reading of its outcome. The truth about what is applied is in the
-// database; a Job is only evidence. Everything here is pure: the caller reads and writes.
+// It owns the shape and the name of those Jobs and the reading of their outcomes. The truth about what is applied is in the
+// database; a Job is only evidence. Everything here is pure: the caller reads and writes. In which order the Jobs come is package
+// release's to say.
 package migration
 
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	batchv1ac "k8s.io/client-go/applyconfigurations/batch/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
@@ -23,13 +27,19 @@ import (
 const (
 	containerExport  = "export"
 	containerMigrate = "migrate"
+	volumeMigrations = "migrations"
 )
 
 // AnnotationAttempt counts the Jobs made for the same Run, from 1.
 const annotationAttempt = "platform.mirubato.com/attempt"
 
-// Run is everything that decides what a migration does. Two Runs with the same Hash do the same.
+// Run is everything that decides what a Job does. Two Runs with the same Hash do the same.
 type Run struct {
+	// Stage is what is done; the zero value is Expand.
+	Stage Stage
+	// Since, of a stage that looks at the database as it is, is when it was asked for: what an earlier rollout has found out
+	// counts no more. Zero for the others.
+	Since          time.Time
 	Owner          ownership.Owner
 	Namespace      string
 	ServiceAccount string
@@ -44,12 +54,37 @@ type Run struct {
 	Secret v1alpha1.SecretKeyReference
 	// Options have their defaults filled in.
 	Options v1alpha1.MigrationSpec
+	// Backup is nil where none is made.
+	Backup    *Backup
+	Rehearsal v1alpha1.Rehearsal
+	// BackupName is the backup that a rehearsal on data is held on.
+	BackupName string
+}
+
+// Backup is where backups of a database lie.
+type Backup struct {
+	// Claim names a PersistentVolumeClaim.
+	Claim string
+	// Retain is how many are kept.
+	Retain int32
+	// Scratch bounds the room for a copy; nil for no bound.
+	Scratch *resource.Quantity
 }
 
 // Hash names what the run does. MigrateImage and Placement are no part of it: a newer operator and other nodes do not run old
 // migrations again.
 func (r Run) Hash() (string, error) {
-	return manifest.Hash([]any{r.Image, r.Options.ExportCommand, r.Secret})
+	of := []any{r.Image, r.Options.ExportCommand, r.Secret}
+	if r.Stage != Expand {
+		of = append(of, r.Stage, r.Since.Unix())
+	}
+	return manifest.Hash(of)
+}
+
+// At is the run of another stage, asked for at a time.
+func (r Run) At(stage Stage, since time.Time) Run {
+	r.Stage, r.Since = stage, since
+	return r
 }
 
 // Job returns the Job for the n-th attempt, counted from 1. Its name follows from the run and the attempt, so that making it
@@ -61,6 +96,7 @@ func (r Run) Job(attempt int) (manifest.Manifest, error) {
 	}
 	labels := r.Owner.Labels(ownership.ComponentMigration)
 	labels[v1alpha1.LabelMigration] = hash
+	labels[v1alpha1.LabelStage] = r.Stage.String()
 	annotations := map[string]string{
 		v1alpha1.AnnotationRelease: r.Release,
 		annotationAttempt:          strconv.Itoa(attempt),
@@ -81,28 +117,57 @@ func (r Run) Job(attempt int) (manifest.Manifest, error) {
 }
 
 func (r Run) podSpec() *corev1ac.PodSpecApplyConfiguration {
-	const migrations, database = "migrations", "database"
 	pod := restricted.PodSpec().
 		WithServiceAccountName(r.ServiceAccount).
-		WithRestartPolicy(corev1.RestartPolicyNever).
-		WithInitContainers(r.exportContainer().
-			WithVolumeMounts(corev1ac.VolumeMount().WithName(migrations).WithMountPath(contract.MigrationsDir))).
-		WithContainers(r.migrateContainer().
-			WithVolumeMounts(
-				corev1ac.VolumeMount().WithName(migrations).WithMountPath(contract.MigrationsDir).WithReadOnly(true),
-				corev1ac.VolumeMount().WithName(database).WithMountPath(contract.DatabaseDir).WithReadOnly(true))).
-		WithVolumes(
-			corev1ac.Volume().WithName(migrations).WithEmptyDir(corev1ac.EmptyDirVolumeSource()),
-			restricted.SecretVolume(database, restricted.SecretFile{Secret: r.Secret, Path: contract.DatabaseURLFile}))
+		WithRestartPolicy(corev1.RestartPolicyNever)
+	migrate := r.migrateContainer()
+	mount := func(volume *corev1ac.VolumeApplyConfiguration, dir string, readOnly bool) {
+		pod.WithVolumes(volume)
+		migrate.WithVolumeMounts(corev1ac.VolumeMount().WithName(*volume.Name).WithMountPath(dir).WithReadOnly(readOnly))
+	}
+	if r.Stage.readsFiles() {
+		mount(corev1ac.Volume().WithName(volumeMigrations).WithEmptyDir(corev1ac.EmptyDirVolumeSource()), contract.MigrationsDir, true)
+		pod.WithInitContainers(r.exportContainer())
+	}
+	mount(restricted.SecretVolume("database", restricted.SecretFile{Secret: r.Secret, Path: contract.DatabaseURLFile}), contract.DatabaseDir, true)
+	if r.Stage.copies() {
+		mount(corev1ac.Volume().WithName("scratch").WithEmptyDir(r.scratch()), contract.ScratchDir, false)
+	}
+	if claim := r.claim(); claim != "" {
+		readOnly := r.Stage != BackUp
+		mount(corev1ac.Volume().WithName("backups").WithPersistentVolumeClaim(
+			corev1ac.PersistentVolumeClaimVolumeSource().WithClaimName(claim).WithReadOnly(readOnly)), contract.BackupDir, readOnly)
+	}
 	for _, name := range r.ImagePullSecrets {
 		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
 	}
 	r.Placement.Apply(pod)
-	return pod
+	return pod.WithContainers(migrate)
+}
+
+func (r Run) scratch() *corev1ac.EmptyDirVolumeSourceApplyConfiguration {
+	out := corev1ac.EmptyDirVolumeSource()
+	if r.Backup != nil && r.Backup.Scratch != nil {
+		out.WithSizeLimit(*r.Backup.Scratch)
+	}
+	return out
+}
+
+// claim is the volume of backups that the stage needs, empty if it needs none.
+func (r Run) claim() string {
+	if r.Backup == nil || r.Stage != BackUp && !r.rehearsesData() {
+		return ""
+	}
+	return r.Backup.Claim
+}
+
+func (r Run) rehearsesData() bool {
+	return r.Stage == Rehearse && r.Rehearsal == v1alpha1.RehearseData
 }
 
 func (r Run) exportContainer() *corev1ac.ContainerApplyConfiguration {
 	export := restricted.Container(containerExport, r.Image).
+		WithVolumeMounts(corev1ac.VolumeMount().WithName(volumeMigrations).WithMountPath(contract.MigrationsDir)).
 		WithEnv(corev1ac.EnvVar().WithName(contract.EnvMigrationsDir).WithValue(contract.MigrationsDir)).
 		WithResources(restricted.SmallResources()).
 		// What the image says about its failure ends up where the operator can read it.
@@ -114,16 +179,14 @@ func (r Run) exportContainer() *corev1ac.ContainerApplyConfiguration {
 }
 
 func (r Run) migrateContainer() *corev1ac.ContainerApplyConfiguration {
+	resources := restricted.SmallResources()
+	if r.Stage.copies() {
+		resources = serverResources()
+	}
 	return restricted.Container(containerMigrate, r.MigrateImage).
-		WithArgs("up",
-			"--dir", contract.MigrationsDir,
-			"--lock-id", r.Owner.Microservice.String(),
-			"--advisory-lock-wait", r.Options.AdvisoryLockWait.Duration.String(),
-			"--statement-lock-timeout", r.Options.StatementLockTimeout.Duration.String(),
-			"--retries", strconv.Itoa(int(*r.Options.Retries)),
-			"--report", contract.TerminationMessage).
+		WithArgs(append(r.args(), "--report", contract.TerminationMessage)...).
 		WithEnv(corev1ac.EnvVar().WithName(contract.EnvDatabaseURLFile).WithValue(contract.DatabaseURLFile)).
-		WithResources(restricted.SmallResources()).
+		WithResources(resources).
 		WithTerminationMessagePath(contract.TerminationMessage).
 		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError)
 }

@@ -2,7 +2,6 @@ package migration
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,10 +17,12 @@ import (
 )
 
 // Waiting times before another attempt: firstRetry after the first failure, twice as long after each further one, never
-// more than maxRetry, so that a database that comes back is noticed within a minute.
+// more than maxRetry, so that a database that comes back is noticed within a minute. What takes a person is tried more and more
+// rarely, because a backup may be a heavy thing to do for nothing.
 const (
-	firstRetry = 5 * time.Second
-	maxRetry   = time.Minute
+	firstRetry    = 5 * time.Second
+	maxRetry      = time.Minute
+	maxStuckRetry = 30 * time.Minute
 )
 
 // Observed is what there is of one environment's migrations.
@@ -35,51 +36,73 @@ type Observed struct {
 
 // Decision is what to do next about a run.
 type Decision struct {
-	// Done: the schema holds what the run brings. Nothing else is set but SchemaVersion.
+	// Done: the stage has reached its aim. Nothing else is set but Evidence.
 	Done bool
-	// SchemaVersion after a run, if it is known.
-	SchemaVersion *int64
+	// Evidence is what the Job has found out, complete where Done of any stage but Expand.
+	Evidence Evidence
 	// Start is the number of the attempt to make now; 0 for none.
 	Start int
 	// Delete are Jobs that stand in the way, or that a later attempt has made worthless.
 	Delete []batchv1.Job
 	// Waiting says what for, while not Done.
 	Waiting *v1alpha1.WaitingFor
-	// Stalled: the database has refused it at FailedAt, and will again.
+	// Stalled: it was refused at FailedAt, for a reason that lies in the release, and would be again.
 	Stalled  bool
 	FailedAt time.Time
+	// Stuck: a person has to mend something around the database. It is tried again all the same.
+	Stuck bool
 }
 
-// Decide says what to do about a run whose Hash is hash.
+// Decide says what to do about a run of a stage whose Hash is hash.
 //
 //	no Job              -> start attempt 1
-//	Job of another run  -> let it finish if it has touched the database, else delete it
+//	Job of another run  -> let it finish if it may be changing the database, else delete it
 //	running             -> wait, naming what holds it up
-//	succeeded           -> done
+//	succeeded           -> done; without its report, where that is the purpose, start the next attempt
 //	failed, retryable   -> start the next attempt when its time has come
-//	failed for good     -> stalled until the Job is removed or the run changes
-func Decide(hash string, observed Observed) Decision {
+//	failed for good     -> stalled until the Job is removed or the run changes, if the release is to blame
+func Decide(stage Stage, hash string, observed Observed) Decision {
 	if decision, busy := settleOthers(hash, observed); busy {
 		return decision
 	}
 	job := latest(hash, observed.Jobs)
 	if job == nil {
-		return Decision{Start: 1, Waiting: running("")}
+		return Decision{Start: 1, Waiting: stage.running("")}
 	}
 	pods := podsOf(job, observed.Pods)
 	var decision Decision
 	switch {
 	case job.DeletionTimestamp != nil:
-		return Decision{Waiting: running("an earlier attempt is being removed")}
+		return Decision{Waiting: stage.running("an earlier attempt is being removed")}
 	case finished(job, batchv1.JobComplete):
-		return Decision{Done: true, SchemaVersion: versionAfter(pods)}
+		decision = stage.afterSuccess(job, pods, observed.Now)
+		if decision.Done {
+			return decision
+		}
 	case finished(job, batchv1.JobFailed):
-		decision = afterFailure(job, pods, observed.Now)
+		decision = stage.afterFailure(job, pods, observed.Now)
 	default:
-		decision = Decision{Waiting: holdUp(pods)}
+		decision = Decision{Waiting: stage.holdUp(pods)}
 	}
 	decision.Delete = superseded(hash, job, observed.Jobs)
 	return decision
+}
+
+// afterSuccess is Done unless the stage is there for a report that nobody can read any more, because the pod is gone. One that the
+// cache has not heard of yet is waited for.
+func (s Stage) afterSuccess(job *batchv1.Job, pods []corev1.Pod, now time.Time) Decision {
+	evidence, complete := s.evidence(pods)
+	if complete || s == Expand {
+		return Decision{Done: true, Evidence: evidence}
+	}
+	waiting := s.running("the Job has ended and its report is not there; it is made again")
+	due := endedAt(job).Add(maxRetry)
+	if now.Before(due) {
+		deadline := metav1.NewTime(due)
+		waiting.Deadline = &deadline
+		return Decision{Waiting: waiting}
+	}
+	return Decision{Start: attemptOf(job) + 1, Waiting: waiting}
 }
 
 // superseded returns the earlier attempts of the run. A database that is away for a weekend is tried some thousand times; only
@@ -95,7 +118,7 @@ func superseded(hash string, last *batchv1.Job, jobs []batchv1.Job) []batchv1.Jo
 }
 
 // Obsolete returns the Jobs that nobody needs once the run is done and its pods are ready: earlier attempts, and Jobs of other
-// runs, whether they have ended or have not come to the database yet. One that is at work there is left to finish.
+// runs and stages, whether they have ended or have not come to the database yet. One that is at work there is left to finish.
 func Obsolete(hash string, observed Observed) []batchv1.Job {
 	keep := latest(hash, observed.Jobs)
 	var out []batchv1.Job
@@ -103,7 +126,7 @@ func Obsolete(hash string, observed Observed) []batchv1.Job {
 		if job.DeletionTimestamp != nil || keep != nil && job.Name == keep.Name {
 			continue
 		}
-		if ended(&job) || !touchedDatabase(podsOf(&job, observed.Pods)) {
+		if ended(&job) || !mustFinish(&job, observed.Pods) {
 			out = append(out, job)
 		}
 	}
@@ -118,15 +141,21 @@ func settleOthers(hash string, observed Observed) (Decision, bool) {
 		if job.Labels[v1alpha1.LabelMigration] == hash || ended(&job) {
 			continue
 		}
-		if job.DeletionTimestamp != nil || touchedDatabase(podsOf(&job, observed.Pods)) {
-			return Decision{Waiting: running("a migration of an earlier release is still at work")}, true
+		if job.DeletionTimestamp != nil || mustFinish(&job, observed.Pods) {
+			return Decision{Waiting: Expand.running("a migration of an earlier release is still at work")}, true
 		}
 		untouched = append(untouched, job)
 	}
 	if len(untouched) == 0 {
 		return Decision{}, false
 	}
-	return Decision{Delete: untouched, Waiting: running("a migration of an earlier release is being removed")}, true
+	return Decision{Delete: untouched, Waiting: Expand.running("a migration of an earlier release is being removed")}, true
+}
+
+// mustFinish reports whether a Job may be changing the database. A backup or a rehearsal may be cut short at any time.
+func mustFinish(job *batchv1.Job, pods []corev1.Pod) bool {
+	stage := stageOf(job)
+	return stage.changes() && touchedDatabase(podsOf(job, pods))
 }
 
 // touchedDatabase reports whether the container that talks to the database has ever been started.
@@ -141,33 +170,53 @@ func touchedDatabase(pods []corev1.Pod) bool {
 	return false
 }
 
-func afterFailure(job *batchv1.Job, pods []corev1.Pod, now time.Time) Decision {
-	report := reportOf(pods)
-	if report != nil && report.Error != nil && !report.Error.Retryable {
+func (s Stage) afterFailure(job *batchv1.Job, pods []corev1.Pod, now time.Time) Decision {
+	failed := errorOf(pods)
+	if failed != nil && !failed.Retryable && s.blames(failed.Code) {
 		return Decision{
 			Stalled:  true,
-			FailedAt: failedAt(job),
+			FailedAt: endedAt(job),
 			Waiting: &v1alpha1.WaitingFor{
 				Type:    v1alpha1.WaitMigration,
-				Message: failure(report.Error),
+				Message: failure(failed),
 				Unblock: "correct the migration and release a new image, or mend the data and retry the release",
 			},
 		}
 	}
-	waiting := running("the last attempt failed")
-	if report != nil && report.Error != nil {
-		waiting = &v1alpha1.WaitingFor{Type: v1alpha1.WaitDatabase, Message: failure(report.Error), Unblock: "mend the database or the Secret; the next attempt is made by itself"}
+	decision := Decision{Waiting: s.running("the last attempt failed")}
+	longest := maxRetry
+	if failed != nil {
+		decision.Waiting = s.mend(failed)
+		if decision.Stuck = !failed.Retryable; decision.Stuck {
+			longest = maxStuckRetry
+		}
 	} else if finding := diagnosis.Of(pods); finding != nil {
-		waiting = &v1alpha1.WaitingFor{Type: v1alpha1.WaitMigration, Message: finding.Message, Unblock: finding.Unblock}
+		decision.Waiting = &v1alpha1.WaitingFor{Type: v1alpha1.WaitMigration, Message: finding.Message, Unblock: finding.Unblock}
 	}
 	attempt := attemptOf(job)
-	due := failedAt(job).Add(delay(attempt))
+	due := endedAt(job).Add(delay(attempt, longest))
 	if now.Before(due) {
 		deadline := metav1.NewTime(due)
-		waiting.Deadline = &deadline
-		return Decision{Waiting: waiting}
+		decision.Waiting.Deadline = &deadline
+		return decision
 	}
-	return Decision{Start: attempt + 1, Waiting: waiting}
+	decision.Start = attempt + 1
+	return decision
+}
+
+// mend says what a person has to mend, after which the next attempt succeeds.
+func (s Stage) mend(failed *contract.MigrationError) *v1alpha1.WaitingFor {
+	switch failed.Code {
+	case contract.DatabaseUnreachable, contract.CredentialsRefused, contract.LockNotAcquired, contract.Interrupted:
+		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitDatabase, Message: failure(failed), Unblock: "mend the database or the Secret; the next attempt is made by itself"}
+	case contract.StorageUnavailable:
+		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitBackup, Message: failure(failed), Unblock: "make room on the volume of database.backup.claimName or on the node, or retain fewer backups; the next attempt is made by itself"}
+	case contract.ServerTooNew:
+		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitBackup, Message: failure(failed), Unblock: "run the operator with a migrate image of a newer PostgreSQL"}
+	case contract.BackupFailed, contract.BackupDiffers:
+		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitBackup, Message: failure(failed), Unblock: "mend what the message names, such as a right of the role of database.migrationSecretRef; the next attempt is made by itself"}
+	}
+	return &v1alpha1.WaitingFor{Type: v1alpha1.WaitDatabase, Message: failure(failed), Unblock: "mend what the message names; the next attempt is made by itself"}
 }
 
 func failure(err *contract.MigrationError) string {
@@ -177,28 +226,21 @@ func failure(err *contract.MigrationError) string {
 	return fmt.Sprintf("migration %s: %s", err.Migration, err.Message)
 }
 
-// delay is the pause after the n-th failed attempt.
-func delay(attempt int) time.Duration {
+// delay is the pause after the n-th failed attempt: at most longest.
+func delay(attempt int, longest time.Duration) time.Duration {
 	pause := firstRetry
 	for range attempt - 1 {
-		if pause *= 2; pause >= maxRetry {
-			return maxRetry
+		if pause *= 2; pause >= longest {
+			return longest
 		}
 	}
 	return pause
 }
 
-func running(message string) *v1alpha1.WaitingFor {
-	if message == "" {
-		message = "the migrations are running"
-	}
-	return &v1alpha1.WaitingFor{Type: v1alpha1.WaitMigration, Message: message}
-}
-
-func holdUp(pods []corev1.Pod) *v1alpha1.WaitingFor {
+func (s Stage) holdUp(pods []corev1.Pod) *v1alpha1.WaitingFor {
 	finding := diagnosis.Of(pods)
 	if finding == nil || failing(pods) {
-		return running("")
+		return s.running("")
 	}
 	waiting := &v1alpha1.WaitingFor{Type: v1alpha1.WaitPods, Message: finding.Message, Unblock: finding.Unblock}
 	if finding.Image {
@@ -217,30 +259,6 @@ func failing(pods []corev1.Pod) bool {
 		}
 	}
 	return false
-}
-
-// reportOf returns what mirubato-migrate reported, or nil if it did not come that far, its pod is gone, or the report is of a
-// version that is not known here.
-func reportOf(pods []corev1.Pod) *contract.MigrationReport {
-	for i := range pods {
-		for _, status := range pods[i].Status.ContainerStatuses {
-			if status.Name != containerMigrate || status.State.Terminated == nil {
-				continue
-			}
-			report := &contract.MigrationReport{}
-			if err := json.Unmarshal([]byte(status.State.Terminated.Message), report); err == nil && report.ReportVersion == contract.MigrationReportVersion {
-				return report
-			}
-		}
-	}
-	return nil
-}
-
-func versionAfter(pods []corev1.Pod) *int64 {
-	if report := reportOf(pods); report != nil && report.To >= 0 {
-		return &report.To
-	}
-	return nil
 }
 
 // latest returns the Job of the run with the highest attempt, or nil.
@@ -292,9 +310,9 @@ func finished(job *batchv1.Job, how batchv1.JobConditionType) bool {
 	return false
 }
 
-func failedAt(job *batchv1.Job) time.Time {
+func endedAt(job *batchv1.Job) time.Time {
 	for _, condition := range job.Status.Conditions {
-		if condition.Type == batchv1.JobFailed {
+		if condition.Type == batchv1.JobFailed || condition.Type == batchv1.JobComplete {
 			return condition.LastTransitionTime.Time
 		}
 	}

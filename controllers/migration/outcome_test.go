@@ -136,7 +136,7 @@ func TestDecide(t *testing.T) {
 		},
 		"a Job that succeeded is done, at the version that it reported": {
 			jobs: []batchv1.Job{job(ours, 1, complete)}, pods: []corev1.Pod{pod(job(ours, 1), succeeded(t, version))},
-			want: Decision{Done: true, SchemaVersion: &version},
+			want: Decision{Done: true, Evidence: Evidence{SchemaVersion: &version}},
 		},
 		"a Job that succeeded is done, although its pod is gone": {
 			jobs: []batchv1.Job{job(ours, 1, complete)},
@@ -265,7 +265,7 @@ func runCases(t *testing.T, cases map[string]decideCase) {
 	t.Helper()
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			got := Decide(ours, Observed{Jobs: tc.jobs, Pods: tc.pods, Now: now})
+			got := Decide(Expand, ours, Observed{Jobs: tc.jobs, Pods: tc.pods, Now: now})
 			if diff := cmp.Diff(tc.want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("decision (-want +got):\n%s", diff)
 			}
@@ -281,7 +281,7 @@ func TestDelayDoublesUpToAMinute(t *testing.T) {
 		1: 5 * time.Second, 2: 10 * time.Second, 3: 20 * time.Second, 4: 40 * time.Second,
 		5: time.Minute, 6: time.Minute, 100_000: time.Minute,
 	} {
-		if got := delay(attempt); got != want {
+		if got := delay(attempt, maxRetry); got != want {
 			t.Errorf("delay after attempt %d = %s, want %s", attempt, got, want)
 		}
 	}
@@ -344,7 +344,10 @@ func TestReportIsReadFromTheTerminationMessage(t *testing.T) {
 		"a report of a version that came later is none": {state: exited(0, `{"reportVersion":2,"from":1,"to":3,"target":3}`)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := reportOf([]corev1.Pod{pod(job(ours, 1), tc.state)})
+			var got *contract.MigrationReport
+			if report, ok := reportOf[contract.MigrationReport]([]corev1.Pod{pod(job(ours, 1), tc.state)}, 1); ok {
+				got = &report
+			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("report (-want +got):\n%s", diff)
 			}
@@ -354,10 +357,10 @@ func TestReportIsReadFromTheTerminationMessage(t *testing.T) {
 
 func TestSchemaVersionIsUnknownUnlessReported(t *testing.T) {
 	unknown := exited(0, `{"reportVersion":1,"from":-1,"to":-1,"target":3}`)
-	if got := versionAfter([]corev1.Pod{pod(job(ours, 1), unknown)}); got != nil {
-		t.Errorf("version = %d, want none", *got)
+	if got, _ := Expand.evidence([]corev1.Pod{pod(job(ours, 1), unknown)}); got.SchemaVersion != nil {
+		t.Errorf("version = %d, want none", *got.SchemaVersion)
 	}
-	if got := versionAfter([]corev1.Pod{pod(job(ours, 1), succeeded(t, 0))}); got == nil || *got != 0 {
-		t.Errorf("version = %v, want 0: an image may bring no migrations", got)
+	if got, _ := Expand.evidence([]corev1.Pod{pod(job(ours, 1), succeeded(t, 0))}); got.SchemaVersion == nil || *got.SchemaVersion != 0 {
+		t.Errorf("version = %v, want 0: an image may bring no migrations", got.SchemaVersion)
 	}
 }

@@ -17,6 +17,7 @@ var invariants = []func(*history, int, Input, Plan) string{
 	writesNothingWhilePaused,
 	passesItsGates,
 	migratesOnce,
+	preparesBeforeItMigrates,
 	followsTheEnvironmentBefore,
 	startsNothingRejected,
 	recordsFailuresFirst,
@@ -146,6 +147,33 @@ func migratesOnce(_ *history, _ int, in Input, plan Plan) string {
 		return "migrations run again that were refused, with nothing forgotten"
 	case plan.Step != v1alpha1.StepExpand:
 		return "migrations run after the schema was left"
+	}
+	return ""
+}
+
+// preparesBeforeItMigrates: no statement changes the schema before it is recorded that there is a way back to the data, and that the
+// migrations have passed on a copy; and no copy is made of a schema that has been changed.
+func preparesBeforeItMigrates(_ *history, _ int, in Input, plan Plan) string {
+	var before v1alpha1.DatabaseEvidence
+	if in.Record.Database != nil && in.Record.Step != v1alpha1.StepSuperseded {
+		before = *in.Record.Database
+	}
+	_, migrates := has(plan, Migrate)
+	_, backsUp := has(plan, BackUp)
+	_, rehearses := has(plan, Rehearse)
+	switch {
+	case migrates && in.Rollout.Backup && before.Backup == nil:
+		return "migrations run before a backup is recorded"
+	case migrates && in.Rollout.Rehearsal && before.Rehearsal == nil:
+		return "migrations run before their rehearsal is recorded"
+	case rehearses && in.Rollout.Backup && before.Backup == nil:
+		return "a rehearsal is held before there is a backup"
+	case backsUp && before.Backup != nil || rehearses && before.Rehearsal != nil:
+		return "it is prepared twice"
+	case (backsUp || rehearses) && in.Facts.Migration.Done:
+		return "it is prepared after it was done"
+	case (backsUp || rehearses) && in.Record.AdmittedAt == nil:
+		return "it is prepared before it was admitted"
 	}
 	return ""
 }

@@ -52,6 +52,9 @@ func TestInvariantsCanFail(t *testing.T) {
 				plan.Actions = append(plan.Actions, Action{Type: Migrate})
 			}
 		}), "migrations run that are done"},
+		"no backup is made":        {without(func(in *Input) { in.Rollout.Backup = false }), "before a backup is recorded"},
+		"nothing is rehearsed":     {without(func(in *Input) { in.Rollout.Rehearsal = false }), "before their rehearsal is recorded"},
+		"backups are not recorded": {after(func(_ Input, plan *Plan) { plan.Record.Database = nil }), "it looks again at once"},
 		"the canary stops under requests": {after(func(_ Input, plan *Plan) {
 			var kept []Action
 			for _, a := range plan.Actions {

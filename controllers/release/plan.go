@@ -69,6 +69,8 @@ type Rollout struct {
 	// Analysis says whether the new pods are compared with the others.
 	Analysis                  bool
 	NotEnoughData, SourceDown v1alpha1.AnalysisPolicy
+	// Backup says whether one comes before migrations, Rehearsal whether they are tried on a copy first.
+	Backup, Rehearsal bool
 	// Soak is 0 for none.
 	Soak        time.Duration
 	StepTimeout time.Duration
@@ -93,8 +95,9 @@ type Facts struct {
 	// ApprovedBy are the people whose approvals count for the present plan.
 	ApprovedBy []string
 	// PlanHash is what they have approved.
-	PlanHash  string
-	Migration Migration
+	PlanHash string
+	// Backup and Rehearsal come before the Migration, where the Rollout says so.
+	Backup, Rehearsal, Migration Work
 	// Stable is the Deployment that all requests go to at weight 0; Canary the one beside it.
 	Stable, Canary Fleet
 	// Weight is the share of the requests that the canary gets at present, in percent.
@@ -109,15 +112,20 @@ type Facts struct {
 	Analysis Analysis
 }
 
-// Migration is the run that the target needs.
-type Migration struct {
-	// Done: the schema holds what the target needs.
+// Work is a Job on the database that the target needs.
+type Work struct {
+	// Done: it has reached its aim. Of Migration: the schema holds what the target needs.
 	Done bool
-	// Failed: the database refused it at FailedAt, for good. One that failed before the target was admitted is forgotten.
+	// Failed: it was refused at FailedAt, for good. A Migration that failed before the target was admitted is forgotten.
 	Failed   bool
 	FailedAt time.Time
+	// Stuck: a person has to mend what holds it up.
+	Stuck bool
 	// Waiting says what holds it up, or why it was refused. Its Deadline is when the next attempt is due, if one is.
-	Waiting       *v1alpha1.WaitingFor
+	Waiting *v1alpha1.WaitingFor
+	// Found is what it has found out, once Done.
+	Found v1alpha1.DatabaseEvidence
+	// SchemaVersion after a Migration, if it is known.
 	SchemaVersion *int64
 }
 
@@ -191,6 +199,8 @@ var rules = []func(*pass) *Plan{
 	(*pass).rejected,
 	(*pass).verified,
 	(*pass).admit,
+	(*pass).backUp,
+	(*pass).rehearse,
 	(*pass).expand,
 	(*pass).canary,
 	(*pass).promote,
@@ -233,6 +243,10 @@ type ActionType string
 
 // What can be done.
 const (
+	// BackUp makes a backup of the database and proves it.
+	BackUp ActionType = "BackUp"
+	// Rehearse tries the migrations on a copy.
+	Rehearse ActionType = "Rehearse"
 	// Migrate brings the schema towards what the target needs.
 	Migrate ActionType = "Migrate"
 	// ForgetMigration removes the evidence of a run that failed before the target was admitted anew.

@@ -13,6 +13,7 @@ func (p *pass) expand() *Plan {
 		return nil
 	}
 	p.enter(v1alpha1.StepExpand)
+	p.actions = nil // those of the step before, which ended in this pass
 	p.stopCanary()
 	p.keepOld()
 	if p.Target.Migration == "" || p.Facts.Stable.Migration == p.Target.Migration {
@@ -23,6 +24,9 @@ func (p *pass) expand() *Plan {
 	}
 	if p.Facts.Migration.SchemaVersion != nil {
 		p.Record.SchemaVersion = p.Facts.Migration.SchemaVersion
+	}
+	if applied := p.Facts.Migration.Found.Applied; len(applied) > 0 {
+		p.evidence().Applied = applied
 	}
 	return p.smokeStable()
 }

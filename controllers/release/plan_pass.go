@@ -18,7 +18,8 @@ type pass struct {
 
 // order of the steps that a release goes through while nothing fails.
 var order = map[v1alpha1.Step]int{
-	v1alpha1.StepAdmit: 1, v1alpha1.StepExpand: 2, v1alpha1.StepCanary: 3, v1alpha1.StepPromote: 4, v1alpha1.StepSoak: 5, v1alpha1.StepVerified: 6,
+	v1alpha1.StepAdmit: 1, v1alpha1.StepBackUp: 2, v1alpha1.StepRehearse: 3, v1alpha1.StepExpand: 4,
+	v1alpha1.StepCanary: 5, v1alpha1.StepPromote: 6, v1alpha1.StepSoak: 7, v1alpha1.StepVerified: 8,
 }
 
 // reached reports whether the release has come to a step, or further.

@@ -155,6 +155,7 @@ func anyRollout(random *rand.Rand) Rollout {
 	r.SmokeTests = random.IntN(3) > 0
 	r.Analysis = r.Strategy != v1alpha1.StrategyRolling && random.IntN(3) > 0
 	r.Gateway = random.IntN(3) == 0
+	r.Backup, r.Rehearsal = random.IntN(2) == 0, random.IntN(2) == 0
 	if random.IntN(2) == 0 {
 		r.Soak = 0
 	}

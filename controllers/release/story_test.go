@@ -33,6 +33,12 @@ func blueGreen() Rollout {
 	return r
 }
 
+func guarded() Rollout {
+	r := careful()
+	r.Backup, r.Rehearsal, r.Analysis, r.Steps = true, true, false, r.Steps[:1]
+	return r
+}
+
 // TestStories plays typical rollouts and compares what is told of them with testdata. Each begins where release scores-1 is
 // verified everywhere. Write them anew with: go test ./controllers/release -run Stories -update
 func TestStories(t *testing.T) {
@@ -55,6 +61,14 @@ func TestStories(t *testing.T) {
 		}},
 		"rolling goes back when pods do not start": {[]Rollout{rolling(), rolling()}, func(w *world) {
 			w.release(2, badPods, 1)
+			w.rest(time.Time{})
+		}},
+		"production backs up and rehearses first": {[]Rollout{rolling(), guarded()}, func(w *world) {
+			w.release(2, good, 0)
+			w.rest(time.Time{})
+		}},
+		"a rehearsal keeps the database from harm": {[]Rollout{rolling(), guarded()}, func(w *world) {
+			w.release(2, badMigration, 1)
 			w.rest(time.Time{})
 		}},
 		"blue and green swap": {[]Rollout{blueGreen()}, func(w *world) {

@@ -175,6 +175,7 @@ func (w *world) observe(i int) Input {
 	in.Facts = fresh
 	if p.stale != nil && w.luck(15) {
 		in.Facts.Stable, in.Facts.Canary, in.Facts.Weight, in.Facts.Migration = p.stale.Stable, p.stale.Canary, p.stale.Weight, p.stale.Migration
+		in.Facts.Backup, in.Facts.Rehearsal = p.stale.Backup, p.stale.Rehearsal
 	}
 	p.stale = &fresh
 	return in
@@ -190,14 +191,33 @@ func (w *world) facts(i int, b *build) Facts {
 		f.Gateway = &v1alpha1.WaitingFor{Type: v1alpha1.WaitGateway, Message: "Gateway infra/public has not read the present HTTPRoute"}
 		f.GatewayBehind = true
 	}
-	if j := p.jobs[b.Migration]; j != nil {
-		f.Migration = Migration{Done: j.done, Failed: j.failed, FailedAt: j.at}
-	}
+	f.Migration = p.work(b.Migration)
+	f.Backup, f.Rehearsal = p.work(w.prepares("backup", i)), p.work(w.prepares("rehearsal", i))
+	f.Backup.Found.Backup = &v1alpha1.BackupEvidence{Name: "b1"}
+	f.Rehearsal.Found.Rehearsal = &v1alpha1.RehearsalEvidence{Mode: v1alpha1.RehearseData}
 	for _, r := range b.records[i].SmokeTests {
 		f.Smoke[r.Target] = smokeOf(r)
 	}
 	f.Analysis = w.analysis(i, b)
 	return f
+}
+
+// work is what the Job of a name tells.
+func (p *place) work(name string) Work {
+	j := p.jobs[name]
+	if j == nil {
+		return Work{}
+	}
+	return Work{Done: j.done, Failed: j.failed, FailedAt: j.at}
+}
+
+// prepares names the Job that comes before the migrations of a rollout: another rollout has another one.
+func (w *world) prepares(what string, i int) string {
+	b := w.wanted(i)
+	if at := b.records[i].AdmittedAt; at != nil {
+		return fmt.Sprintf("%s %s %d", what, b.Release, at.Unix())
+	}
+	return what
 }
 
 func smokeOf(r v1alpha1.SmokeResult) Smoke {
@@ -288,11 +308,12 @@ func (w *world) record(i int, plan Plan) bool {
 func (w *world) apply(i int, a Action, record *v1alpha1.ReleaseEnvironmentStatus) bool {
 	p, b := w.places[i], w.wanted(i)
 	switch a.Type {
+	case BackUp:
+		return p.start(w.prepares("backup", i))
+	case Rehearse:
+		return p.start(w.prepares("rehearsal", i))
 	case Migrate:
-		if p.jobs[b.Migration] != nil {
-			return false
-		}
-		p.jobs[b.Migration] = &job{}
+		return p.start(b.Migration)
 	case ForgetMigration:
 		if j := p.jobs[b.Migration]; j == nil || !j.failed {
 			return false
@@ -316,6 +337,15 @@ func (w *world) apply(i int, a Action, record *v1alpha1.ReleaseEnvironmentStatus
 	case CleanUp:
 		return p.cleanUp(b.Migration)
 	}
+	return true
+}
+
+// start makes a Job, unless it is there.
+func (p *place) start(name string) bool {
+	if p.jobs[name] != nil {
+		return false
+	}
+	p.jobs[name] = &job{}
 	return true
 }
 
@@ -397,10 +427,19 @@ func runs(jobs map[string]*job) []string {
 
 func (w *world) finish(i int, run string, j *job) {
 	p := w.places[i]
-	refused := slices.ContainsFunc(w.builds, func(b *build) bool { return b.Migration == run && b.bad(i, badMigration) })
-	if refused {
+	what, of, _ := strings.Cut(run, " ")
+	refused := slices.ContainsFunc(w.builds, func(b *build) bool {
+		tried := what == "rehearsal" && strings.HasPrefix(of, b.Release+" ")
+		return (b.Migration == run || tried) && b.bad(i, badMigration)
+	})
+	switch {
+	case refused:
 		j.failed, j.at = true, w.now
 		w.note(p.name, "  the database refuses the migrations")
+		return
+	case what != run:
+		j.done = true
+		w.note(p.name, "  the %s is done", what)
 		return
 	}
 	j.done, p.database[run] = true, true
@@ -447,6 +486,10 @@ func (w *world) tell(i int, plan Plan, done []string) {
 
 func words(a Action) string {
 	switch a.Type {
+	case BackUp:
+		return "start a backup"
+	case Rehearse:
+		return "start a rehearsal"
 	case Migrate:
 		return "start the migrations"
 	case ForgetMigration:

@@ -1,0 +1,143 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// DatabaseEvidence is what was done to the database of an environment for a release.
+type DatabaseEvidence struct {
+	// backup that was made before the migrations.
+	// +optional
+	Backup *BackupEvidence `json:"backup,omitempty"`
+	// rehearsal of the migrations.
+	// +optional
+	Rehearsal *RehearsalEvidence `json:"rehearsal,omitempty"`
+	// applied are the migrations that the release has brought, the last 20.
+	// +optional
+	// +listType=atomic
+	Applied []AppliedMigration `json:"applied,omitempty"`
+}
+
+// BackupEvidence is a backup that was restored and found equal to what was dumped.
+type BackupEvidence struct {
+	// name of the backup within its claim.
+	// +required
+	Name string `json:"name"`
+	// claimName of the PersistentVolumeClaim that it lies on.
+	// +optional
+	ClaimName string `json:"claimName,omitempty"`
+	// startedAt is when its snapshot was taken: what was written later is not in it.
+	// +required
+	StartedAt metav1.Time `json:"startedAt"`
+	// finishedAt is when it had been compared and stored.
+	// +required
+	FinishedAt metav1.Time `json:"finishedAt"`
+	// restored is how long restoring and comparing took.
+	// +optional
+	Restored metav1.Duration `json:"restored,omitempty"`
+	// size in bytes.
+	// +optional
+	Size int64 `json:"size,omitempty"`
+	// sha256 of the dump, in hex.
+	// +optional
+	SHA256 string `json:"sha256,omitempty"`
+	// tables that were compared.
+	// +optional
+	Tables int64 `json:"tables,omitempty"`
+	// rows that were compared.
+	// +optional
+	Rows int64 `json:"rows,omitempty"`
+	// lsn is the place in the write-ahead log right after the snapshot.
+	// +optional
+	LSN string `json:"lsn,omitempty"`
+	// schemaVersion in the backup.
+	// +optional
+	SchemaVersion int64 `json:"schemaVersion,omitempty"`
+	// fingerprint of the schema in the backup.
+	// +optional
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// database that was dumped.
+	// +optional
+	Database string `json:"database,omitempty"`
+	// systemIdentifier of its server, if the role may ask for it.
+	// +optional
+	SystemIdentifier string `json:"systemIdentifier,omitempty"`
+	// serverVersion of PostgreSQL.
+	// +optional
+	ServerVersion string `json:"serverVersion,omitempty"`
+}
+
+// RehearsalEvidence is what migrations did to a copy of the database.
+type RehearsalEvidence struct {
+	// mode says what they were tried on.
+	// +required
+	Mode Rehearsal `json:"mode"`
+	// backup that they were tried on, with mode Data.
+	// +optional
+	Backup string `json:"backup,omitempty"`
+	// from is the schema version of the copy before.
+	// +optional
+	From int64 `json:"from,omitempty"`
+	// to is the schema version of the copy after.
+	// +optional
+	To int64 `json:"to,omitempty"`
+	// fingerprint of the schema that the rehearsal started from.
+	// +optional
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// files that were tried, in order, at most 50.
+	// +optional
+	// +listType=atomic
+	Files []MigrationFile `json:"files,omitempty"`
+	// statements are the 10 that took longest, in order.
+	// +optional
+	// +listType=atomic
+	Statements []RehearsedStatement `json:"statements,omitempty"`
+}
+
+// MigrationFile is a migration by its content.
+type MigrationFile struct {
+	// version is the number of the file.
+	// +required
+	Version int64 `json:"version"`
+	// name of the file.
+	// +required
+	Name string `json:"name"`
+	// phase: expand or contract.
+	// +optional
+	Phase string `json:"phase,omitempty"`
+	// checksum is the hex SHA-256 of its content.
+	// +required
+	Checksum string `json:"checksum"`
+}
+
+// RehearsedStatement is what one statement did to the copy.
+type RehearsedStatement struct {
+	// migration that it is in.
+	// +required
+	Migration string `json:"migration"`
+	// statement, its first 200 bytes.
+	// +required
+	Statement string `json:"statement"`
+	// duration without any waiting.
+	// +required
+	Duration metav1.Duration `json:"duration"`
+	// locks that it took, such as "AccessExclusiveLock on public.works", at most 10.
+	// +optional
+	// +listType=atomic
+	Locks []string `json:"locks,omitempty"`
+	// rewrites are the tables and indexes that were written anew, at most 10.
+	// +optional
+	// +listType=atomic
+	Rewrites []string `json:"rewrites,omitempty"`
+}
+
+// AppliedMigration is a migration that has changed the database.
+type AppliedMigration struct {
+	// version is the number of the file.
+	// +required
+	Version int64 `json:"version"`
+	// name of the file.
+	// +required
+	Name string `json:"name"`
+	// duration, waiting for locks included.
+	// +optional
+	Duration metav1.Duration `json:"duration,omitempty"`
+}

@@ -1,0 +1,104 @@
+package microservice
+
+import (
+	"context"
+	"fmt"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/manifest"
+	"github.com/mirubato/mirubato/controllers/migration"
+	"github.com/mirubato/mirubato/controllers/release"
+)
+
+// task is a Job on the database that the plan may ask for, and what is to be done about it.
+type task struct {
+	run      migration.Run
+	decision migration.Decision
+}
+
+// observeDatabase tells how far the Jobs on the database have come.
+func (s *station) observeDatabase(facts *release.Facts) error {
+	children := s.targetChildren()
+	facts.Migration.Done = true
+	if children.Migration == nil {
+		return nil
+	}
+	run := *children.Migration
+	s.input.Rollout.Backup = run.Backup != nil
+	s.input.Rollout.Rehearsal = run.Rehearsal != v1alpha1.RehearseNone
+	s.tasks = map[release.ActionType]task{}
+	var err error
+	if facts.Migration, err = s.look(release.Migrate, run); err != nil {
+		return err
+	}
+	if facts.Stable.Migration == children.MigrationHash {
+		// The Job may be gone since.
+		facts.Migration = release.Work{Done: true, SchemaVersion: facts.Migration.SchemaVersion}
+	}
+	admitted, recorded := s.input.Record.AdmittedAt, s.input.Record.Database
+	if admitted == nil || facts.Migration.Done {
+		return nil
+	}
+	if recorded == nil {
+		recorded = &v1alpha1.DatabaseEvidence{}
+	}
+	if run.Backup != nil && recorded.Backup == nil {
+		if facts.Backup, err = s.look(release.BackUp, run.At(migration.BackUp, admitted.Time)); err != nil {
+			return err
+		}
+		if found := facts.Backup.Found.Backup; found != nil {
+			found.ClaimName = run.Backup.Claim
+		}
+	}
+	if s.input.Rollout.Rehearsal && recorded.Rehearsal == nil {
+		rehearsal := run.At(migration.Rehearse, admitted.Time)
+		if recorded.Backup != nil {
+			rehearsal.BackupName = recorded.Backup.Name
+		}
+		facts.Rehearsal, err = s.look(release.Rehearse, rehearsal)
+	}
+	return err
+}
+
+// look decides about the Job of a run, and remembers it for the action that would make it.
+func (s *station) look(action release.ActionType, run migration.Run) (release.Work, error) {
+	hash, err := run.Hash()
+	if err != nil {
+		return release.Work{}, err
+	}
+	d := migration.Decide(run.Stage, hash, migration.Observed{Jobs: s.facts.Jobs, Pods: s.facts.Pods, Now: s.input.Now})
+	s.tasks[action] = task{run: run, decision: d}
+	out := release.Work{Done: d.Done, Stuck: d.Stuck, Waiting: d.Waiting, Found: d.Evidence.DatabaseEvidence, SchemaVersion: d.Evidence.SchemaVersion}
+	if d.Stalled {
+		out.Failed, out.FailedAt = true, d.FailedAt
+	}
+	return out, nil
+}
+
+// work makes the Job that an action asks for, and removes what stands in its way.
+func (r *Reconciler) work(ctx context.Context, s *station, action release.ActionType) error {
+	task, ok := s.tasks[action]
+	if !ok {
+		return fmt.Errorf("the plan asks for %s, which was not looked at", action)
+	}
+	var old []client.Object
+	for i := range task.decision.Delete {
+		old = append(old, &task.decision.Delete[i])
+	}
+	if task.decision.Start == 0 {
+		return r.remove(ctx, old)
+	}
+	if err := r.write(ctx, s, []manifest.Manifest{s.targetChildren().ServiceAccount}); err != nil {
+		return err
+	}
+	job, err := task.run.Job(task.decision.Start)
+	if err != nil {
+		return err
+	}
+	if err := manifest.Apply(ctx, r.Client, job); err != nil {
+		return err
+	}
+	return r.remove(ctx, old)
+}

@@ -1,0 +1,111 @@
+package migration
+
+import (
+	"strconv"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/mirubato/mirubato/api/contract"
+	"github.com/mirubato/mirubato/api/v1alpha1"
+)
+
+// Stage is what one Job does.
+type Stage string
+
+// The stages, in order. All but Expand leave the database as it is.
+const (
+	// BackUp dumps the database and proves that the dump can be restored.
+	BackUp Stage = "backup"
+	// Rehearse applies the pending migrations to a copy.
+	Rehearse Stage = "rehearse"
+	// Expand applies the pending migrations of phase expand.
+	Expand Stage = ""
+)
+
+// String is the stage as labels name it.
+func (s Stage) String() string {
+	if s == Expand {
+		return "expand"
+	}
+	return string(s)
+}
+
+func stageOf(job *batchv1.Job) Stage {
+	label := job.Labels[v1alpha1.LabelStage]
+	if label == Expand.String() {
+		return Expand
+	}
+	return Stage(label)
+}
+
+// running is the wait for a Job of the stage; message says why, if there is a reason.
+func (s Stage) running(message string) *v1alpha1.WaitingFor {
+	waiting := &v1alpha1.WaitingFor{Type: v1alpha1.WaitMigration, Message: message}
+	if s == BackUp {
+		waiting.Type = v1alpha1.WaitBackup
+	}
+	if message == "" {
+		waiting.Message = map[Stage]string{
+			BackUp:   "the database is backed up, and the backup restored and compared",
+			Rehearse: "the migrations are rehearsed on a copy of the database",
+			Expand:   "the migrations are running",
+		}[s]
+	}
+	return waiting
+}
+
+// blames reports whether an error that is final is the fault of the release, and not of what is around the database.
+func (s Stage) blames(code contract.MigrationErrorCode) bool {
+	switch code {
+	case contract.InvalidMigrations, contract.HistoryChanged, contract.MigrationFailed:
+		return s != BackUp
+	}
+	return s == Expand
+}
+
+// changes reports whether a Job of the stage must not be cut short lightly.
+func (s Stage) changes() bool { return s == Expand }
+
+// copies reports whether a Job of the stage runs a server for a copy of the database.
+func (s Stage) copies() bool { return s == BackUp || s == Rehearse }
+
+// readsFiles reports whether a Job of the stage needs the migrations of the image.
+func (s Stage) readsFiles() bool { return s != BackUp }
+
+// args are those of mirubato-migrate.
+func (r Run) args() []string {
+	switch r.Stage {
+	case BackUp:
+		return []string{
+			"backup", "--location", contract.BackupDir, "--scratch", contract.ScratchDir, "--keep", strconv.Itoa(int(r.Backup.Retain)),
+		}
+	case Rehearse:
+		args := []string{"rehearse", "--dir", contract.MigrationsDir, "--mode", string(r.Rehearsal), "--scratch", contract.ScratchDir}
+		if r.rehearsesData() {
+			args = append(args, "--location", contract.BackupDir, "--backup", r.BackupName)
+		}
+		return args
+	}
+	return []string{
+		"up",
+		"--dir", contract.MigrationsDir,
+		"--lock-id", r.Owner.Microservice.String(),
+		"--advisory-lock-wait", r.Options.AdvisoryLockWait.Duration.String(),
+		"--statement-lock-timeout", r.Options.StatementLockTimeout.Duration.String(),
+		"--retries", strconv.Itoa(int(*r.Options.Retries)),
+	}
+}
+
+// serverResources are enough for a scratch server with PostgreSQL's own settings, whatever the size of the database: that goes to
+// the scratch directory.
+func serverResources() *corev1ac.ResourceRequirementsApplyConfiguration {
+	return corev1ac.ResourceRequirements().
+		WithRequests(corev1.ResourceList{
+			corev1.ResourceCPU:    resource.MustParse("100m"),
+			corev1.ResourceMemory: resource.MustParse("256Mi"),
+		}).
+		WithLimits(corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")})
+}

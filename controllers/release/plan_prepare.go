@@ -1,0 +1,81 @@
+package release
+
+import "github.com/mirubato/mirubato/api/v1alpha1"
+
+// prepares reports whether migrations are still to come, so that what must come before them has its time. That they seemed to be
+// done, by a reading that came too late, lets nothing be skipped: then the release comes back from the step Expand.
+func (p *pass) prepares() bool {
+	if p.reached(v1alpha1.StepCanary) || p.returns() || p.runs(p.Target) || p.Facts.Migration.Done {
+		return false
+	}
+	return p.Target.Migration != "" && p.Facts.Stable.Migration != p.Target.Migration
+}
+
+// backUp proves, before anything changes the schema, that the data can be had back as they are.
+func (p *pass) backUp() *Plan {
+	if !p.prepares() || !p.Rollout.Backup || p.database().Backup != nil {
+		return nil
+	}
+	seen := p.Facts.Backup
+	if plan := p.work(v1alpha1.StepBackUp, Action{Type: BackUp}, seen); plan != nil {
+		return plan
+	}
+	p.evidence().Backup = seen.Found.Backup
+	return p.proceed("the backup is verified")
+}
+
+// rehearse tries the migrations where nobody is hurt.
+func (p *pass) rehearse() *Plan {
+	if !p.prepares() || !p.Rollout.Rehearsal || p.database().Rehearsal != nil {
+		return nil
+	}
+	seen := p.Facts.Rehearsal
+	if plan := p.work(v1alpha1.StepRehearse, Action{Type: Rehearse}, seen); plan != nil {
+		return plan
+	}
+	p.evidence().Rehearsal = seen.Found.Rehearsal
+	return p.proceed("the migrations have passed their rehearsal")
+}
+
+// work does what comes before the migrations while the old pods serve; nil once it is done.
+func (p *pass) work(step v1alpha1.Step, action Action, seen Work) *Plan {
+	p.enter(step)
+	p.actions = nil // those of the step before, which ended in this pass
+	p.stopCanary()
+	p.keepOld()
+	p.Record.PendingSince = nil
+	if seen.Done {
+		return nil
+	}
+	waiting := v1alpha1.WaitingFor{Type: v1alpha1.WaitMigration, Message: "the migrations of release " + p.Target.Release + " are prepared"}
+	if seen.Waiting != nil {
+		waiting = *seen.Waiting
+	}
+	if seen.Failed {
+		return p.fail(v1alpha1.FailureMigration, waiting.Message)
+	}
+	p.do(action)
+	plan := p.wait(waiting)
+	plan.Stalled = seen.Stuck
+	return plan
+}
+
+// proceed lets what was found out be recorded before anything is done that rests on it: a Job may be gone before the next look.
+func (p *pass) proceed(message string) *Plan {
+	return p.wait(v1alpha1.WaitingFor{Type: v1alpha1.WaitStep, Message: message}, p.Now)
+}
+
+// database is what was recorded of it.
+func (p *pass) database() v1alpha1.DatabaseEvidence {
+	if p.Record.Database == nil {
+		return v1alpha1.DatabaseEvidence{}
+	}
+	return *p.Record.Database
+}
+
+// evidence is a copy of what was recorded, in the record, to be added to.
+func (p *pass) evidence() *v1alpha1.DatabaseEvidence {
+	found := p.database()
+	p.Record.Database = &found
+	return &found
+}

@@ -1,0 +1,60 @@
+package release
+
+import (
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+)
+
+func TestPrepare(t *testing.T) {
+	t.Parallel()
+	wanted := func(in *Input) { in.Rollout.Backup, in.Rollout.Rehearsal = true, true }
+	admitted, backingUp, rehearsing := step(v1alpha1.StepAdmit), step(v1alpha1.StepBackUp), step(v1alpha1.StepRehearse)
+	backedUp := func(in *Input) {
+		in.Record.Database = &v1alpha1.DatabaseEvidence{Backup: &v1alpha1.BackupEvidence{Name: "b1"}}
+	}
+	rehearsed := func(in *Input) {
+		in.Record.Database = &v1alpha1.DatabaseEvidence{Backup: &v1alpha1.BackupEvidence{Name: "b1"}, Rehearsal: &v1alpha1.RehearsalEvidence{}}
+	}
+	full := func(in *Input) {
+		in.Facts.Backup.Stuck = true
+		in.Facts.Backup.Waiting = &v1alpha1.WaitingFor{Type: v1alpha1.WaitBackup, Message: "the volume is full", Deadline: &metav1.Time{Time: noon.Add(5 * time.Second)}}
+	}
+	none := func(in *Input) { in.Target.Migration, in.Fallback.Migration, in.Facts.Stable.Migration = "", "", "" }
+	cases{
+		"a backup comes first":                           {input(wanted, admitted), "BackUp: keep(scores-1) backup wait Migration"},
+		"it is recorded before anything rests on it":     {input(wanted, backingUp, func(in *Input) { in.Facts.Backup.Done = true }), "BackUp: keep(scores-1) wait Step look 0s"},
+		"then comes the rehearsal":                       {input(wanted, backingUp, backedUp), "Rehearse: keep(scores-1) rehearse wait Migration"},
+		"which is recorded as well":                      {input(wanted, rehearsing, backedUp, func(in *Input) { in.Facts.Rehearsal.Done = true }), "Rehearse: keep(scores-1) wait Step look 0s"},
+		"then the schema is changed":                     {input(wanted, rehearsing, rehearsed), "Expand: keep(scores-1) migrate wait Migration"},
+		"a rehearsal alone needs no backup":              {input(wanted, admitted, func(in *Input) { in.Rollout.Backup = false }), "Rehearse: keep(scores-1) rehearse wait Migration"},
+		"what fails in a rehearsal rejects":              {input(wanted, rehearsing, backedUp, func(in *Input) { in.Facts.Rehearsal.Failed = true }), "RollBack: wait Rejected look 0s rejects MigrationFailed at Rehearse"},
+		"a full volume is no fault of the release":       {input(wanted, backingUp, full), "BackUp: keep(scores-1) backup wait Backup look 5s stalled"},
+		"without a database there is nothing to back up": {input(wanted, admitted, none), "Canary: keep(scores-1) start(20) wait Pods look 10m0s"},
+		"nor without migrations":                         {input(wanted, admitted, func(in *Input) { in.Facts.Stable.Migration = "m2" }), "Canary: keep(scores-1) start(20) wait Pods look 10m0s"},
+		"nor once they are done":                         {input(wanted, admitted, migrated), "Canary: keep(scores-1) start(20) wait Pods look 10m0s"},
+		"what is expanding is not prepared anew":         {input(wanted, step(v1alpha1.StepExpand), rehearsed), "Expand: keep(scores-1) migrate wait Migration"},
+		"unless its migrations only seemed to be done":   {input(wanted, step(v1alpha1.StepExpand)), "BackUp: keep(scores-1) backup wait Migration"},
+		"a canary of another release goes meanwhile":     {input(wanted, admitted, func(in *Input) { in.Facts.Canary, in.Facts.Weight = canary(20), 20 }), "BackUp: shift(0) stop keep(scores-1) backup wait Migration"},
+	}.run(t)
+}
+
+func TestEvidenceIsAddedUp(t *testing.T) {
+	t.Parallel()
+	backup := &v1alpha1.BackupEvidence{Name: "b1"}
+	in := input(step(v1alpha1.StepRehearse), func(in *Input) {
+		in.Rollout.Backup, in.Rollout.Rehearsal = true, true
+		in.Record.Database = &v1alpha1.DatabaseEvidence{Backup: backup}
+		in.Facts.Rehearsal = Work{Done: true, Found: v1alpha1.DatabaseEvidence{Rehearsal: &v1alpha1.RehearsalEvidence{To: 7}}}
+	})
+	found := New(in).Record.Database
+	if found.Backup != backup || found.Rehearsal == nil || found.Rehearsal.To != 7 {
+		t.Errorf("recorded: %+v", found)
+	}
+	if in.Record.Database.Rehearsal != nil {
+		t.Error("the record that was given has been changed")
+	}
+}
