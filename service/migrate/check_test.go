@@ -200,7 +200,7 @@ func TestPreflightOfARoleWithoutRights(t *testing.T) {
 	if failure := mustFail(t, err, contract.MigrationFailed); failure.SQLState != "42501" || strings.Contains(failure.Message, "app-secret") {
 		t.Errorf("a role that may not read the history: %+v", failure)
 	}
-	exec(t, db, "GRANT SELECT ON mirubato_migration_checksums, mirubato_migration_owner TO "+role)
+	exec(t, db, "GRANT SELECT ON mirubato_migration_checksums, mirubato_migration_owner, mirubato_backfills TO "+role)
 	report, err := Check(t.Context(), config(u.String(), f))
 	mustFail(t, err, contract.PreflightRefused)
 	if want := []string{"block missing-rights", "warn not-owner", "info unseen-sessions"}; !slices.Equal(rules(report), want) {
