@@ -18,8 +18,8 @@ MODULES := . hack
 # The images of the product. Those that only the local cluster needs are its own affair.
 IMAGES := operator scores migrate
 
-# What the tests need from Debian: a PostgreSQL server and etcd, both started privately and only for the tests.
-TEST_PACKAGES := postgresql etcd-server
+# What the tests need from Debian: a PostgreSQL server, etcd and a browser, all started privately and only for the tests.
+TEST_PACKAGES := postgresql etcd-server chromium
 
 export KUBEBUILDER_ASSETS      := $(BIN)
 export GOLANGCI_LINT_CACHE     := $(LOCAL)/cache/golangci-lint
@@ -81,7 +81,7 @@ bench: test-binaries $(BIN)/results ## Benchmarks, and the comparison; their fig
 
 .PHONY: bench-compare
 bench-compare: $(BIN)/packages $(BIN)/scores $(BIN)/plain $(BIN)/bench ## The service beside plain net/http and Hono; needs Node [LENGTH=5s ROUNDS=5]
-	@$(BIN)/packages $(TEST_PACKAGES)
+	@$(BIN)/packages postgresql
 	@$(BIN)/bench -length $(LENGTH) -rounds $(ROUNDS)
 
 .PHONY: story

@@ -16,7 +16,7 @@ import (
 
 func TestC06UnknownPathAnswersJSON404(t *testing.T) {
 	l := open(t, nil)
-	for _, path := range []string{"/", "/api", "/api/songs", "/api/scores/", "/api//scores", "/api/scores/../scores", "/%2e%2e/etc/passwd", "/api/scores/a/b/c"} {
+	for _, path := range []string{"/songs", "/api", "/api/songs", "/api/scores/", "/api//scores", "/api/scores/../scores", "/%2e%2e/etc/passwd", "/api/scores/a/b/c"} {
 		got := l.as(t, nobody, "GET", path, "").is(t, 404, "NOT_FOUND").object(t)
 		message, _ := got["message"].(string)
 		if got["error"] != "Not Found" || !strings.HasPrefix(message, "The requested endpoint /") || !strings.HasSuffix(message, " does not exist") {

@@ -26,6 +26,8 @@ var isolationRows = map[string]string{
 	"GET /livez": "", "GET /readyz": "", "GET /health": "", "GET /health/detailed": "",
 	"GET /docs": "", "GET /docs/openapi.json": "", "GET /docs/swagger": "", "GET /swagger": "", "GET /swagger/{file}": "", "GET /api/openapi.json": "",
 
+	"GET /": "", "GET /scores/{id}": "", "GET /sign-in": "", "GET /site/{version}/{file}": "",
+
 	"POST /api/auth/token":        `{"email":"EMAIL","password":"not her password"}`,
 	"POST /api/auth/refresh":      `{"refreshToken":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`,
 	"POST /api/auth/logout":       `{"refreshToken":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`,

@@ -29,6 +29,7 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/telemetry"
 	"github.com/mirubato/mirubato/service/chassis/tracing"
 	"github.com/mirubato/mirubato/service/scores/migrations"
+	"github.com/mirubato/mirubato/service/scores/site"
 )
 
 const (
@@ -110,7 +111,7 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	keysOfWrites := idempotency.New(db, requestTimeout(current), logger)
 	api := apiRoutes(verifier, []httpapi.Wrapper{limited.Wrap, caches.answers.Wrap, keysOfWrites.Wrap},
 		reporter.Routes(), reporter.AdminRoutes(), library, accounts.Routes(users), log.Routes(),
-		invalidation.Routes(caches.feed, caches.all, log))
+		invalidation.Routes(caches.feed, caches.all, log), site.Routes())
 	options := optionsOf(cfg, current, reporter, metrics, logger)
 	srv, err := listen(ctx, cfg, reporter, logger,
 		httpapi.Middleware(options, limited.Addresses(guards.shedding.Handler(traces.Handler(api)))),

@@ -81,7 +81,8 @@ func newBuilder(info Info) *builder {
 func (b *builder) spec() *openapi31.Spec { return b.reflector.SpecEns() }
 
 func (b *builder) add(route httpapi.Route) error {
-	oc, err := b.reflector.NewOperationContext(route.Method, route.Path)
+	// The mux tells an address that ends in a slash from all that begin with it by a mark, which the document needs not.
+	oc, err := b.reflector.NewOperationContext(route.Method, strings.TrimSuffix(route.Path, "{$}"))
 	if err != nil {
 		return err
 	}

@@ -95,12 +95,15 @@ func TestSnapshot(t *testing.T) {
 	exec(t, db, `create table things (id int primary key)`, `insert into things values (1)`)
 	count := db.Prepared("count", `select count(*) from things`)
 	write := db.Direct("write", `insert into things values (9)`)
+	meanwhile := writer.Direct("write", `insert into things values (2)`)
 	var before, after int
 	err := db.Snapshot(t.Context(), func(ctx context.Context) error {
 		if err := count.QueryRow(ctx, []any{&before}); err != nil {
 			return err
 		}
-		exec(t, writer, `insert into things values (2)`)
+		if _, err := meanwhile.Exec(ctx); err != nil {
+			return err
+		}
 		return count.QueryRow(ctx, []any{&after})
 	})
 	if err != nil || before != 1 || after != 1 {
@@ -114,8 +117,8 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("writing: %v", err)
 	}
 	// Its connection is free again, and one that is not is not waited for forever.
-	err = db.Snapshot(t.Context(), func(context.Context) error {
-		return db.Snapshot(t.Context(), func(context.Context) error { return nil })
+	err = db.Snapshot(t.Context(), func(ctx context.Context) error {
+		return db.Snapshot(ctx, func(context.Context) error { return nil })
 	})
 	if fault.CodeOf(err) != fault.Unavailable {
 		t.Errorf("without a free connection: %v", err)

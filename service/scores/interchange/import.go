@@ -38,22 +38,20 @@ func (s *Service) Import(ctx context.Context, caller auth.Identity, format Forma
 	i := importing{Service: s, owner: caller.ID, seen: map[uuid.UUID]struct{}{}}
 	for count := 0; ; {
 		entries, err := i.gather(from)
-		if err != nil && !errors.Is(err, io.EOF) {
+		if err != nil {
 			return err
 		}
 		if count += len(entries); count > MaxLines {
 			return badFile("max", fmt.Sprintf("The file must have at most %d lines; those before were imported", MaxLines), nil)
 		}
-		lines, failed := i.write(ctx, entries)
-		if failed != nil {
-			return failed
-		}
-		if len(lines) > 0 {
-			told(lines)
-		}
-		if err != nil {
+		if len(entries) == 0 {
 			return nil
 		}
+		lines, err := i.write(ctx, entries)
+		if err != nil {
+			return err
+		}
+		told(lines)
 	}
 }
 
@@ -64,12 +62,15 @@ type importing struct {
 	seen  map[uuid.UUID]struct{}
 }
 
-// gather returns the next lines, of whose IDs none was seen before. Its error, io.EOF at the end, comes with the lines before it.
+// gather returns the next lines, none at the end of the file. A line whose ID was seen before is refused.
 func (i *importing) gather(from reader) (entries []entry, err error) {
 	for len(entries) < batch {
 		e, err := from.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
 		if err != nil {
-			return entries, err
+			return nil, err
 		}
 		switch {
 		case e.details != nil:
@@ -180,7 +181,7 @@ type Report struct {
 func (s *Service) ImportAll(ctx context.Context, caller auth.Identity, format Format, in io.Reader) (Report, error) {
 	report := Report{Lines: []Line{}}
 	err := s.Import(ctx, caller, format, in, func(lines []Line) {
-		report.Counts.add(lines)
+		report.add(lines)
 		report.Lines = append(report.Lines, lines...)
 	})
 	if err == nil && len(report.Lines) == 0 {

@@ -114,7 +114,14 @@ func serve(t *testing.T, a *archive, timeout time.Duration) string {
 	return server.URL
 }
 
-func get(t *testing.T, url string) *http.Response {
+// download is an export while it is read.
+type download struct {
+	status int
+	header http.Header
+	body   io.ReadCloser
+}
+
+func get(t *testing.T, url string) download {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/api/scores/export", nil)
 	if err != nil {
@@ -125,7 +132,7 @@ func get(t *testing.T, url string) *http.Response {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = res.Body.Close() })
-	return res
+	return download{status: res.StatusCode, header: res.Header, body: res.Body}
 }
 
 func (a *archive) await(t *testing.T) error {
@@ -149,9 +156,9 @@ func TestExportThatBreaksOffIsNoWholeAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := get(t, serve(t, tc.archive, time.Minute))
-			body, err := io.ReadAll(res.Body)
-			if res.StatusCode != http.StatusOK || res.Header.Get(interchange.CountHeader) != "7" || bytes.Count(body, []byte("\n")) != 3 {
-				t.Errorf("%d %v with %d bytes", res.StatusCode, res.Header, len(body))
+			body, err := io.ReadAll(res.body)
+			if res.status != http.StatusOK || res.header.Get(interchange.CountHeader) != "7" || bytes.Count(body, []byte("\n")) != 3 {
+				t.Errorf("%d %v with %d bytes", res.status, res.header, len(body))
 			}
 			if (err == nil) != tc.whole {
 				t.Errorf("reading it all: %v", err)
@@ -180,10 +187,10 @@ func (unwilling) Flush() error              { return errUnwilling }
 func TestExportEndsWhenItsClientGoesAway(t *testing.T) {
 	a := &archive{pages: -1}
 	res := get(t, serve(t, a, time.Minute))
-	if _, err := io.CopyN(io.Discard, res.Body, 10_000); err != nil {
+	if _, err := io.CopyN(io.Discard, res.body, 10_000); err != nil {
 		t.Fatal(err)
 	}
-	_ = res.Body.Close()
+	_ = res.body.Close()
 	if err := a.await(t); err == nil {
 		t.Error("it ended by itself")
 	}
@@ -196,7 +203,7 @@ func TestExportOutlastsTheTimeoutOfRequests(t *testing.T) {
 	res := get(t, serve(t, a, timeout))
 	began := time.Now()
 	for time.Since(began) < 4*timeout {
-		if _, err := io.CopyN(io.Discard, res.Body, 1000); err != nil {
+		if _, err := io.CopyN(io.Discard, res.body, 1000); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -207,10 +214,10 @@ func TestExportsAtOnceAreBounded(t *testing.T) {
 	url := serve(t, a, time.Minute)
 	first, second := get(t, url), get(t, url)
 	third := get(t, url)
-	if third.StatusCode != http.StatusServiceUnavailable || third.Header.Get("Retry-After") != "5" {
-		t.Errorf("the third: %d %v", third.StatusCode, third.Header)
+	if third.status != http.StatusServiceUnavailable || third.header.Get("Retry-After") != "5" {
+		t.Errorf("the third: %d %v", third.status, third.header)
 	}
-	_, _ = first.Body.Close(), second.Body.Close()
+	_, _ = first.body.Close(), second.body.Close()
 	for range 2 {
 		_ = a.await(t)
 	}

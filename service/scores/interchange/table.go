@@ -36,10 +36,27 @@ var columns = []struct {
 	name string
 	kind kind
 }{
-	{"id", word}, {"title", text}, {"composer", text}, {"opus", text}, {"instrument", text}, {"difficulty", text},
-	{"difficultyLevel", number}, {"stylePeriod", text}, {"keySignature", text}, {"timeSignature", text}, {"tempoMarking", text},
-	{"durationSeconds", number}, {"description", text}, {"tags", list}, {"metadata", mapping}, {"status", word}, {"visibility", word},
-	{"ownerId", given}, {"version", given}, {"createdAt", given}, {"updatedAt", given},
+	{"id", word},
+	{"title", text},
+	{"composer", text},
+	{"opus", text},
+	{"instrument", text},
+	{"difficulty", text},
+	{"difficultyLevel", number},
+	{"stylePeriod", text},
+	{"keySignature", text},
+	{"timeSignature", text},
+	{"tempoMarking", text},
+	{"durationSeconds", number},
+	{"description", text},
+	{"tags", list},
+	{"metadata", mapping},
+	{"status", word},
+	{"visibility", word},
+	{"ownerId", given},
+	{"version", given},
+	{"createdAt", given},
+	{"updatedAt", given},
 }
 
 // cellsOf are the cells of a score, in the order of columns.
@@ -246,22 +263,29 @@ func valueOf(k kind, cell string) string {
 	switch {
 	case trimmed == "":
 		return "null"
-	case k == number:
-		if _, err := strconv.Atoi(trimmed); err == nil && trimmed[0] != '+' && json.Valid([]byte(trimmed)) {
-			return trimmed
-		}
 	case k == list && trimmed[0] != '[':
-		var all []string
-		for tag := range strings.SplitSeq(cell, ";") {
-			if tag = strings.TrimSpace(tag); tag != "" {
-				all = append(all, quoted(tag))
-			}
-		}
-		return "[" + strings.Join(all, ",") + "]"
-	case (k == list || k == mapping) && json.Valid([]byte(cell)):
-		return cell
+		return listOf(cell)
+	case k == number && isNumeral(trimmed), (k == list || k == mapping) && json.Valid([]byte(cell)):
+		return trimmed
 	}
 	return quoted(cell) // if it should have been something else, the rules say so
+}
+
+// isNumeral reports whether a text is a whole number as JSON writes it.
+func isNumeral(text string) bool {
+	_, err := strconv.Atoi(text)
+	return err == nil && json.Valid([]byte(text))
+}
+
+// listOf is the JSON of texts that are separated by semicolons.
+func listOf(cell string) string {
+	var all []string
+	for part := range strings.SplitSeq(cell, ";") {
+		if part = strings.TrimSpace(part); part != "" {
+			all = append(all, quoted(part))
+		}
+	}
+	return "[" + strings.Join(all, ",") + "]"
 }
 
 func quoted(text string) string {
