@@ -9,6 +9,15 @@ type Envelope[T any] struct {
 	Message string `json:"message,omitempty"`
 }
 
+// Accepted is the body of an answer to what will be done later.
+type Accepted[T any] struct {
+	Success bool   `json:"success"`
+	Data    T      `json:"data"`
+	Message string `json:"message"`
+	// TaskID is the task to watch at /api/tasks/{id}.
+	TaskID string `json:"taskId"`
+}
+
 // ListEnvelope is the body of an answer that carries one page of a list.
 type ListEnvelope[T any] struct {
 	Success    bool       `json:"success"`

@@ -47,6 +47,14 @@ func Created[T any](location string, data T) Response {
 	}.WithHeader("Location", location)
 }
 
+// AcceptedFor is a 202 that carries a thing with which something will be done later, and the task to watch, which lives at location.
+func AcceptedFor[T any](location, taskID string, data T) Response {
+	return Response{
+		status: http.StatusAccepted,
+		body:   Accepted[T]{Success: true, Data: data, Message: "Request accepted for processing", TaskID: taskID},
+	}.WithHeader("Location", location)
+}
+
 // List is a 200 that carries one page of a list.
 func List[T any](items []T, page Pagination) Response {
 	if items == nil {

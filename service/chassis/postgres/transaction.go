@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"time"
 )
 
 // transaction is one transaction, and what is to be done once it has ended.
@@ -50,6 +51,22 @@ func (db *DB) transact(ctx context.Context, t *transaction, do func(context.Cont
 		return translate(ctx, "commit", err)
 	}
 	return nil
+}
+
+// Within calls do with the transaction of ctx, for a library that brings statements of its own, and measures it as one statement of
+// the name. It panics if ctx has no transaction of this DB. What the library returns becomes a fault.
+func (db *DB) Within(ctx context.Context, name string, do func(context.Context, *sql.Tx) error) error {
+	t := db.transaction(ctx)
+	if t == nil {
+		panic("postgres: " + name + " needs a transaction")
+	}
+	started := time.Now()
+	err := do(ctx, t.tx)
+	if err != nil {
+		err = translate(ctx, name, err)
+	}
+	db.observer.ObserveQuery(name, time.Since(started), err)
+	return err
 }
 
 // Afterwards calls f when the transaction of ctx has ended, however it did, or at once if there is none. It is for news

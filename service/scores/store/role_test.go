@@ -21,6 +21,7 @@ func TestTriggersNeedNoMoreThanRows(t *testing.T) {
 		"create role " + role,
 		"revoke create on schema public from public",
 		"grant select, insert, update, delete on all tables in schema public to " + role,
+		"grant usage on all sequences in schema public to " + role,
 	} {
 		if _, err := owner.Direct("grant", text).Exec(t.Context()); err != nil {
 			t.Fatal(err)
