@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -59,6 +60,15 @@ type Config struct {
 	// Tokens is what tokens must claim; the zero value demands nothing.
 	Tokens auth.Policy
 
+	// Storage is where files are kept: a directory or an s3:// URL; without it there are none.
+	Storage string
+	// FileSizeMiB is how large a file may be, FileQuotaMiB all files of a user together.
+	FileSizeMiB, FileQuotaMiB int
+	// JobWorkers is how many jobs the process does at once.
+	JobWorkers int
+	// JobPatience is how long another process may be silent before its jobs are taken over.
+	JobPatience time.Duration
+
 	// NotesKeyset is what private notes are encrypted with; without it there are none.
 	NotesKeyset secret.Source
 }
@@ -89,6 +99,11 @@ const (
 	envDatabaseConns   = "DATABASE_MAX_CONNS"
 	envJWTSecret       = "JWT_SECRET"
 	envJWTPrevious     = "JWT_PREVIOUS_SECRET"
+	envStorage         = "STORAGE"
+	envFileSize        = "FILE_MAX_MIB"
+	envFileQuota       = "FILE_QUOTA_MIB"
+	envJobWorkers      = "JOB_WORKERS"
+	envJobPatience     = "JOB_PATIENCE"
 	envNotesKeyset     = "NOTES_KEYSET"
 	envNotesKeysetFile = "NOTES_KEYSET_FILE"
 )
@@ -120,6 +135,11 @@ func variables() []variable {
 		{serving, envDrainDelay, "drain-delay", "1s", "how long new requests are served after SIGTERM", setDuration(0, time.Minute, func(c *Config) *time.Duration { return &c.DrainDelay })},
 		{serving, envShutdownTimeout, "shutdown-timeout", "20s", "how long running requests may take after that", setDuration(time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.ShutdownTimeout })},
 		{serving, envDatabaseConns, "database-max-conns", "10", "size of the connection pool", setInt(1, 1000, func(c *Config) *int { return &c.DatabaseConns })},
+		{serving, envStorage, "storage", "", "where files are kept: a directory, or an s3:// URL; empty is nowhere", setStorage},
+		{serving, envFileSize, "file-max-mib", "50", "how many MiB a file may have", setInt(1, 1024, func(c *Config) *int { return &c.FileSizeMiB })},
+		{serving, envFileQuota, "file-quota-mib", "1024", "how many MiB the files of a user may have together", setInt(1, 1<<20, func(c *Config) *int { return &c.FileQuotaMiB })},
+		{serving, envJobWorkers, "job-workers", "2", "how many jobs are done at once", setInt(1, 100, func(c *Config) *int { return &c.JobWorkers })},
+		{serving, envJobPatience, "job-patience", "20s", "how long another process may be silent before its jobs are taken over", setDuration(time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.JobPatience })},
 		{tokens, contract.EnvJWTIssuer, "jwt-issuer", "", "required iss claim", setText(func(c *Config) *string { return &c.Tokens.Issuer })},
 		{tokens, contract.EnvJWTAudience, "jwt-audience", "", "required aud claim", setText(func(c *Config) *string { return &c.Tokens.Audience })},
 	}
@@ -275,6 +295,15 @@ func setOrigins(c *Config, text string) error {
 		}
 		c.Origins = append(c.Origins, origin)
 	}
+	return nil
+}
+
+// setStorage takes an absolute path or the URL of a bucket, or nothing.
+func setStorage(c *Config, text string) error {
+	if text != "" && !filepath.IsAbs(text) && !strings.HasPrefix(text, "s3://") {
+		return errors.New("is neither an absolute path nor an s3:// URL; write it like /var/lib/scores or s3://bucket?region=eu-central-1")
+	}
+	c.Storage = text
 	return nil
 }
 

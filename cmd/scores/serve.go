@@ -22,6 +22,7 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
 	"github.com/mirubato/mirubato/service/chassis/idempotency"
 	"github.com/mirubato/mirubato/service/chassis/invalidation"
+	"github.com/mirubato/mirubato/service/chassis/jobs"
 	"github.com/mirubato/mirubato/service/chassis/openapi"
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/chassis/server"
@@ -105,13 +106,25 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 		return err
 	}
 	defer endCaching()
-	library, endLibrary := newLibrary(ctx, db, caches.stores, noteKeys, log, logger)
+	queue, closeQueue, err := openQueue(cfg, db, metrics, logger)
+	if err != nil {
+		return err
+	}
+	defer closeQueue()
+	storage, closeStorage, err := openStorage(ctx, cfg, db, current, reporter, metrics, logger)
+	if err != nil {
+		return err
+	}
+	defer closeStorage()
+	library, endLibrary := newLibrary(ctx, libraryConfig{
+		cfg: cfg, db: db, caches: caches.stores, noteKeys: noteKeys, signer: keys, queue: queue, storage: storage, log: log, logger: logger,
+	})
 	defer endLibrary()
 	users := accounts.New(accountstore.New(db), auth.NewIssuer(keys, cfg.Tokens), log, uuid.NewString, tokenLives(current))
 	keysOfWrites := idempotency.New(db, requestTimeout(current), logger)
 	api := apiRoutes(verifier, []httpapi.Wrapper{limited.Wrap, caches.answers.Wrap, keysOfWrites.Wrap},
 		reporter.Routes(), reporter.AdminRoutes(), library, accounts.Routes(users), log.Routes(),
-		invalidation.Routes(caches.feed, caches.all, log), site.Routes())
+		invalidation.Routes(caches.feed, caches.all, log), queue.Routes(), jobs.NewAdministration(queue, log).Routes(), site.Routes())
 	options := optionsOf(cfg, current, reporter, metrics, logger)
 	srv, err := listen(ctx, cfg, reporter, logger,
 		httpapi.Middleware(options, limited.Addresses(guards.shedding.Handler(traces.Handler(api)))),
@@ -119,10 +132,14 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	if err != nil {
 		return err
 	}
-	go sweep(ctx, sweepEvery, logger, map[string]func(context.Context) error{
+
+	// What is done without being asked for.
+	sweepFilesByQueue(queue, storage, logger)
+	sweepByQueue(queue, map[string]func(context.Context) error{
 		"refresh_tokens": users.Sweep, "idempotency_keys": keysOfWrites.Sweep, "cache_events": caches.feed.Sweep,
-		"rate_limits": limited.fleet.Sweep,
+		"rate_limits": limited.fleet.Sweep, "tasks": queue.SweepTasks,
 	})
+	defer runQueue(ctx, queue)()
 	listening(srv)
 	return srv.Run(ctx)
 }

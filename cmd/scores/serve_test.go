@@ -63,6 +63,7 @@ func testConfig(url string) Config {
 	return Config{
 		Environment: "test", Release: "r7", APIAddr: "127.0.0.1:0", OpsAddr: "127.0.0.1:0",
 		RequestTimeout: 5 * time.Second, ShutdownTimeout: 5 * time.Second, DatabaseConns: 4,
+		JobWorkers: 2, JobPatience: 2 * time.Second, FileSizeMiB: 50, FileQuotaMiB: 1024,
 		DatabaseURL: secret.FromValue(url), JWTSecret: secret.FromValue(testSecret),
 	}
 }

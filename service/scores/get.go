@@ -40,3 +40,12 @@ func (l *Library) Readable(ctx context.Context, caller auth.Identity, id string)
 	}
 	return s, nil
 }
+
+// Changeable is Readable for those who need to know whether the caller may change the score as well. Faults: NotFound, Denied.
+func (l *Library) Changeable(ctx context.Context, caller auth.Identity, id string) (Score, error) {
+	s, err := l.Readable(ctx, caller, id)
+	if err != nil {
+		return Score{}, err
+	}
+	return s, requireChange(caller, s)
+}

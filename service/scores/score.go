@@ -14,6 +14,8 @@ type Score struct {
 	// OwnerID is the subject of the caller who created the score.
 	OwnerID string `json:"ownerId"`
 	Fields
+	// Analysis is what the newest of its files that could be read tells about it; null if there is none.
+	Analysis KeptAnalysis `json:"analysis"`
 	// Version counts the changes of the score, from 1.
 	Version   int64     `json:"version"`
 	CreatedAt time.Time `json:"createdAt"`

@@ -79,7 +79,7 @@ func loggableQuery(raw string) string {
 			name = plain
 		}
 		name = strings.ToLower(name)
-		for _, word := range []string{"token", "secret", "password", "key", "auth"} {
+		for _, word := range []string{"token", "secret", "password", "key", "auth", "signature"} {
 			if strings.Contains(name, word) {
 				parts[i] = word + "=(hidden)"
 				break

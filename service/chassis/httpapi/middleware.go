@@ -33,7 +33,7 @@ type Options struct {
 	Release string
 	// RequestTimeout returns what a request may take; then its context ends.
 	RequestTimeout func() time.Duration
-	// MaxBody is how many bytes of a body are read.
+	// MaxBody is how many bytes of a body are read, where a route says nothing else.
 	MaxBody int64
 	// CORS is asked at each request whose pages may call; nil means that no page of another origin may.
 	CORS func() CORS
@@ -98,18 +98,15 @@ func standardHeaders(o Options, rec *Record, h http.Header) {
 
 func limits(o Options, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength > o.MaxBody {
-			// The body is left unread, so the connection cannot serve another request.
-			w.Header().Set("Connection", "close")
-			WriteError(r.Context(), w, bodyFault(&http.MaxBytesError{Limit: o.MaxBody}))
-			return
-		}
 		timeout := o.RequestTimeout()
 		// The server was told once how long an answer may take. Not every http.ResponseWriter is a server's.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout + writeSlack))
 		ctx, cancel := context.WithTimeout(r.Context(), timeoutFor(r, timeout))
 		defer cancel()
 		r = r.WithContext(ctx)
+		// A route that takes more, or refuses what says that it is more, finds what it needs in the record.
+		rec := RecordOf(ctx)
+		rec.body, rec.maxBody = r.Body, o.MaxBody
 		r.Body = http.MaxBytesReader(w, r.Body, o.MaxBody)
 		next.ServeHTTP(w, r)
 	})

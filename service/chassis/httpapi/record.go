@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"time"
 
@@ -28,6 +29,9 @@ type Record struct {
 	isRead      bool
 	// client ends when the client goes away.
 	client context.Context
+	// body is the body before it was limited, and maxBody the limit of routes that set none.
+	body    io.ReadCloser
+	maxBody int64
 }
 
 type recordKey struct{}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/mirubato/mirubato/service/chassis/fault"
 )
@@ -69,6 +70,10 @@ type Route struct {
 	Request any
 	// Consumes are the media types of a body that is not JSON and that Handler reads by itself; Request is then nil.
 	Consumes []string
+	// MaxBody is how many bytes a body may have, if more than others.
+	MaxBody int64
+	// Patience is how long a request may take, if longer than others: it moves a file. It is cut off all the same if nothing moves.
+	Patience time.Duration
 	// Rules is a struct whose validate tags are the rules of those fields of Request that have the same JSON names, nil if the
 	// tags stand in Request itself.
 	Rules any
@@ -164,7 +169,7 @@ func (rt *Router) Mount(guard Guard, routes []Route, wrappers ...Wrapper) {
 		for _, wrap := range slices.Backward(wrappers) {
 			h = wrap(r, h)
 		}
-		rt.Handle(r.Pattern(), guard.Guard(r.Access, h))
+		rt.Handle(r.Pattern(), transfer(r, guard.Guard(r.Access, h)))
 		rt.routes = append(rt.routes, r)
 	}
 }

@@ -18,7 +18,7 @@ import (
 // release does not disturb the statements of this one.
 const columns = `id, owner_id, title, composer, opus, instrument, difficulty, difficulty_level, style_period,
 	key_signature, time_signature, tempo_marking, duration_seconds, description, tags, metadata, status, visibility,
-	version, created_at, updated_at`
+	analysis, version, created_at, updated_at`
 
 const (
 	// The conflict can only be the same statement sent again by the driver after it lost the connection, since the ID is random;
@@ -148,6 +148,7 @@ func values(f scores.Fields) []any {
 type scanned struct {
 	s        scores.Score
 	metadata []byte
+	analysis []byte
 }
 
 // dest are the places of columns.
@@ -156,11 +157,12 @@ func (r *scanned) dest() []any {
 	return []any{
 		&r.s.ID, &r.s.OwnerID, &f.Title, &f.Composer, &f.Opus, &f.Instrument, &f.Difficulty, &f.DifficultyLevel,
 		&f.StylePeriod, &f.KeySignature, &f.TimeSignature, &f.TempoMarking, &f.DurationSeconds, &f.Description,
-		pq.Array(&f.Tags), &r.metadata, &f.Status, &f.Visibility, &r.s.Version, &r.s.CreatedAt, &r.s.UpdatedAt,
+		pq.Array(&f.Tags), &r.metadata, &f.Status, &f.Visibility, &r.analysis, &r.s.Version, &r.s.CreatedAt, &r.s.UpdatedAt,
 	}
 }
 
 func (r *scanned) score() scores.Score {
+	r.s.Analysis = r.analysis
 	r.s.Metadata = json.RawMessage(r.metadata)
 	r.s.CreatedAt, r.s.UpdatedAt = r.s.CreatedAt.UTC(), r.s.UpdatedAt.UTC()
 	return r.s
