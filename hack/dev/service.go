@@ -105,6 +105,7 @@ func (s *service) env(a address) []string {
 		"DRAIN_DELAY":           "0s", // nobody balances over these instances
 		"SHUTDOWN_TIMEOUT":      "5s",
 		contract.EnvSettingsDir: s.home.settings(),
+		"STORAGE":               s.home.path("files"),
 	}
 	foreign := []string{
 		contract.EnvDatabaseURLFile, contract.EnvJWTSecretFile, contract.EnvJWTPreviousSecretFile, "JWT_PREVIOUS_SECRET",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -33,7 +34,7 @@ type Bucket interface {
 	Delete(ctx context.Context, key string) error
 	// Exists reports whether there is an object.
 	Exists(ctx context.Context, key string) (bool, error)
-	// List hands on the objects whose keys begin with the prefix, in their order, until an error.
+	// List hands on the objects whose keys begin with the prefix, in their order, until an error. One may be handed on again.
 	List(ctx context.Context, prefix string, each func(key string, written time.Time) error) error
 	// Check returns nil if the storage answers.
 	Check(ctx context.Context) error
@@ -93,6 +94,9 @@ func withoutSecrets(where string) string {
 func syncFile(path string) error {
 	for _, each := range []string{path, filepath.Dir(path)} {
 		f, err := os.Open(each)
+		if errors.Is(err, fs.ErrNotExist) {
+			return ErrAbsent // it was swept at once
+		}
 		if err != nil {
 			return err
 		}
@@ -162,8 +166,20 @@ func (b *bucket) Exists(ctx context.Context, key string) (bool, error) {
 	return there, absent("looking for", err)
 }
 
-// List implements Bucket.
-func (b *bucket) List(ctx context.Context, prefix string, each func(string, time.Time) error) error {
+// listings is how often a listing begins anew that was disturbed.
+const listings = 5
+
+// List implements Bucket. A listing of a directory ends when a file goes away under its hands, so it begins anew then.
+func (b *bucket) List(ctx context.Context, prefix string, each func(string, time.Time) error) (err error) {
+	for range listings {
+		if err = b.list(ctx, prefix, each); gcerrors.Code(err) != gcerrors.NotFound {
+			return err
+		}
+	}
+	return err
+}
+
+func (b *bucket) list(ctx context.Context, prefix string, each func(string, time.Time) error) error {
 	for objects := b.Bucket.List(&cloud.ListOptions{Prefix: prefix}); ; {
 		o, err := objects.Next(ctx)
 		switch {

@@ -59,10 +59,10 @@ type Protection interface {
 
 // Store keeps files. It may be used by many goroutines.
 type Store struct {
-	cfg                              Config
-	announce, claim, remove          *postgres.Statement
-	unreferenced, lockUnused, strays *postgres.Statement
-	lockUnknown                      *postgres.Statement
+	cfg                                Config
+	announce, claim, remove            *postgres.Statement
+	unreferenced, lock, unused, strays *postgres.Statement
+	lockUnknown                        *postgres.Statement
 }
 
 // New returns a store. It touches neither bucket nor database before it is used.
@@ -74,7 +74,8 @@ func New(cfg Config) *Store {
 		claim:        db.Prepared("blobs.claim", claimBlob, postgres.Repeatable),
 		remove:       db.Prepared("blobs.remove", removeBlob),
 		unreferenced: db.Prepared("blobs.unreferenced", unreferencedBlobs(cfg.Referrers)),
-		lockUnused:   db.Prepared("blobs.lock_unused", lockUnusedBlob(cfg.Referrers)),
+		lock:         db.Prepared("blobs.lock", lockBlob),
+		unused:       db.Prepared("blobs.unused", unusedBlob(cfg.Referrers)),
 		strays:       db.Prepared("blobs.strays", strayKeys),
 		lockUnknown:  db.Prepared("blobs.lock_unknown", lockUnknownBlob),
 	}
@@ -138,19 +139,24 @@ func (s *Store) Receive(ctx context.Context, from io.Reader, limit int64, tooLar
 	return c, nil
 }
 
-// Keep makes what was received a content. It is idempotent. Somebody must refer to it soon, or it is swept. Faults: Unavailable.
+// Keep makes what was received a content. It is idempotent. Somebody must refer to it soon, or it is swept. Faults:
+// Unavailable, and Conflict for what was swept already.
 func (s *Store) Keep(ctx context.Context, c Content) error {
 	// A sweep either sees from now on that the content is wanted, or has removed it before the question below.
 	if _, err := s.announce.Exec(ctx, c.SHA256[:], c.Size); err != nil {
 		return err
 	}
-	return s.do(ctx, true, func(ctx context.Context) error {
+	err := s.do(ctx, true, func(ctx context.Context) error {
 		there, err := s.cfg.Bucket.Exists(ctx, c.SHA256.key())
 		if err != nil || there {
 			return err
 		}
 		return s.cfg.Bucket.Copy(ctx, c.SHA256.key(), c.key)
 	})
+	if errors.Is(err, ErrAbsent) {
+		return fault.Wrap(fault.Conflict, "The file was on its way for too long; send it again", err)
+	}
+	return err
 }
 
 // Forget removes what was received, but not the content that was made of it. What it cannot remove is swept.

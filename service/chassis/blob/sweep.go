@@ -37,9 +37,12 @@ func unreferencedBlobs(referrers []Column) string {
 		` order by claimed_at limit $2`
 }
 
-func lockUnusedBlob(referrers []Column) string {
-	return `select true from blobs b where sha256 = $1 and claimed_at < now() - $2::bigint * interval '1 second'` + noReferrer(referrers) +
-		` for update`
+const lockBlob = `select true from blobs where sha256 = $1 for update`
+
+// unusedBlob is asked once the row is locked: a condition of the statement that waits for the lock would not see who began to refer
+// to the content while it waited.
+func unusedBlob(referrers []Column) string {
+	return `select true from blobs b where sha256 = $1 and claimed_at < now() - $2::bigint * interval '1 second'` + noReferrer(referrers)
 }
 
 // strayKeys are those among the sums that are no content.
@@ -100,7 +103,11 @@ func (s *Store) sweepContents(ctx context.Context, grace time.Duration, swept *S
 
 func (s *Store) removeUnused(ctx context.Context, sum Sum, grace time.Duration) (removed bool, err error) {
 	err = s.cfg.DB.Atomically(ctx, func(ctx context.Context) error {
-		err := s.lockUnused.QueryRow(ctx, []any{&removed}, sum[:], int64(grace/time.Second))
+		err := s.lock.QueryRow(ctx, []any{&removed}, sum[:])
+		removed = false
+		if err == nil {
+			err = s.unused.QueryRow(ctx, []any{&removed}, sum[:], int64(grace/time.Second))
+		}
 		if errors.Is(err, postgres.ErrNoRows) {
 			return nil
 		}
