@@ -45,7 +45,15 @@ const (
 	// SyntheticRequestsMetric and SyntheticDurationMetric are the same of requests with SyntheticHeader.
 	SyntheticRequestsMetric = "http_synthetic_requests_total"
 	SyntheticDurationMetric = "http_synthetic_request_duration_seconds"
-	// StatusLabel is the status of the answer, such as "200". From "500" on, the request has failed.
+	// CacheRequestsMetric is an optional counter of the lookups of caches, with OutcomeLabel: OutcomeHit, OutcomeStale or
+	// OutcomeMiss. Others are left out.
+	CacheRequestsMetric = "cache_requests_total"
+	OutcomeLabel        = "outcome"
+	OutcomeHit          = "hit"
+	OutcomeStale        = "stale"
+	OutcomeMiss         = "miss"
+	// StatusLabel is the status of the answer, such as "200". From "500" on, the request has failed; with "429" it was refused
+	// because of a limit.
 	StatusLabel = "status"
 	// RouteLabel is optional: the pattern of the path, such as "/api/songs/{id}".
 	RouteLabel = "route"

@@ -195,6 +195,13 @@ type AnalysisSpec struct {
 	// errorRatio judges the share of answers with a status of 500 and above.
 	// +optional
 	ErrorRatio *RatioRule `json:"errorRatio,omitempty"`
+	// refusalRatio judges the share of answers with a status of 429, of which too strict limits make more. An analysis without
+	// any rule judges errorRatio and refusalRatio.
+	// +optional
+	RefusalRatio *RatioRule `json:"refusalRatio,omitempty"`
+	// cacheHitRatio judges how often the new pods' caches hold what they are asked for.
+	// +optional
+	CacheHitRatio *CacheHitRule `json:"cacheHitRatio,omitempty"`
 	// latency judges how long answers take.
 	// +optional
 	Latency *LatencyRule `json:"latency,omitempty"`
@@ -250,6 +257,15 @@ type RatioRule struct {
 	// +kubebuilder:validation:MaxLength=8
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(100|[0-9]{1,2}([.][0-9]{1,4})?)$')",message="maxPercent must be a number from 0 to 100, such as \"0.5\""
 	MaxPercent string `json:"maxPercent,omitempty"`
+}
+
+// CacheHitRule bounds the share of lookups that a cache answers.
+type CacheHitRule struct {
+	// minPercent is the lowest share in percent that is accepted, such as "40". New pods begin with empty caches.
+	// +required
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(100|[0-9]{1,2}([.][0-9]{1,4})?)$')",message="minPercent must be a number from 0 to 100, such as \"40\""
+	MinPercent string `json:"minPercent"`
 }
 
 // LatencyRule bounds a quantile of the time that answers take.

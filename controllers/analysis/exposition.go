@@ -44,6 +44,7 @@ func parse(body []byte, wanted []MetricRule) (reading, error) {
 			return reading{}, err
 		}
 	}
+	r.addLookups(families[contract.CacheRequestsMetric])
 	for _, rule := range wanted {
 		if m, ok := sum(families[rule.Metric]); ok {
 			r.metrics[rule.Metric] = m
@@ -69,11 +70,30 @@ func (r *reading) addRequests(family *dto.MetricFamily) error {
 			return fmt.Errorf("%s lacks the label %s", family.GetName(), contract.StatusLabel)
 		}
 		r.Requests += value
-		if status >= "500" {
+		switch {
+		case status >= "500":
 			r.Errors += value
+		case status == "429":
+			r.Refusals += value
 		}
 	}
 	return nil
+}
+
+// addLookups counts what caches were asked. No service has to have any, so what is of another form tells nothing.
+func (r *reading) addLookups(family *dto.MetricFamily) {
+	for _, series := range family.GetMetric() {
+		value := series.GetCounter().GetValue()
+		if !isCount(value) {
+			continue
+		}
+		switch label(series, contract.OutcomeLabel) {
+		case contract.OutcomeMiss:
+			r.Lookups, r.Misses = r.Lookups+value, r.Misses+value
+		case contract.OutcomeHit, contract.OutcomeStale:
+			r.Lookups += value
+		}
+	}
 }
 
 func (r *reading) addDurations(family *dto.MetricFamily) error {

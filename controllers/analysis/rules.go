@@ -19,19 +19,23 @@ type Rules struct {
 	Interval time.Duration
 	// MinSamples is how many requests the new pods must have answered before they may pass.
 	MinSamples float64
-	// Errors is nil if errors are not judged, as Latency is for time.
-	Errors        *ErrorRule
-	Latency       *LatencyRule
-	Metrics       []MetricRule
-	PrometheusURL string
-	NotEnoughData v1alpha1.AnalysisPolicy
-	SourceDown    v1alpha1.AnalysisPolicy
+	// Errors is nil if errors are not judged, and so are the others.
+	Errors, Refusals *RatioRule
+	Latency          *LatencyRule
+	CacheHits        *CacheHitRule
+	Metrics          []MetricRule
+	PrometheusURL    string
+	NotEnoughData    v1alpha1.AnalysisPolicy
+	SourceDown       v1alpha1.AnalysisPolicy
 	// Synthetic is nil if the operator sends no requests.
 	Synthetic *Synthetic
 }
 
-// ErrorRule bounds the share of errors. Max is from 0 to 1, nil for none.
-type ErrorRule struct{ Max *float64 }
+// RatioRule bounds the share of a kind of answers. Max is from 0 to 1, nil for none.
+type RatioRule struct{ Max *float64 }
+
+// CacheHitRule bounds the share of lookups that a cache answers. Min is from 0 to 1.
+type CacheHitRule struct{ Min float64 }
 
 // LatencyRule bounds a quantile.
 type LatencyRule struct {
@@ -55,7 +59,7 @@ type Synthetic struct {
 	Requests int
 }
 
-// Resolve fills in defaults. An analysis that names no rule judges errors. The error names the field that is no number; the
+// Resolve fills in defaults. An analysis that names no rule judges errors and refusals. The error names the field that is no number; the
 // API server lets none through.
 func Resolve(spec v1alpha1.AnalysisSpec) (Rules, error) {
 	rules := Rules{
@@ -81,26 +85,36 @@ func Resolve(spec v1alpha1.AnalysisSpec) (Rules, error) {
 		}
 	}
 	var err error
-	if rules.Errors, err = resolveErrors(spec); err != nil {
+	if rules.Errors, err = resolveRatio("errorRatio", spec.ErrorRatio); err != nil {
 		return Rules{}, err
+	}
+	if rules.Refusals, err = resolveRatio("refusalRatio", spec.RefusalRatio); err != nil {
+		return Rules{}, err
+	}
+	if h := spec.CacheHitRatio; h != nil {
+		least, err := number("cacheHitRatio.minPercent", h.MinPercent)
+		if err != nil {
+			return Rules{}, err
+		}
+		rules.CacheHits = &CacheHitRule{Min: or(least, 0) / 100}
+	}
+	if rules.Errors == nil && rules.Refusals == nil && rules.Latency == nil && rules.CacheHits == nil && len(spec.Metrics) == 0 {
+		rules.Errors, rules.Refusals = &RatioRule{}, &RatioRule{}
 	}
 	rules.Metrics, err = resolveMetrics(spec.Metrics)
 	return rules, err
 }
 
-func resolveErrors(spec v1alpha1.AnalysisSpec) (*ErrorRule, error) {
-	if spec.ErrorRatio == nil {
-		if spec.Latency == nil && len(spec.Metrics) == 0 {
-			return &ErrorRule{}, nil
-		}
-		return nil, nil //nolint:nilnil // no rule is what the fields say
+func resolveRatio(field string, spec *v1alpha1.RatioRule) (*RatioRule, error) {
+	if spec == nil {
+		return nil, nil //nolint:nilnil // no rule is what the field says
 	}
-	limit, err := number("errorRatio.maxPercent", spec.ErrorRatio.MaxPercent)
+	limit, err := number(field+".maxPercent", spec.MaxPercent)
 	if err != nil || limit == nil {
-		return &ErrorRule{}, err
+		return &RatioRule{}, err
 	}
 	*limit /= 100
-	return &ErrorRule{Max: limit}, nil
+	return &RatioRule{Max: limit}, nil
 }
 
 func resolveMetrics(specs []v1alpha1.MetricRule) (rules []MetricRule, err error) {
@@ -128,7 +142,7 @@ func number(field, text string) (*float64, error) {
 	return &value, nil
 }
 
-func or(value *int32, otherwise int32) int32 {
+func or[T any](value *T, otherwise T) T {
 	if value == nil {
 		return otherwise
 	}

@@ -15,7 +15,7 @@ type service struct {
 }
 
 var everyRule = Rules{
-	MinSamples: 50, Errors: &ErrorRule{}, Latency: &LatencyRule{Quantile: .99, Factor: 1.2},
+	MinSamples: 50, Errors: &RatioRule{}, Latency: &LatencyRule{Quantile: .99, Factor: 1.2},
 }
 
 // simulate reads both sides until there is a failure, at most so many times, and returns how many requests the new side had
@@ -39,7 +39,7 @@ func always(s service) func(int) service { return func(int) service { return s }
 // which may fail one release in a thousand.
 func TestFalseAlarms(t *testing.T) {
 	const releases, readings = 500, 100
-	limit := Rules{MinSamples: 50, Errors: &ErrorRule{Max: new(.02)}}
+	limit := Rules{MinSamples: 50, Errors: &RatioRule{Max: new(.02)}}
 	outage := func(requests int) func(int) service {
 		return func(i int) service {
 			if i%20 < 3 {
@@ -94,7 +94,7 @@ func TestPower(t *testing.T) {
 		"all fail":                              {everyRule, service{10, 1, .002}, good, 25, 30},
 		"5 % errors, others 1 %":                {everyRule, service{10, .05, .002}, service{40, .01, .002}, 400, 800},
 		"2 % errors, others 1 %":                {everyRule, service{10, .02, .002}, service{40, .01, .002}, 4000, 8000},
-		"5 % errors, 1 % accepted":              {Rules{MinSamples: 50, Errors: &ErrorRule{Max: new(.01)}}, service{10, .05, 0}, service{40, .04, 0}, 300, 600},
+		"5 % errors, 1 % accepted":              {Rules{MinSamples: 50, Errors: &RatioRule{Max: new(.01)}}, service{10, .05, 0}, service{40, .04, 0}, 300, 600},
 		"5 % take 400 ms longer":                {everyRule, service{10, 0, .05}, good, 400, 800},
 		"half of the requests take 400 ms more": {everyRule, service{10, 0, .5}, good, 60, 150},
 	} {

@@ -39,7 +39,13 @@ func Judge(rules Rules, w *Window, figures map[string]Figure) Judgement {
 		})
 	}
 	if rules.Errors != nil {
-		findings = append(findings, judgeErrors(*rules.Errors, w, rules.MinSamples)...)
+		findings = append(findings, judgeRatio(errorAnswers, *rules.Errors, w, rules.MinSamples)...)
+	}
+	if rules.Refusals != nil {
+		findings = append(findings, judgeRatio(refusalAnswers, *rules.Refusals, w, rules.MinSamples)...)
+	}
+	if rules.CacheHits != nil {
+		findings = append(findings, judgeCacheHits(*rules.CacheHits, w, rules.MinSamples))
 	}
 	if rules.Latency != nil {
 		findings = append(findings, judgeLatency(*rules.Latency, w, rules.MinSamples)...)
@@ -73,27 +79,56 @@ func weigh(evidence, certain float64, looksBad bool, text string) Judgement {
 	return Judgement{v1alpha1.VerdictPass, text}
 }
 
-func judgeErrors(rule ErrorRule, w *Window, minSamples float64) []Judgement {
-	own := "errors " + share(w.New.Errors, w.New.Requests)
+// answers are a kind of answers whose share is judged.
+type answers struct {
+	name, field string
+	of          func(Counts) float64
+	compared    func(*Window) *comparison
+}
+
+var (
+	errorAnswers = answers{
+		"errors", "errorRatio",
+		func(c Counts) float64 { return c.Errors }, func(w *Window) *comparison { return &w.errors },
+	}
+	refusalAnswers = answers{
+		"refusals", "refusalRatio",
+		func(c Counts) float64 { return c.Refusals }, func(w *Window) *comparison { return &w.refusals },
+	}
+)
+
+func judgeRatio(kind answers, rule RatioRule, w *Window, minSamples float64) []Judgement {
+	events := kind.of(w.New)
+	own := kind.name + " " + share(events, w.New.Requests)
 	old, who := w.reference(minSamples)
-	evidence := w.errors.evidence()
+	evidence := kind.compared(w).evidence()
 	if w.quiet(minSamples) {
-		evidence = exceeds(upperBound(old.Errors, old.Requests), w.New.Errors, w.New.Requests)
+		evidence = exceeds(upperBound(kind.of(old), old.Requests), events, w.New.Requests)
 	}
 	var findings []Judgement
 	switch {
 	case old.Requests > 0:
-		text := own + ", " + who + " " + share(old.Errors, old.Requests)
+		text := own + ", " + who + " " + share(kind.of(old), old.Requests)
 		findings = append(findings, weigh(evidence, certain, false, text))
 	case rule.Max == nil && w.New.Requests >= minSamples:
-		findings = append(findings, nothingToCompare("errorRatio.maxPercent"))
+		findings = append(findings, nothingToCompare(kind.field+".maxPercent"))
 	}
 	if rule.Max != nil {
 		text := own + ", at most " + percent(*rule.Max) + " accepted"
-		looksBad := w.New.Errors > *rule.Max*w.New.Requests
-		findings = append(findings, weigh(exceeds(*rule.Max, w.New.Errors, w.New.Requests), certain, looksBad, text))
+		looksBad := events > *rule.Max*w.New.Requests
+		findings = append(findings, weigh(exceeds(*rule.Max, events, w.New.Requests), certain, looksBad, text))
 	}
 	return findings
+}
+
+func judgeCacheHits(rule CacheHitRule, w *Window, minSamples float64) Judgement {
+	lookups, misses := w.New.Lookups, w.New.Misses
+	text := "cache hits " + share(lookups-misses, lookups) + ", at least " + percent(rule.Min) + " accepted"
+	if lookups < minSamples {
+		return Judgement{v1alpha1.VerdictNotEnoughData, text}
+	}
+	accepted := 1 - rule.Min
+	return weigh(exceeds(accepted, misses, lookups), certain, misses > accepted*lookups, text)
 }
 
 // judgeLatency asks of the requests that took longer than a bound whether they are more than the quantile leaves, and more

@@ -16,10 +16,10 @@ func TestResolve(t *testing.T) {
 		spec v1alpha1.AnalysisSpec
 		want Rules
 	}{
-		"nothing said judges errors": {
+		"nothing said judges errors and refusals": {
 			want: Rules{
 				Interval: 10 * time.Second, MinSamples: 50, NotEnoughData: v1alpha1.AnalysisWait, SourceDown: v1alpha1.AnalysisWait,
-				Errors: &ErrorRule{},
+				Errors: &RatioRule{}, Refusals: &RatioRule{},
 			},
 		},
 		"latency alone judges nothing else": {
@@ -33,6 +33,8 @@ func TestResolve(t *testing.T) {
 			spec: v1alpha1.AnalysisSpec{
 				Interval: &metav1.Duration{Duration: time.Second}, MinSamples: new(int32(7)),
 				ErrorRatio:    &v1alpha1.RatioRule{MaxPercent: "0.5"},
+				RefusalRatio:  &v1alpha1.RatioRule{MaxPercent: "2"},
+				CacheHitRatio: &v1alpha1.CacheHitRule{MinPercent: "40"},
 				Latency:       &v1alpha1.LatencyRule{Quantile: new(int32(50)), Max: &metav1.Duration{Duration: 1500 * time.Millisecond}, MaxIncreasePercent: new(int32(0))},
 				Metrics:       []v1alpha1.MetricRule{{Name: "a", Metric: "m", Min: "-1.5"}, {Name: "b", Query: "q", Max: "2"}},
 				PrometheusURL: "http://p", NotEnoughData: v1alpha1.AnalysisPass, SourceDown: v1alpha1.SourceDownFail,
@@ -40,7 +42,7 @@ func TestResolve(t *testing.T) {
 			},
 			want: Rules{
 				Interval: time.Second, MinSamples: 7, NotEnoughData: v1alpha1.AnalysisPass, SourceDown: v1alpha1.AnalysisFail,
-				Errors: &ErrorRule{Max: new(.005)}, Latency: &LatencyRule{Quantile: .5, Factor: 1, Max: 1.5},
+				Errors: &RatioRule{Max: new(.005)}, Refusals: &RatioRule{Max: new(.02)}, CacheHits: &CacheHitRule{Min: .4}, Latency: &LatencyRule{Quantile: .5, Factor: 1, Max: 1.5},
 				Metrics:       []MetricRule{{Name: "a", Metric: "m", Min: new(-1.5)}, {Name: "b", Query: "q", Max: new(2.0)}},
 				PrometheusURL: "http://p", Synthetic: &Synthetic{Path: "/x", Requests: 10},
 			},
@@ -57,9 +59,11 @@ func TestResolve(t *testing.T) {
 		})
 	}
 	for field, spec := range map[string]v1alpha1.AnalysisSpec{
-		"analysis.errorRatio.maxPercent": {ErrorRatio: &v1alpha1.RatioRule{MaxPercent: "x"}},
-		"analysis.metrics[a].min":        {Metrics: []v1alpha1.MetricRule{{Name: "a", Min: "x"}}},
-		"analysis.metrics[a].max":        {Metrics: []v1alpha1.MetricRule{{Name: "a", Max: "x"}}},
+		"analysis.errorRatio.maxPercent":    {ErrorRatio: &v1alpha1.RatioRule{MaxPercent: "x"}},
+		"analysis.refusalRatio.maxPercent":  {RefusalRatio: &v1alpha1.RatioRule{MaxPercent: "x"}},
+		"analysis.cacheHitRatio.minPercent": {CacheHitRatio: &v1alpha1.CacheHitRule{MinPercent: "x"}},
+		"analysis.metrics[a].min":           {Metrics: []v1alpha1.MetricRule{{Name: "a", Min: "x"}}},
+		"analysis.metrics[a].max":           {Metrics: []v1alpha1.MetricRule{{Name: "a", Max: "x"}}},
 	} {
 		if _, err := Resolve(spec); err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("got %v, want an error about %s", err, field)
@@ -73,8 +77,10 @@ func timed(requests, errors float64, within map[float64]float64) Counts {
 }
 
 func TestJudge(t *testing.T) {
-	errors := Rules{MinSamples: 50, Errors: &ErrorRule{}}
-	atMost := func(share float64) Rules { return Rules{MinSamples: 50, Errors: &ErrorRule{Max: &share}} }
+	errors := Rules{MinSamples: 50, Errors: &RatioRule{}}
+	atMost := func(share float64) Rules { return Rules{MinSamples: 50, Errors: &RatioRule{Max: &share}} }
+	refusals := Rules{MinSamples: 50, Refusals: &RatioRule{}}
+	hits := Rules{MinSamples: 50, CacheHits: &CacheHitRule{Min: .4}}
 	latency := Rules{MinSamples: 50, Latency: &LatencyRule{Quantile: .9, Factor: 1.2}}
 	atMostTime := func(seconds float64) Rules {
 		return Rules{MinSamples: 50, Latency: &LatencyRule{Quantile: .9, Factor: 1.2, Max: seconds}}
@@ -96,6 +102,14 @@ func TestJudge(t *testing.T) {
 		"over the limit, by luck?": {rules: atMost(.01), newer: Counts{Requests: 60, Errors: 1}, older: Counts{Requests: 60, Errors: 1}, want: v1alpha1.VerdictNotEnoughData, message: "at most 1 % accepted, not certain yet; errors 1 of 60 (1.67 %), the others 1 of 60 (1.67 %)"},
 		"over the limit":           {rules: atMost(.01), newer: Counts{Requests: 60, Errors: 12}, older: Counts{Requests: 60, Errors: 12}, want: v1alpha1.VerdictFail, message: "errors 12 of 60 (20 %), at most 1 % accepted"},
 		"none accepted":            {rules: atMost(0), newer: Counts{Requests: 2, Errors: 1}, want: v1alpha1.VerdictFail, message: "at most 0 % accepted; 2 of the 50"},
+		"no more refusals":         {rules: refusals, newer: Counts{Requests: 60, Refusals: 6}, older: Counts{Requests: 240, Refusals: 24}, want: v1alpha1.VerdictPass, message: "refusals 6 of 60 (10 %), the others 24 of 240 (10 %)"},
+		"refused by a new limit":   {rules: refusals, newer: Counts{Requests: 60, Refusals: 30}, older: Counts{Requests: 240}, want: v1alpha1.VerdictFail, message: "refusals 30 of 60 (50 %), the others 0 of 240 (0 %)"},
+		"refusals are no errors":   {rules: errors, newer: Counts{Requests: 60, Refusals: 60}, older: Counts{Requests: 240}, want: v1alpha1.VerdictPass, message: "errors 0 of 60"},
+		"refusals, nobody else":    {rules: refusals, newer: Counts{Requests: 60}, want: v1alpha1.VerdictNotEnoughData, message: "set analysis.refusalRatio.maxPercent"},
+		"hits enough":              {rules: hits, newer: Counts{Requests: 60, Lookups: 100, Misses: 50}, want: v1alpha1.VerdictPass, message: "cache hits 50 of 100 (50 %), at least 40 % accepted"},
+		"hits too few":             {rules: hits, newer: Counts{Requests: 60, Lookups: 100, Misses: 95}, want: v1alpha1.VerdictFail, message: "cache hits 5 of 100 (5 %)"},
+		"hits too few, by luck?":   {rules: hits, newer: Counts{Requests: 60, Lookups: 60, Misses: 39}, want: v1alpha1.VerdictNotEnoughData, message: "not certain yet"},
+		"no lookups":               {rules: hits, newer: Counts{Requests: 60}, want: v1alpha1.VerdictNotEnoughData, message: "cache hits 0 of 0"},
 		"as slow":                  {rules: latency, newer: fast, older: fast, want: v1alpha1.VerdictPass, message: "p90 94.7 ms, the others p90 94.7 ms, 0 of 400 (0 %) took more than 200 ms"},
 		"slower":                   {rules: latency, newer: timed(100, 0, map[float64]float64{.1: 0, .2: 50, 1: 100}), older: fast, want: v1alpha1.VerdictFail, message: "p90 840 ms, the others p90 94.7 ms, 50 of 100 (50 %) took more than 200 ms"},
 		"slower, within tolerance": {rules: latency, newer: timed(1000, 0, map[float64]float64{.1: 0, .2: 950, 1: 1000}), older: fast, want: v1alpha1.VerdictPass, message: "50 of 1000 (5 %) took more than 200 ms"},
@@ -138,7 +152,7 @@ func TestBucketsThatBothStopHaving(t *testing.T) {
 }
 
 func TestAnIntervalOfOneSideWaitsForTheOther(t *testing.T) {
-	rules := Rules{MinSamples: 50, Errors: &ErrorRule{}}
+	rules := Rules{MinSamples: 50, Errors: &RatioRule{}}
 	var w Window
 	w.Add(Counts{Requests: 20, Errors: 20}, Counts{})
 	if got := Judge(rules, &w, nil); got.Verdict != v1alpha1.VerdictNotEnoughData {

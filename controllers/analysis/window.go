@@ -9,6 +9,10 @@ import (
 // Counts are the requests of some pods in some time. The zero value is none.
 type Counts struct {
 	Requests, Errors float64
+	// Refusals are answers with 429.
+	Refusals float64
+	// Lookups of caches, Misses those of them that had to be read elsewhere.
+	Lookups, Misses float64
 	// Timed is how many requests the histogram holds; Within how many of them took at most so many seconds. Only bounds that all
 	// the pods have are kept.
 	Timed  float64
@@ -17,7 +21,10 @@ type Counts struct {
 
 // Add returns the sum. Neither is changed.
 func (c Counts) Add(other Counts) Counts {
-	sum := Counts{Requests: c.Requests + other.Requests, Errors: c.Errors + other.Errors, Timed: c.Timed + other.Timed}
+	sum := Counts{
+		Requests: c.Requests + other.Requests, Errors: c.Errors + other.Errors, Refusals: c.Refusals + other.Refusals,
+		Lookups: c.Lookups + other.Lookups, Misses: c.Misses + other.Misses, Timed: c.Timed + other.Timed,
+	}
 	switch {
 	case other.Timed == 0:
 		sum.Within = maps.Clone(c.Within)
@@ -37,7 +44,8 @@ func (c Counts) Add(other Counts) Counts {
 // since returns what was counted after an earlier reading of the same pod. A counter that has fallen was started again, and so
 // were then all others: what they show now has come since.
 func (c Counts) since(earlier Counts) Counts {
-	restarted := c.Requests < earlier.Requests || c.Errors < earlier.Errors || c.Timed < earlier.Timed
+	restarted := c.Requests < earlier.Requests || c.Errors < earlier.Errors || c.Refusals < earlier.Refusals ||
+		c.Lookups < earlier.Lookups || c.Misses < earlier.Misses || c.Timed < earlier.Timed
 	for bound, count := range c.Within {
 		before, ok := earlier.Within[bound]
 		restarted = restarted || count < before || !ok && earlier.Timed > 0
@@ -47,6 +55,7 @@ func (c Counts) since(earlier Counts) Counts {
 	}
 	grown := Counts{
 		Requests: c.Requests - earlier.Requests, Errors: c.Errors - earlier.Errors,
+		Refusals: c.Refusals - earlier.Refusals, Lookups: c.Lookups - earlier.Lookups, Misses: c.Misses - earlier.Misses,
 		Timed: c.Timed - earlier.Timed, Within: map[float64]float64{},
 	}
 	for bound, count := range c.Within {
@@ -81,8 +90,8 @@ type Window struct {
 	New, Old, Before Counts
 
 	// newer and older wait for a request of the other side to be compared with.
-	newer, older Counts
-	errors       comparison
+	newer, older     Counts
+	errors, refusals comparison
 	// slow has a comparison for each bound that both sides have.
 	slow map[float64]*comparison
 }
@@ -101,6 +110,7 @@ func (w *Window) Add(newer, older Counts) {
 
 func (w *Window) compare(newer, older Counts) {
 	w.errors.add(newer.Errors, newer.Requests, older.Errors, older.Requests)
+	w.refusals.add(newer.Refusals, newer.Requests, older.Refusals, older.Requests)
 	if w.slow == nil {
 		w.slow = map[float64]*comparison{}
 	}
