@@ -74,6 +74,12 @@ e2e: cluster-up images $(BIN)/scores ## Scenarios on the real cluster; their fig
 	@$(BIN)/localcluster databases
 	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -parallel 1 -timeout 30m -v ./test/e2e/...
 
+.PHONY: settings-bench
+settings-bench: cluster-up images $(BIN)/scores ## Live settings of 20 pods on the real cluster, about ten minutes; figures go to `make results`
+	@$(BIN)/localcluster load $(foreach name,$(IMAGES),$(LOCAL)/images/$(name)-$(VERSION).tar)
+	@$(BIN)/localcluster databases
+	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -parallel 1 -timeout 30m -v ./test/e2e -scenarios fleet -command 'make settings-bench'
+
 .PHONY: bench
 bench: test-binaries $(BIN)/results ## Benchmarks, and the comparison; their figures go to `make results` [LENGTH=5s ROUNDS=5]
 	@go test -run '^$$' -bench . -benchmem ./... | $(BIN)/results bench

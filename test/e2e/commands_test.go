@@ -58,12 +58,18 @@ func command(do func(ts *testscript.TestScript, args []string) error) func(*test
 //
 //	environments NAME...         namespaces, databases and Secrets for a Microservice called scores; sets $NS
 //	substitute FILE              replaces $VARIABLES in a file
-//	await DURATION REGEXP        waits until the summary of the Microservice matches
+//	await DURATION REGEXP [FIGURE]   waits until the summary of the Microservice matches, and records how long that took
 //	await-ready DURATION FIGURE  waits until it is ready, and records how long that took
 //	rest ENV METHOD PATH STATUS [FILE]   calls the API of an environment; the answer is the standard output,
 //	                                     {id} in PATH is what was made last
 //	await-drained ENV            waits until no pod is leaving: until then one may still answer
-//	load ENV... / unload         sends a steady 200 requests a second; ends it and fails if one of them failed
+//	load [-rate N] ENV...        sends a steady 200, or N, requests a second
+//	unload FIGURE                ends it and fails if one of them failed
+//	end-load                     ends it, whatever failed
+//	unload-limited N WINDOW      ends it and fails if more were let through than N in a window
+//	change-settings N [FIGURE BOUND]   changes settings N times, and records how long it took until all pods ran with them
+//	await-acknowledged N         waits until N pods, and no others, run with the settings asked for
+//	kill-kubelet                 kills it; the node starts it again
 //	rest-at-peace DURATION       fails if the operator writes anything within that time
 //	resident FIGURE BOUND NAMESPACE SELECTOR PORT   records the largest resident memory of pods, in MB
 //	archive FIGURE BOUND FILE    records the size of an image's archive, in MB: what is pulled
@@ -82,6 +88,12 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"resident":      command(measureResident),
 		"secret-from":   command(restoreSecret),
 		"archive":       command(measureArchive),
+
+		"end-load":           command(endLoad),
+		"unload-limited":     command(unloadLimited),
+		"change-settings":    command(changeSettings),
+		"await-acknowledged": command(awaitAcknowledged),
+		"kill-kubelet":       command(killKubelet),
 	}
 }
 
@@ -109,7 +121,11 @@ func await(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	return worldOf(ts).await(limit, func(summary string, _ bool) bool { return pattern.MatchString(summary) })
+	started := time.Now()
+	if err := worldOf(ts).await(limit, func(summary string, _ bool) bool { return pattern.MatchString(summary) }); err != nil || len(args) < 3 {
+		return err
+	}
+	return record(args[2], time.Since(started).Seconds(), "s", results.Bound(fmt.Sprintf("< %.0f", limit.Seconds())))
 }
 
 // measureArchive is the command archive.
@@ -140,7 +156,7 @@ func awaitReady(ts *testscript.TestScript, args []string) error {
 
 // record keeps a figure and fails if its bound is missed.
 func record(name string, value float64, unit string, bound results.Bound) error {
-	figure := results.Figure{Name: name, Value: value, Unit: unit, Bound: bound, Command: "make e2e"}
+	figure := results.Figure{Name: name, Value: value, Unit: unit, Bound: bound, Command: *made}
 	if err := results.Write(suite.local+"/results", figure); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +17,11 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var (
+	directory = flag.String("scenarios", "scenarios", "directory of the scenarios to run")
+	made      = flag.String("command", "make e2e", "what a person types to measure the figures again")
 )
 
 // suite is what all scenarios share. It does not change after TestMain.
@@ -27,6 +33,7 @@ var suite struct {
 }
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	const patience = 10 * time.Minute // images may have to be built
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	err := prepare(ctx)
@@ -57,7 +64,7 @@ func prepare(ctx context.Context) error {
 
 func TestScenarios(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "scenarios",
+		Dir:                 *directory,
 		Setup:               setUp,
 		Cmds:                commands(),
 		RequireExplicitExec: true,

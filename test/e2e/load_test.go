@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -15,29 +16,40 @@ import (
 )
 
 const (
-	// loadRate is how many requests a second are sent to each environment.
+	// loadRate is how many requests a second are sent to each environment, unless a scenario says otherwise.
 	loadRate = 200
 	// loadLimit ends the load even if the scenario hangs.
-	loadLimit = 5 * time.Minute
+	loadLimit = 15 * time.Minute
 	// loadConnections bounds the connections that are kept open between requests.
 	loadConnections = 16
 )
 
 // load sends requests at a steady rate, whatever becomes of those before: a slow answer does not slow the next request.
 type load struct {
+	rate    int
 	cancel  context.CancelFunc
 	sending sync.WaitGroup
 
 	mu       sync.Mutex
 	sent     int
 	failures map[string]int
+	// answered are the times of the requests that were answered well.
+	answered []time.Time
 }
 
-// startLoad is the command load. It mixes reading and writing, because only reads may be repeated by a client.
+// startLoad is the command load [-rate N] ENV... It mixes reading and writing, because only reads may be repeated by a client.
 func startLoad(ts *testscript.TestScript, environments []string) error {
 	w := worldOf(ts)
+	rate := loadRate
+	if environments[0] == "-rate" {
+		var err error
+		if rate, err = strconv.Atoi(environments[1]); err != nil {
+			return err
+		}
+		environments = environments[2:]
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), loadLimit)
-	l := &load{cancel: cancel, failures: map[string]int{}}
+	l := &load{rate: rate, cancel: cancel, failures: map[string]int{}}
 	token, err := w.token(ctx, "load", "user")
 	if err != nil {
 		cancel()
@@ -62,7 +74,7 @@ func startLoad(ts *testscript.TestScript, environments []string) error {
 
 // send asks by turns over the clients.
 func (l *load) send(ctx context.Context, clients [2]*http.Client, address, token string) {
-	tick := time.NewTicker(time.Second / loadRate)
+	tick := time.NewTicker(time.Second / time.Duration(l.rate))
 	defer tick.Stop()
 	answered := context.WithoutCancel(ctx) // what was sent before the load ended is to be answered
 	for n := 0; ; n++ {
@@ -110,7 +122,9 @@ func (l *load) note(err error) {
 	l.sent++
 	if err != nil {
 		l.failures[err.Error()]++
+		return
 	}
+	l.answered = append(l.answered, time.Now())
 }
 
 // stop ends the load and waits for the last answer.
@@ -134,7 +148,7 @@ func stopLoad(ts *testscript.TestScript, args []string) error {
 		ts.Logf("%d x %s", count, message)
 	}
 	ts.Logf("%d requests, %d failed", l.sent, failed)
-	if l.sent < loadRate {
+	if l.sent < l.rate {
 		return fmt.Errorf("only %d requests were sent: that shows nothing", l.sent)
 	}
 	if err := record("requests sent, "+args[0], float64(l.sent), "requests", ""); err != nil {

@@ -31,6 +31,8 @@ type world struct {
 	// created is the ID of the last object that was made by a call.
 	created string
 	load    *load
+	// changes counts those of the settings.
+	changes int
 }
 
 // of returns the namespace of an environment.

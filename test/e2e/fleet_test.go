@@ -1,0 +1,218 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/test/results"
+)
+
+// acknowledged is how long a change of settings may take to reach all pods, whatever happens to them meanwhile.
+const acknowledged = 3 * time.Minute
+
+// look is how often a change is looked for: it is part of what is measured.
+const look = 10 * time.Millisecond
+
+func (w *world) client() (client.Client, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", suite.local+"/kubeconfig")
+	if err != nil {
+		return nil, err
+	}
+	config.QPS = -1 // what is measured must not wait for its measurement
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	return client.New(config, client.Options{Scheme: scheme})
+}
+
+// changeSettings is the command change-settings TIMES [FIGURE BOUND]: it changes the settings so many times, each once all pods
+// have acknowledged the one before, and records the 99th percentile of what that took.
+func changeSettings(ts *testscript.TestScript, args []string) error {
+	times, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	w := worldOf(ts)
+	c, err := w.client()
+	if err != nil {
+		return err
+	}
+	var took []time.Duration
+	for range times {
+		w.changes++
+		one, err := w.changeOnce(context.Background(), c)
+		if err != nil {
+			return fmt.Errorf("change %d: %w", w.changes, err)
+		}
+		took = append(took, one)
+	}
+	slices.Sort(took)
+	ts.Logf("settings acknowledged after %s to %s, half of them by %s", took[0], took[len(took)-1], took[len(took)/2])
+	if len(args) < 3 {
+		return nil
+	}
+	p99 := took[(99*len(took)+99)/100-1]
+	return record(args[1], p99.Seconds(), "s", results.Bound(args[2]))
+}
+
+// changeOnce returns how long it took from the request to the API server until the status says that all pods have acknowledged.
+func (w *world) changeOnce(ctx context.Context, c client.Client) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, acknowledged)
+	defer cancel()
+	ms := &v1alpha1.Microservice{}
+	ms.Namespace, ms.Name = w.namespace, "scores"
+	// It is far above what is asked for; that it is another number is what counts.
+	patch := fmt.Sprintf(`{"spec": {"settings": {"rateLimits": {"default": {"requests": %d, "window": "1m"}}}}}`, 500_000+w.changes)
+	started := time.Now()
+	if err := c.Patch(ctx, ms, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+		return 0, err
+	}
+	asked := ms.Generation
+	for {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(ms), ms); err != nil {
+			return 0, err
+		}
+		if ms.Status.ObservedGeneration >= asked && isAcknowledged(ms) {
+			return time.Since(started), nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("not within %s: %s is wanted, the environment is at %+v", acknowledged, ms.Status.Release, ms.Status.Environments)
+		case <-time.After(look):
+		}
+	}
+}
+
+// isAcknowledged reports whether all pods run with the settings of the release that is asked for. The number of a release ends
+// its name.
+func isAcknowledged(ms *v1alpha1.Microservice) bool {
+	if len(ms.Status.Environments) == 0 || ms.Status.Environments[0].Settings == nil {
+		return false
+	}
+	said := ms.Status.Environments[0].Settings
+	return ms.Status.Release == fmt.Sprintf("%s-%d", ms.Name, said.Generation) && said.Pods > 0 && said.Acknowledged == said.Pods
+}
+
+// awaitAcknowledged is the command await-acknowledged PODS: it waits until as many pods, and no others, run with the settings
+// asked for.
+func awaitAcknowledged(ts *testscript.TestScript, args []string) error {
+	pods, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	w := worldOf(ts)
+	c, err := w.client()
+	if err != nil {
+		return err
+	}
+	ms := &v1alpha1.Microservice{}
+	for deadline := time.Now().Add(acknowledged); time.Now().Before(deadline); time.Sleep(look) {
+		if err := c.Get(context.Background(), client.ObjectKey{Namespace: w.namespace, Name: "scores"}, ms); err != nil {
+			return err
+		}
+		if isAcknowledged(ms) && int(ms.Status.Environments[0].Settings.Pods) == pods {
+			return nil
+		}
+	}
+	return fmt.Errorf("not within %s: %+v", acknowledged, ms.Status.Environments)
+}
+
+// killKubelet is the command kill-kubelet. The node starts it again.
+func killKubelet(*testscript.TestScript, []string) error {
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return err
+	}
+	for _, path := range lines {
+		line, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		program, _, _ := bytes.Cut(line, []byte{0})
+		if filepath.Base(string(program)) != "kubelet" {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil {
+			return err
+		}
+		return syscall.Kill(pid, syscall.SIGKILL)
+	}
+	return fmt.Errorf("no kubelet runs on this machine: the cluster is not the native one")
+}
+
+// endLoad is the command end-load.
+func endLoad(ts *testscript.TestScript, _ []string) error {
+	w := worldOf(ts)
+	if w.load == nil {
+		return fmt.Errorf("no load was started")
+	}
+	w.load.stop()
+	w.load = nil
+	return nil
+}
+
+// unloadLimited is the command unload-limited REQUESTS WINDOW: it ends the load and fails if more was let through than that limit
+// allows, at any moment.
+func unloadLimited(ts *testscript.TestScript, args []string) error {
+	limit, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	window, err := time.ParseDuration(args[1])
+	if err != nil {
+		return err
+	}
+	w := worldOf(ts)
+	if w.load == nil {
+		return fmt.Errorf("no load was started")
+	}
+	l := w.load
+	w.load = nil
+	l.stop()
+	most := mostWithin(l.answered, window)
+	lasted := l.answered[len(l.answered)-1].Sub(l.answered[0])
+	windows := int(lasted/window) + 2 // the first and the last may be cut off
+	ts.Logf("%d requests, %d let through in %s, at most %d in %s", l.sent, len(l.answered), lasted, most, window)
+	for message, count := range l.failures {
+		ts.Logf("%d x %s", count, message)
+	}
+	// A window begins with its first request, so that two may meet in as long as one.
+	if most > 2*limit || len(l.answered) > windows*limit {
+		return fmt.Errorf("%d in %s and %d in %s are more than %d in %s", most, window, len(l.answered), lasted, limit, window)
+	}
+	if len(l.answered) < limit || l.sent < 2*len(l.answered) {
+		return fmt.Errorf("of %d requests %d were let through: that shows nothing", l.sent, len(l.answered))
+	}
+	return record("most let through in a window, of "+args[0]+" allowed, while pods come and go", float64(most), "requests", results.Bound(fmt.Sprintf("<= %d", 2*limit)))
+}
+
+// mostWithin is the greatest number of times, which are sorted here, that lie within a window.
+func mostWithin(times []time.Time, window time.Duration) (most int) {
+	slices.SortFunc(times, time.Time.Compare)
+	first := 0
+	for i, at := range times {
+		for at.Sub(times[first]) >= window {
+			first++
+		}
+		most = max(most, i-first+1)
+	}
+	return most
+}
