@@ -59,6 +59,15 @@ const (
 	RouteLabel = "route"
 )
 
+// Metrics by which the operator sees to it that a rollout does not take more connections than the database has. Both are optional.
+const (
+	// ConnectionsMetric is a gauge: how many connections to its database the pod opens at most.
+	ConnectionsMetric = "database_connections"
+	// ConnectionsAvailableMetric is a gauge: how many connections the database has for all pods of the service together, absent
+	// while that is not known.
+	ConnectionsAvailableMetric = "database_connections_available"
+)
+
 // Environment variables that the operator sets in every container of a service. Secrets come as files, never as
 // values, so that they appear in no process listing and can be rotated in place.
 const (

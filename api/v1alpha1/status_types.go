@@ -151,7 +151,7 @@ type Hold struct {
 }
 
 // WaitType says what kind of thing is waited for.
-// +kubebuilder:validation:Enum=PreviousEnvironment;Namespace;Consent;NameConflict;Secret;Database;Backup;Migration;Image;Pods;Window;Budget;Approval;Hold;Pause;Step;SmokeTest;Analysis;Soak;Rejected;Registry;Gateway
+// +kubebuilder:validation:Enum=PreviousEnvironment;Namespace;Consent;NameConflict;Secret;Database;Backup;Migration;Image;Pods;Window;Budget;Approval;Hold;Pause;Step;SmokeTest;Analysis;Soak;Rejected;Registry;Gateway;Connections
 type WaitType string
 
 // What an environment can wait for.
@@ -200,6 +200,8 @@ const (
 	WaitRegistry WaitType = "Registry"
 	// WaitGateway: the HTTPRoute cannot be made, or belongs to somebody else.
 	WaitGateway WaitType = "Gateway"
+	// WaitConnections: the database has too few connections for the pods that a rollout adds.
+	WaitConnections WaitType = "Connections"
 )
 
 // WaitingFor says what has to happen next, since when, until when, and who can make it happen.

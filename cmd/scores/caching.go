@@ -27,6 +27,9 @@ type caching struct {
 // feedConns is how many connections the news of changes take beside the pool: one to read, one to tell.
 const feedConns = 2
 
+// ownListener is the connection that notifications come over.
+const ownListener = 1
+
 // openCaching starts the caches, which follow the settings. The function that comes with them ends what they do in the background: call it
 // when no more requests are served.
 func openCaching(

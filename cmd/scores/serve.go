@@ -210,6 +210,7 @@ func openDatabase(
 		return nil, nil, fmt.Errorf("%s: %w", contract.EnvDatabaseURLFile, err)
 	}
 	metrics.WatchPool("main", db.Pool())
+	metrics.Register(&capacity{conns: connectionsOf(cfg), ask: db.Available, now: time.Now})
 	return db, func() {
 		if err := db.Close(); err != nil {
 			logger.Warn("Closing", "error", err.Error())

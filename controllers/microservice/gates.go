@@ -7,6 +7,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/connections"
+	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/gate"
 )
 
@@ -20,6 +22,9 @@ func (r *Reconciler) observeGates(ctx context.Context, ms *v1alpha1.Microservice
 	}
 	rollout := s.spec.Rollout
 	admitted := record.AdmittedAt != nil
+	if !admitted && record.Step != v1alpha1.StepVerified && s.input.Rejection == nil && facts.Blocked == nil && !ms.Spec.Paused {
+		r.observeConnections(ctx, ms, s)
+	}
 	if rollout == nil || record.Step == v1alpha1.StepVerified || s.input.Rejection != nil {
 		return nil
 	}
@@ -32,6 +37,40 @@ func (r *Reconciler) observeGates(ctx context.Context, ms *v1alpha1.Microservice
 		return r.observeApprovals(ctx, ms, s, admitted)
 	}
 	return nil
+}
+
+// observeConnections holds up a rollout for which the database has too few connections. A pod that runs is asked; where there is
+// none, as before the first release, or it does not tell, nothing is held up.
+func (r *Reconciler) observeConnections(ctx context.Context, ms *v1alpha1.Microservice, s *station) {
+	pods := askable(s.pods.Stable)
+	if ms.Spec.Database == nil || len(pods) == 0 || s.isSettled() {
+		return
+	}
+	demand := s.demand(ms)
+	if demand.Canary == 0 && !demand.Replaces && !demand.Migrates {
+		return // no pod comes: what is there has its connections
+	}
+	report, ok := connections.Ask(ctx, r.Smoke.Client, r.Smoke.Endpoints, pods[0])
+	if !ok {
+		return
+	}
+	if waiting := connections.Missing(demand, report); waiting != nil {
+		s.input.Facts.Gates = append(s.input.Facts.Gates, *waiting)
+	}
+}
+
+// demand is what the rollout of the target brings about at its height.
+func (s *station) demand(ms *v1alpha1.Microservice) connections.Demand {
+	facts := s.input.Facts
+	out := connections.Demand{
+		Stable:   max(environment.ScaleOf(&ms.Spec, s.spec).Max, facts.Stable.Replicas),
+		Replaces: facts.Stable.Content != s.input.Target.Content,
+		Migrates: !facts.Migration.Done,
+	}
+	for _, step := range s.input.Rollout.Steps {
+		out.Canary = max(out.Canary, s.canaryReplicas(ms, step.Weight))
+	}
+	return out
 }
 
 // work is what would be done in the environment, and so what people approve.

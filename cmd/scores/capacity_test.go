@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func TestCapacity(t *testing.T) {
+	now, asked, away := time.Unix(0, 0), 0, false
+	c := &capacity{conns: connectionsOf(testConfig("")), now: func() time.Time { return now }, ask: func(context.Context) (int64, error) {
+		asked++
+		if away {
+			return 0, errors.New("away")
+		}
+		return 97, nil
+	}}
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(c)
+	metrics := func(want, times int) {
+		t.Helper()
+		got, err := registry.Gather()
+		if err != nil || len(got) != want || asked != times {
+			t.Errorf("%d metrics (%v) after asking %d times, want %d after %d", len(got), err, asked, want, times)
+		}
+	}
+	metrics(2, 1)
+	metrics(2, 1) // what was just told holds
+	now, away = now.Add(capacityFreshFor), true
+	metrics(1, 2) // what is not known is not told
+	now, away = now.Add(capacityFreshFor), false
+	metrics(2, 3)
+	if want := 4 + 6; c.conns != want {
+		t.Errorf("a process with 4 connections for requests opens %d, want %d", c.conns, want)
+	}
+}
