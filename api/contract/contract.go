@@ -42,6 +42,8 @@ const (
 	RequestsMetric = "http_requests_total"
 	// RequestDurationMetric is a histogram of the time that answers took, in seconds, with classic buckets.
 	RequestDurationMetric = "http_request_duration_seconds"
+	// RequestRateMetric is RequestsMetric as an autoscaler follows it, by the second: an adapter of the custom metrics API makes it.
+	RequestRateMetric = "http_requests_per_second"
 	// SyntheticRequestsMetric and SyntheticDurationMetric are the same of requests with SyntheticHeader.
 	SyntheticRequestsMetric = "http_synthetic_requests_total"
 	SyntheticDurationMetric = "http_synthetic_request_duration_seconds"

@@ -147,7 +147,7 @@ type WorkloadSpec struct {
 	// +kubebuilder:validation:Maximum=500
 	Replicas *int32 `json:"replicas,omitempty"`
 
-	// autoscaling lets the number of pods follow the load, in place of replicas. It needs the resource metrics API.
+	// autoscaling lets the number of pods follow the load, in place of replicas. It needs the metrics APIs of what it follows.
 	// Changing it replaces no pod.
 	// +optional
 	Autoscaling *AutoscalingSpec `json:"autoscaling,omitempty"`
@@ -217,6 +217,12 @@ type AutoscalingSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	TargetCPU *int32 `json:"targetCPU,omitempty"`
+	// targetRequests is how many requests a second a pod is to answer on average: the metric http_requests_per_second of the pods
+	// in the custom metrics API. Of CPU and requests, whichever takes more pods counts. Default: not followed.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	TargetRequests *int32 `json:"targetRequests,omitempty"`
 }
 
 // Toleration is a taint that pods put up with.
@@ -250,6 +256,7 @@ type ResourceSpec struct {
 
 // EnvironmentVariable is a variable whose value anybody may read, or the path of a file that holds a secret.
 // +kubebuilder:validation:XValidation:rule="!has(self.secretRef) || has(self.secretRef.key) && !has(self.value)",message="a variable has either a value or a secretRef with name and key"
+// +kubebuilder:validation:XValidation:rule="!has(self.configMapRef) || !has(self.value) && !has(self.secretRef)",message="a variable has either a value, a secretRef or a configMapRef"
 type EnvironmentVariable struct {
 	// name of the variable.
 	// +required
@@ -266,6 +273,23 @@ type EnvironmentVariable struct {
 	// changes in the Secret reaches the file within two minutes, without a restart.
 	// +optional
 	SecretRef *SecretKeyReference `json:"secretRef,omitempty"`
+	// configMapRef takes the value from a ConfigMap in each environment's namespace, when a pod starts.
+	// +optional
+	ConfigMapRef *ConfigMapKeyReference `json:"configMapRef,omitempty"`
+}
+
+// ConfigMapKeyReference names one key of a ConfigMap in an environment's namespace.
+type ConfigMapKeyReference struct {
+	// name of the ConfigMap.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// key within the ConfigMap.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key"`
 }
 
 // AuthSpec is how the service verifies tokens.

@@ -186,6 +186,9 @@ func serviceAccount(place Place) *corev1ac.ServiceAccountApplyConfiguration {
 func variablesOf(place Place, content Content) map[string]string {
 	data := map[string]string{}
 	for _, variable := range content.Env {
+		if variable.ConfigMapRef != nil {
+			continue // the kubelet fills it in
+		}
 		data[variable.Name] = variable.Value
 		if variable.SecretRef != nil {
 			data[variable.Name] = contract.SecretFile(variable.Name)
@@ -289,7 +292,7 @@ func podSpec(place Place, content Content, configMap string, component ownership
 	for _, name := range content.ImagePullSecrets {
 		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
 	}
-	container := serviceContainer(content, configMap)
+	container := serviceContainer(content, configMap).WithEnv(fromConfigMaps(content)...)
 	addSettings(pod, container, place)
 	for _, mount := range secretMounts(content) {
 		pod.WithVolumes(restricted.SecretVolume(mount.name, mount.files...))
@@ -321,6 +324,19 @@ func serviceContainer(content Content, configMap string) *corev1ac.ContainerAppl
 		WithReadinessProbe(probe(contract.ReadyzPath, readinessPeriod, readyFailures)).
 		WithLifecycle(corev1ac.Lifecycle().WithPreStop(corev1ac.LifecycleHandler().
 			WithSleep(corev1ac.SleepAction().WithSeconds(stopDelay))))
+}
+
+// fromConfigMaps are the variables that the kubelet takes from the user's ConfigMaps. Another order is no reason to replace pods.
+func fromConfigMaps(content Content) []*corev1ac.EnvVarApplyConfiguration {
+	var out []*corev1ac.EnvVarApplyConfiguration
+	for _, variable := range content.Env {
+		if ref := variable.ConfigMapRef; ref != nil {
+			out = append(out, corev1ac.EnvVar().WithName(variable.Name).WithValueFrom(corev1ac.EnvVarSource().
+				WithConfigMapKeyRef(corev1ac.ConfigMapKeySelector().WithName(ref.Name).WithKey(ref.Key))))
+		}
+	}
+	slices.SortFunc(out, func(a, b *corev1ac.EnvVarApplyConfiguration) int { return cmp.Compare(*a.Name, *b.Name) })
+	return out
 }
 
 func probe(path string, period, failures int32) *corev1ac.ProbeApplyConfiguration {

@@ -58,8 +58,9 @@ type Content struct {
 // somebody else decides.
 type Scale struct {
 	Min, Max int32
-	// TargetCPU is in percent of what the pods request; 0 where the number is fixed.
-	TargetCPU int32
+	// TargetCPU is in percent of what the pods request; 0 where the number is fixed. TargetRequests is how many requests a second
+	// a pod is to answer; 0 where they are not followed.
+	TargetCPU, TargetRequests int32
 }
 
 // Follows reports whether the number of pods follows the load.
@@ -138,6 +139,8 @@ func following(own, base v1alpha1.AutoscalingSpec) Scale {
 		Min:       min(or(cmp.Or(own.Min, base.Min), defaultReplicas), own.Max),
 		Max:       own.Max,
 		TargetCPU: or(cmp.Or(own.TargetCPU, base.TargetCPU), defaultTargetCPU),
+
+		TargetRequests: or(cmp.Or(own.TargetRequests, base.TargetRequests), 0),
 	}
 }
 

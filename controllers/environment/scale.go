@@ -4,9 +4,11 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	autoscalingv2ac "k8s.io/client-go/applyconfigurations/autoscaling/v2"
 
+	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/controllers/manifest"
 	"github.com/mirubato/mirubato/controllers/ownership"
 )
@@ -53,6 +55,15 @@ func (c Children) Autoscaler(canary bool) (m manifest.Manifest, ok bool, err err
 				WithTarget(autoscalingv2ac.MetricTarget().
 					WithType(autoscalingv2.UtilizationMetricType).
 					WithAverageUtilization(scale.TargetCPU))))
+	if scale.TargetRequests > 0 {
+		spec.WithMetrics(autoscalingv2ac.MetricSpec().
+			WithType(autoscalingv2.PodsMetricSourceType).
+			WithPods(autoscalingv2ac.PodsMetricSource().
+				WithMetric(autoscalingv2ac.MetricIdentifier().WithName(contract.RequestRateMetric)).
+				WithTarget(autoscalingv2ac.MetricTarget().
+					WithType(autoscalingv2.AverageValueMetricType).
+					WithAverageValue(*resource.NewQuantity(int64(scale.TargetRequests), resource.DecimalSI)))))
+	}
 	if canary {
 		spec.WithBehavior(autoscalingv2ac.HorizontalPodAutoscalerBehavior().
 			WithScaleDown(autoscalingv2ac.HPAScalingRules().WithSelectPolicy(autoscalingv2.DisabledPolicySelect)))

@@ -84,6 +84,45 @@ func TestAutoscaler(t *testing.T) {
 	}
 }
 
+func TestAutoscalerByRequests(t *testing.T) {
+	if metrics := autoscaler(t, childrenOf(t, full(following25)), false).Spec.Metrics; len(metrics) != 1 {
+		t.Errorf("without a target of requests it follows %+v", metrics)
+	}
+	metrics := autoscaler(t, childrenOf(t, full(following25, func(c *Content) { c.Scale.TargetRequests = 150 })), false).Spec.Metrics
+	if len(metrics) != 2 || metrics[1].Pods == nil || metrics[1].Pods.Metric.Name != "http_requests_per_second" {
+		t.Fatalf("it follows %+v", metrics)
+	}
+	if target := metrics[1].Pods.Target; target.Type != autoscalingv2.AverageValueMetricType || target.AverageValue.Value() != 150 {
+		t.Errorf("its target is %+v", target)
+	}
+}
+
+func TestVariablesFromConfigMaps(t *testing.T) {
+	with := func(variables ...v1alpha1.EnvironmentVariable) Children {
+		return childrenOf(t, full(func(c *Content) { c.Env = variables }))
+	}
+	ref := func(name, key string) *v1alpha1.ConfigMapKeyReference {
+		return &v1alpha1.ConfigMapKeyReference{Name: name, Key: key}
+	}
+	b, a := v1alpha1.EnvironmentVariable{Name: "B", ConfigMapRef: ref("maps", "b")}, v1alpha1.EnvironmentVariable{Name: "A", ConfigMapRef: ref("maps", "a")}
+	children := with(b, a)
+	want := []corev1.EnvVar{
+		{Name: "A", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "maps"}, Key: "a"}}},
+		{Name: "B", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "maps"}, Key: "b"}}},
+	}
+	container := find[appsv1.Deployment](t, children, "Deployment").Spec.Template.Spec.Containers[0]
+	if diff := cmp.Diff(want, container.Env); diff != "" {
+		t.Errorf("variables (-want +got):\n%s", diff)
+	}
+	if with(a, b).Content != children.Content {
+		t.Error("another order replaces the pods")
+	}
+	a.ConfigMapRef = ref("maps", "c")
+	if with(a, b).Content == children.Content {
+		t.Error("another key leaves the pods as they are")
+	}
+}
+
 func TestHandover(t *testing.T) {
 	live := func(replicas int32, annotations map[string]string) *appsv1.Deployment {
 		return &appsv1.Deployment{
