@@ -60,6 +60,20 @@ const (
 	StepSuperseded Step = "Superseded"
 )
 
+// Effect is what a release changes in an environment.
+// +kubebuilder:validation:Enum=Live;Restart;Migrate
+type Effect string
+
+// The effects, each with those before it.
+const (
+	// EffectLive: settings, which running pods take.
+	EffectLive Effect = "Live"
+	// EffectRestart: what pods are made from, so that they are replaced.
+	EffectRestart Effect = "Restart"
+	// EffectMigrate: the schema of the database, or where it is.
+	EffectMigrate Effect = "Migrate"
+)
+
 // EnvironmentStatus is how far one environment has come.
 type EnvironmentStatus struct {
 	// name of the environment.
@@ -77,6 +91,9 @@ type EnvironmentStatus struct {
 	// weight of the target's pods, in percent, while they run beside others.
 	// +optional
 	Weight int32 `json:"weight,omitempty"`
+	// effect that the target has on what runs: Live, Restart or Migrate; absent if there is none to come.
+	// +optional
+	Effect Effect `json:"effect,omitempty"`
 	// release that all pods of the environment run; empty until the first one is complete.
 	// +optional
 	Release string `json:"release,omitempty"`

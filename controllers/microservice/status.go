@@ -14,6 +14,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/environment"
+	"github.com/mirubato/mirubato/controllers/release"
 )
 
 // setStatus says what was observed. An observation that failed leaves the environments as they were last seen.
@@ -51,6 +52,7 @@ func environmentStatus(last v1alpha1.EnvironmentStatus, s *station, seen observe
 		Target:    s.target.Name,
 		Step:      s.plan.Step,
 		Weight:    weightOf(s.plan.Step, s.plan.Record.Weight),
+		Effect:    effectOf(s.plan.Step, s.input.Target, s.input.Facts),
 		Release:   last.Release,
 		Version:   last.Version,
 		Image:     last.Image,
@@ -71,6 +73,21 @@ func environmentStatus(last v1alpha1.EnvironmentStatus, s *station, seen observe
 		}
 	}
 	return out
+}
+
+// effectOf is what has yet to happen to the stable pods for a target: the most that it takes.
+func effectOf(step v1alpha1.Step, target release.Candidate, facts release.Facts) v1alpha1.Effect {
+	switch {
+	case step == v1alpha1.StepVerified || step == v1alpha1.StepRejected || step == v1alpha1.StepSuperseded:
+		return ""
+	case !facts.Migration.Done:
+		return v1alpha1.EffectMigrate
+	case facts.Stable.Content != target.Content:
+		return v1alpha1.EffectRestart
+	case facts.Stable.Settings != target.Settings:
+		return v1alpha1.EffectLive
+	}
+	return ""
 }
 
 func setRunning(out *v1alpha1.EnvironmentStatus, s *station, live *appsv1.Deployment) {
