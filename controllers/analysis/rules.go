@@ -84,25 +84,33 @@ func Resolve(spec v1alpha1.AnalysisSpec) (Rules, error) {
 			rules.Latency.Max = l.Max.Seconds()
 		}
 	}
-	var err error
-	if rules.Errors, err = resolveRatio("errorRatio", spec.ErrorRatio); err != nil {
+	if err := rules.resolveShares(spec); err != nil {
 		return Rules{}, err
 	}
+	var err error
+	rules.Metrics, err = resolveMetrics(spec.Metrics)
+	return rules, err
+}
+
+// resolveShares reads the rules that bound shares.
+func (rules *Rules) resolveShares(spec v1alpha1.AnalysisSpec) (err error) {
+	if rules.Errors, err = resolveRatio("errorRatio", spec.ErrorRatio); err != nil {
+		return err
+	}
 	if rules.Refusals, err = resolveRatio("refusalRatio", spec.RefusalRatio); err != nil {
-		return Rules{}, err
+		return err
 	}
 	if h := spec.CacheHitRatio; h != nil {
 		least, err := number("cacheHitRatio.minPercent", h.MinPercent)
 		if err != nil {
-			return Rules{}, err
+			return err
 		}
 		rules.CacheHits = &CacheHitRule{Min: or(least, 0) / 100}
 	}
 	if rules.Errors == nil && rules.Refusals == nil && rules.Latency == nil && rules.CacheHits == nil && len(spec.Metrics) == 0 {
 		rules.Errors, rules.Refusals = &RatioRule{}, &RatioRule{}
 	}
-	rules.Metrics, err = resolveMetrics(spec.Metrics)
-	return rules, err
+	return nil
 }
 
 func resolveRatio(field string, spec *v1alpha1.RatioRule) (*RatioRule, error) {

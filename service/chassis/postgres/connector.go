@@ -99,7 +99,7 @@ type connection struct {
 // ResetSession implements driver.SessionResetter. It is called with the context of the next user before the connection
 // is used again.
 func (c *connection) ResetSession(ctx context.Context) error {
-	c.connector.look()
+	c.connector.look() //nolint:contextcheck // what it tries goes on after this user
 	if c.made != c.connector.timeout.Load() || c.connector.rotation.isOutdated(c.url) {
 		return driver.ErrBadConn
 	}
