@@ -4,6 +4,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // DatabaseEvidence is what was done to the database of an environment for a release.
 type DatabaseEvidence struct {
+	// check of the migrations before anything was done.
+	// +optional
+	Check *CheckEvidence `json:"check,omitempty"`
 	// backup that was made before the migrations.
 	// +optional
 	Backup *BackupEvidence `json:"backup,omitempty"`
@@ -14,6 +17,63 @@ type DatabaseEvidence struct {
 	// +optional
 	// +listType=atomic
 	Applied []AppliedMigration `json:"applied,omitempty"`
+	// contract is what was removed after the release had been verified.
+	// +optional
+	Contract *ContractEvidence `json:"contract,omitempty"`
+}
+
+// CheckEvidence is what there was to know before anything was done.
+type CheckEvidence struct {
+	// from is the schema version found, -1 if it is not known.
+	// +optional
+	From int64 `json:"from,omitempty"`
+	// target is the highest version among the files of the release.
+	// +optional
+	Target int64 `json:"target,omitempty"`
+	// floor is the highest contract migration applied: what ends below it cannot run.
+	// +optional
+	Floor int64 `json:"floor,omitempty"`
+	// fingerprint of the schema found.
+	// +optional
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// database that was checked.
+	// +optional
+	Database string `json:"database,omitempty"`
+	// systemIdentifier of its server, if the role may ask for it.
+	// +optional
+	SystemIdentifier string `json:"systemIdentifier,omitempty"`
+	// owner is the Microservice that the database belongs to, if one has claimed it.
+	// +optional
+	Owner string `json:"owner,omitempty"`
+	// pending are the expand migrations to apply, in order, at most 50.
+	// +optional
+	// +listType=atomic
+	Pending []MigrationFile `json:"pending,omitempty"`
+	// held are the contract migrations to apply later, at most 50.
+	// +optional
+	// +listType=atomic
+	Held []MigrationFile `json:"held,omitempty"`
+	// findings are what did not stop the release, at most 10.
+	// +optional
+	// +listType=atomic
+	Findings []string `json:"findings,omitempty"`
+}
+
+// ContractEvidence is what was removed because only earlier releases needed it.
+type ContractEvidence struct {
+	// beganAt is when nothing spoke against it any more.
+	// +required
+	BeganAt metav1.Time `json:"beganAt"`
+	// backup that was made before, where the environment makes one.
+	// +optional
+	Backup *BackupEvidence `json:"backup,omitempty"`
+	// applied are the contract migrations.
+	// +optional
+	// +listType=atomic
+	Applied []AppliedMigration `json:"applied,omitempty"`
+	// finishedAt is when they had been applied.
+	// +optional
+	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
 }
 
 // BackupEvidence is a backup that was restored and found equal to what was dumped.

@@ -388,6 +388,11 @@ type MigrationSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
 	Retries *int32 `json:"retries,omitempty"`
+	// contractAfter is how long after a release is verified its contract migrations wait: until then one can go back to the release
+	// before. From 0s to 720h. Default: 24h.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('720h')",message="contractAfter must be between 0s and 720h"
+	ContractAfter *metav1.Duration `json:"contractAfter,omitempty"`
 }
 
 // SecretKeyReference names one key of a Secret in an environment's namespace. The Secret is mounted, never copied.

@@ -138,7 +138,7 @@ type Rejection struct {
 }
 
 // FailureReason says in one word why a release failed.
-// +kubebuilder:validation:Enum=PodsNotReady;SmokeTestFailed;AnalysisFailed;Timeout;Aborted;MigrationFailed
+// +kubebuilder:validation:Enum=PodsNotReady;SmokeTestFailed;AnalysisFailed;Timeout;Aborted;MigrationFailed;SchemaDrifted
 type FailureReason string
 
 // Why a release fails.
@@ -153,8 +153,10 @@ const (
 	FailureTimeout FailureReason = "Timeout"
 	// FailureAborted: somebody ended it.
 	FailureAborted FailureReason = "Aborted"
-	// FailureMigration: its migrations were refused by the database.
+	// FailureMigration: its migrations were refused by the check or by the database.
 	FailureMigration FailureReason = "MigrationFailed"
+	// FailureDrift: somebody has changed the schema while its migrations were prepared.
+	FailureDrift FailureReason = "SchemaDrifted"
 )
 
 // ReleaseEnvironmentStatus is the evidence of a release in one environment.

@@ -31,13 +31,15 @@ type MicroserviceStatus struct {
 }
 
 // Step is how far an environment has come with the release.
-// +kubebuilder:validation:Enum=Admit;BackUp;Rehearse;Expand;Canary;Promote;Soak;Verified;RollBack;Rejected;Superseded
+// +kubebuilder:validation:Enum=Admit;Check;BackUp;Rehearse;Expand;Canary;Promote;Soak;Verified;RollBack;Rejected;Superseded
 type Step string
 
 // The steps of a release in one environment, in order.
 const (
 	// StepAdmit: nothing has been changed yet; something must be true before it may be.
 	StepAdmit Step = "Admit"
+	// StepCheck: migrations, database and what passed before are held against each other.
+	StepCheck Step = "Check"
 	// StepBackUp: the database is dumped, and the dump restored and compared.
 	StepBackUp Step = "BackUp"
 	// StepRehearse: migrations run on a copy of the database.
@@ -115,6 +117,9 @@ type EnvironmentStatus struct {
 	// schemaVersion of the database after the last migration run.
 	// +optional
 	SchemaVersion *int64 `json:"schemaVersion,omitempty"`
+	// schemaFloor is the highest contract migration applied: a release whose files end below it cannot run here any more.
+	// +optional
+	SchemaFloor *int64 `json:"schemaFloor,omitempty"`
 	// replicas wanted.
 	// +optional
 	Replicas int32 `json:"replicas,omitempty"`
@@ -168,7 +173,7 @@ type Hold struct {
 }
 
 // WaitType says what kind of thing is waited for.
-// +kubebuilder:validation:Enum=PreviousEnvironment;Namespace;Consent;NameConflict;Secret;Database;Backup;Migration;Image;Pods;Window;Budget;Approval;Hold;Pause;Step;SmokeTest;Analysis;Soak;Rejected;Registry;Gateway;Connections
+// +kubebuilder:validation:Enum=PreviousEnvironment;Namespace;Consent;NameConflict;Secret;Database;Backup;Migration;Image;Pods;Window;Budget;Approval;Hold;Pause;Step;SmokeTest;Analysis;Soak;Rejected;Registry;Gateway;Connections;Schema;Contract
 type WaitType string
 
 // What an environment can wait for.
@@ -187,6 +192,10 @@ const (
 	WaitDatabase WaitType = "Database"
 	// WaitBackup: a backup is made, or cannot be made.
 	WaitBackup WaitType = "Backup"
+	// WaitSchema: the schema does not fit the release, or the release not what the environment before has passed.
+	WaitSchema WaitType = "Schema"
+	// WaitContract: the release is verified, and what only earlier ones needed is removed, or will be.
+	WaitContract WaitType = "Contract"
 	// WaitMigration: migrations run, or have failed.
 	WaitMigration WaitType = "Migration"
 	// WaitImage: an image cannot be pulled, or does not start.

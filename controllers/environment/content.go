@@ -31,6 +31,7 @@ const (
 	defaultStatementLockTimeout = 2 * time.Second
 	defaultRetries              = 10
 	defaultRetain               = 5
+	defaultContractAfter        = 24 * time.Hour
 )
 
 // Content is what one environment shall run, with overrides merged and defaults filled in.
@@ -265,6 +266,7 @@ func mergeMigrations(base, over v1alpha1.MigrationSpec) v1alpha1.MigrationSpec {
 		AdvisoryLockWait:     cmp.Or(over.AdvisoryLockWait, base.AdvisoryLockWait, &metav1.Duration{Duration: defaultAdvisoryLockWait}),
 		StatementLockTimeout: cmp.Or(over.StatementLockTimeout, base.StatementLockTimeout, &metav1.Duration{Duration: defaultStatementLockTimeout}),
 		Retries:              cmp.Or(over.Retries, base.Retries, &retries),
+		ContractAfter:        cmp.Or(over.ContractAfter, base.ContractAfter, &metav1.Duration{Duration: defaultContractAfter}),
 	}
 	if out.ExportCommand == nil {
 		out.ExportCommand = base.ExportCommand

@@ -55,6 +55,7 @@ func defaultDatabase() *Database {
 		MigrationSecret: v1alpha1.SecretKeyReference{Name: "db", Key: "url"},
 		Migrations: v1alpha1.MigrationSpec{
 			AdvisoryLockWait: seconds(30), StatementLockTimeout: seconds(2), Retries: new(int32(10)),
+			ContractAfter: seconds(24 * 60 * 60),
 		},
 		Rehearsal: v1alpha1.RehearseNone,
 	}
@@ -267,6 +268,7 @@ func TestContentOfDatabase(t *testing.T) {
 		SecretRef: secret("db", "app"), MigrationSecretRef: secret("db", "owner"),
 		Migrations: &v1alpha1.MigrationSpec{
 			ExportCommand: []string{"export"}, AdvisoryLockWait: seconds(60), StatementLockTimeout: seconds(5), Retries: new(int32(1)),
+			ContractAfter: seconds(0),
 		},
 	}}
 	want := func(change func(*Database)) func(*Content) {

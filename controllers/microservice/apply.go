@@ -42,7 +42,7 @@ func (r *Reconciler) apply(ctx context.Context, ms *v1alpha1.Microservice, seen 
 
 func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *station, action release.Action) error {
 	switch action.Type {
-	case release.BackUp, release.Rehearse, release.Migrate:
+	case release.Check, release.BackUp, release.Rehearse, release.Migrate, release.Contract:
 		return r.work(ctx, s, action.Type)
 	case release.ForgetMigration:
 		return r.remove(ctx, failedRuns(s))
@@ -193,7 +193,13 @@ func failedRuns(s *station) []client.Object {
 // obsolete returns what earlier releases left behind: ConfigMaps that no pod reads any more, and Jobs.
 func obsolete(s *station) []client.Object {
 	var out []client.Object
-	jobs := migration.Obsolete(s.targetChildren().MigrationHash, migration.Observed{Jobs: s.facts.Jobs, Pods: s.facts.Pods})
+	hashes := []string{s.targetChildren().MigrationHash}
+	for _, task := range s.tasks {
+		if !task.decision.Done {
+			hashes = append(hashes, task.hash)
+		}
+	}
+	jobs := migration.Obsolete(hashes, migration.Observed{Jobs: s.facts.Jobs, Pods: s.facts.Pods})
 	for i := range jobs {
 		out = append(out, &jobs[i])
 	}

@@ -15,6 +15,7 @@ import (
 // task is a Job on the database that the plan may ask for, and what is to be done about it.
 type task struct {
 	run      migration.Run
+	hash     string
 	decision migration.Decision
 }
 
@@ -27,6 +28,7 @@ func (s *station) observeDatabase(facts *release.Facts) error {
 	}
 	run := *children.Migration
 	s.input.Rollout.Backup = run.Backup != nil
+	s.input.Rollout.ContractAfter = run.Options.ContractAfter.Duration
 	s.input.Rollout.Rehearsal = run.Rehearsal != v1alpha1.RehearseNone
 	s.tasks = map[release.ActionType]task{}
 	var err error
@@ -38,11 +40,18 @@ func (s *station) observeDatabase(facts *release.Facts) error {
 		facts.Migration = release.Work{Done: true, SchemaVersion: facts.Migration.SchemaVersion}
 	}
 	admitted, recorded := s.input.Record.AdmittedAt, s.input.Record.Database
+	if recorded == nil {
+		recorded = &v1alpha1.DatabaseEvidence{}
+	}
+	if s.input.Record.VerifiedAt != nil {
+		return s.lookLater(run, *recorded, facts)
+	}
 	if admitted == nil || facts.Migration.Done {
 		return nil
 	}
-	if recorded == nil {
-		recorded = &v1alpha1.DatabaseEvidence{}
+	if recorded.Check == nil {
+		facts.Check, err = s.look(release.Check, run.At(migration.Check, admitted.Time))
+		return err
 	}
 	if run.Backup != nil && recorded.Backup == nil {
 		if facts.Backup, err = s.look(release.BackUp, run.At(migration.BackUp, admitted.Time)); err != nil {
@@ -62,6 +71,26 @@ func (s *station) observeDatabase(facts *release.Facts) error {
 	return err
 }
 
+// lookLater tells how far the Jobs have come that follow a release that was verified.
+func (s *station) lookLater(run migration.Run, recorded v1alpha1.DatabaseEvidence, facts *release.Facts) error {
+	began := recorded.Contract
+	if began == nil || began.FinishedAt != nil {
+		return nil
+	}
+	var err error
+	if run.Backup != nil && began.Backup == nil {
+		if facts.Backup, err = s.look(release.BackUp, run.At(migration.BackUp, began.BeganAt.Time)); err != nil {
+			return err
+		}
+		if found := facts.Backup.Found.Backup; found != nil {
+			found.ClaimName = run.Backup.Claim
+		}
+		return nil
+	}
+	facts.Contract, err = s.look(release.Contract, run.At(migration.Contract, began.BeganAt.Time))
+	return err
+}
+
 // look decides about the Job of a run, and remembers it for the action that would make it.
 func (s *station) look(action release.ActionType, run migration.Run) (release.Work, error) {
 	hash, err := run.Hash()
@@ -69,7 +98,7 @@ func (s *station) look(action release.ActionType, run migration.Run) (release.Wo
 		return release.Work{}, err
 	}
 	d := migration.Decide(run.Stage, hash, migration.Observed{Jobs: s.facts.Jobs, Pods: s.facts.Pods, Now: s.input.Now})
-	s.tasks[action] = task{run: run, decision: d}
+	s.tasks[action] = task{run: run, hash: hash, decision: d}
 	out := release.Work{Done: d.Done, Stuck: d.Stuck, Waiting: d.Waiting, Found: d.Evidence.DatabaseEvidence, SchemaVersion: d.Evidence.SchemaVersion}
 	if d.Stalled {
 		out.Failed, out.FailedAt = true, d.FailedAt

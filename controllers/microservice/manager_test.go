@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -127,8 +128,10 @@ func TestWatchesAndRights(t *testing.T) {
 	w.eventually(ctx, "consent starts the migrations", func() bool { return len(w.jobs(ctx)) == 1 })
 
 	for i, want := range []int{1, 2} {
-		w.eventually(ctx, "the next migrations start", func() bool { return len(w.jobs(ctx)) == want })
-		w.runJobs(ctx, succeeded)
+		for _, stage := range []string{"check", "expand"} {
+			w.eventually(ctx, "the next Job starts", func() bool { return slices.Contains(w.stages(ctx, i), stage) })
+			w.runJobs(ctx, succeeded)
+		}
 		w.eventually(ctx, "their end brings the Deployment", func() bool { return len(w.deployments(ctx)) == want })
 		w.readyPods(ctx)
 		w.eventually(ctx, "ready pods verify the environment", func() bool {

@@ -154,11 +154,16 @@ func isAtRest(ms *v1alpha1.Microservice, target *v1alpha1.Release) bool {
 		return false
 	}
 	for _, e := range ms.Spec.Environments {
-		if record := recordOf(target, e.Name); record.Step != v1alpha1.StepVerified {
+		if record := recordOf(target, e.Name); record.Step != v1alpha1.StepVerified || isContracting(record) {
 			return false
 		}
 	}
 	return true
+}
+
+// isContracting reports whether something is being removed from the schema.
+func isContracting(record v1alpha1.ReleaseEnvironmentStatus) bool {
+	return record.Database != nil && record.Database.Contract != nil && record.Database.Contract.FinishedAt == nil
 }
 
 func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Microservice, o *observed, spec *v1alpha1.EnvironmentSpec, all []client.Object, consent string) (*station, error) {

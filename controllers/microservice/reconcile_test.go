@@ -41,19 +41,21 @@ func TestEnvironmentsMoveInOrder(t *testing.T) {
 		}
 		w.expectRest(ctx)
 	}
-	expect("at first, migrations run in the first environment", "Expand", "Admit", "Admit")
+	expect("at first, migrations are checked in the first environment", "Check", "Admit", "Admit")
+	w.runJobs(ctx, succeeded)
+	expect("then they run there", "Expand", "Admit", "Admit")
 	if n := len(w.deployments(ctx)); n != 0 {
 		t.Fatalf("%d Deployments exist before the migrations have run", n)
 	}
 	w.runJobs(ctx, succeeded)
 	expect("after its migrations the first environment gets its pods", "Promote", "Admit", "Admit")
 	w.readyPods(ctx)
-	expect("when they are ready the second environment begins", "Verified", "Expand", "Admit")
-	w.runJobs(ctx, succeeded)
+	expect("when they are ready the second environment begins", "Verified", "Check", "Admit")
+	w.migrate(ctx, succeeded)
 	expect("and so on", "Verified", "Promote", "Admit")
 	w.readyPods(ctx)
-	expect("to the last", "Verified", "Verified", "Expand")
-	w.runJobs(ctx, succeeded)
+	expect("to the last", "Verified", "Verified", "Check")
+	w.migrate(ctx, succeeded)
 	expect("one", "Verified", "Verified", "Promote")
 	w.readyPods(ctx)
 	expect("until all have verified the release", "Verified", "Verified", "Verified")
@@ -99,7 +101,7 @@ func TestNewImageRollsInOrder(t *testing.T) {
 	}
 	for i, want := range [][]string{{"1.1.0", "1.0.0", "1.0.0"}, {"1.1.0", "1.1.0", "1.0.0"}, {"1.1.0", "1.1.0", "1.1.0"}} {
 		w.reconcile(ctx)
-		w.runJobs(ctx, succeeded)
+		w.migrate(ctx, succeeded)
 		w.reconcile(ctx)
 		if diff := cmp.Diff(want, images()); diff != "" {
 			t.Fatalf("after round %d (-want +got):\n%s", i+1, diff)
@@ -125,7 +127,7 @@ func TestFailedMigrationChangesNoPod(t *testing.T) {
 	before := w.deployments(ctx)
 	w.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Image = "localhost/scores:1.1.0" })
 	w.reconcile(ctx)
-	w.runJobs(ctx, refused)
+	w.migrate(ctx, refused)
 	w.reconcile(ctx)
 	w.expectRest(ctx)
 
@@ -165,7 +167,7 @@ func TestUnreachableDatabaseIsTriedAgain(t *testing.T) {
 	w.reconciler.Now = func() time.Time { return clock }
 	w.create(ctx)
 	w.reconcile(ctx)
-	w.runJobs(ctx, unreachable)
+	w.migrate(ctx, unreachable)
 	result := w.reconcile(ctx)
 	waiting := w.ms.Status.Environments[0].WaitingFor
 	if waiting == nil || waiting.Type != v1alpha1.WaitDatabase || waiting.Deadline == nil {
@@ -177,8 +179,8 @@ func TestUnreachableDatabaseIsTriedAgain(t *testing.T) {
 	w.expectRest(ctx)
 	clock = waiting.Deadline.Add(time.Second)
 	w.reconcile(ctx)
-	if n := len(w.jobs(ctx)); n != 2 {
-		t.Fatalf("%d Jobs after the pause, want a second attempt", n)
+	if n := len(w.jobs(ctx)); n != 3 {
+		t.Fatalf("%d Jobs after the pause, want the check and a second attempt", n)
 	}
 	w.verify(ctx)
 }
@@ -363,7 +365,7 @@ func TestKilledAtEveryWrite(t *testing.T) {
 // verifyKilled is verify for an operator that is killed once. It returns how often it was.
 func (w *world) verifyKilled(ctx context.Context) (killed int) {
 	w.t.Helper()
-	const passes = 40
+	const passes = 60
 	for range passes {
 		_, err := w.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: w.key()})
 		switch {

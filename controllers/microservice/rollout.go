@@ -161,6 +161,7 @@ func (r *Reconciler) decide(ms *v1alpha1.Microservice, o *observed) {
 	for _, s := range o.stations {
 		s.input.Previous = previous
 		s.input.PreviousVerified = previous == "" || o.verified(previous, s.target.Name)
+		o.compareSchemas(s, previous)
 		r.askBudget(ms, o, s)
 		s.plan = release.New(s.input)
 		s.keepReading()

@@ -92,7 +92,7 @@ func TestAShareCountsOnceTheGatewayHasTakenIt(t *testing.T) {
 	w.answerAsGateway(ctx)
 	w.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Image = "localhost/scores:1.1.0" })
 	w.reconcile(ctx)
-	w.runJobs(ctx, succeeded)
+	w.migrate(ctx, succeeded)
 	w.reconcile(ctx)
 	w.startCanaryPod(ctx)
 	w.readyPods(ctx)

@@ -60,6 +60,7 @@ func environmentStatus(last v1alpha1.EnvironmentStatus, s *station, seen observe
 		PlanHash:  s.input.Facts.PlanHash,
 		// The pod that told the version may be gone since.
 		SchemaVersion: cmp.Or(s.plan.Record.SchemaVersion, last.SchemaVersion),
+		SchemaFloor:   schemaFloor(s.plan.Record.Database, last.SchemaFloor),
 		Settings:      s.delivery.status(),
 		WaitingFor:    waitingFor(last.WaitingFor, s.plan.Waiting, now),
 	}
@@ -123,6 +124,7 @@ func waitingFor(last, waiting *v1alpha1.WaitingFor, now time.Time) *v1alpha1.Wai
 // words tell a step in the summary.
 var words = map[v1alpha1.Step]string{
 	v1alpha1.StepAdmit:    "waiting",
+	v1alpha1.StepCheck:    "checking",
 	v1alpha1.StepBackUp:   "backing up",
 	v1alpha1.StepRehearse: "rehearsing",
 	v1alpha1.StepExpand:   "migrating",
@@ -175,7 +177,7 @@ func word(e *v1alpha1.EnvironmentStatus) string {
 
 // ordinary is what passes by itself; anything else somebody has to mend or to decide.
 var ordinary = []v1alpha1.WaitType{
-	v1alpha1.WaitPreviousEnvironment, v1alpha1.WaitBackup, v1alpha1.WaitMigration, v1alpha1.WaitPods, v1alpha1.WaitBudget, v1alpha1.WaitWindow,
+	v1alpha1.WaitPreviousEnvironment, v1alpha1.WaitBackup, v1alpha1.WaitContract, v1alpha1.WaitMigration, v1alpha1.WaitPods, v1alpha1.WaitBudget, v1alpha1.WaitWindow,
 	v1alpha1.WaitStep, v1alpha1.WaitSmokeTest, v1alpha1.WaitAnalysis, v1alpha1.WaitSoak,
 }
 
@@ -228,8 +230,8 @@ func blocker(ms *v1alpha1.Microservice, seen observed) (reason, message string) 
 	}
 	for _, e := range ms.Status.Environments {
 		waiting := e.WaitingFor
-		if waiting == nil {
-			continue
+		if waiting == nil || waiting.Type == v1alpha1.WaitContract {
+			continue // what is verified is ready, whatever is removed later
 		}
 		if reason == "" || !isOrdinary(waiting.Type) && isOrdinary(v1alpha1.WaitType(reason)) {
 			reason, message = string(waiting.Type), e.Name+": "+waiting.Message

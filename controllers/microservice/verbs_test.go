@@ -16,7 +16,7 @@ func pausedCanary(ctx context.Context, t *testing.T) *world {
 	w.verify(ctx)
 	w.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Image = "localhost/scores:1.1.0" })
 	w.reconcile(ctx)
-	w.runJobs(ctx, succeeded)
+	w.migrate(ctx, succeeded)
 	w.reconcile(ctx)
 	w.readyPods(ctx)
 	w.eventually(ctx, "the canary to pause", func() bool { // once the second in which it got its weight is over

@@ -32,6 +32,13 @@ type Evidence struct {
 // evidence is what the pods of a Job that succeeded have left behind. complete says whether it is what the stage is there for.
 func (s Stage) evidence(pods []corev1.Pod) (out Evidence, complete bool) {
 	switch s {
+	case Check:
+		report, ok := reportOf[contract.CheckReport](pods, contract.CheckReportVersion)
+		if !ok {
+			return Evidence{}, false
+		}
+		out.Check = checkEvidence(report)
+		return out, report.Passed
 	case BackUp:
 		report, ok := reportOf[contract.BackupReport](pods, contract.BackupReportVersion)
 		if !ok || !report.Verified {
@@ -64,6 +71,19 @@ func errorOf(pods []corev1.Pod) *contract.MigrationError {
 		return nil
 	}
 	return report.Error
+}
+
+func checkEvidence(r contract.CheckReport) *v1alpha1.CheckEvidence {
+	out := &v1alpha1.CheckEvidence{
+		From: r.Schema.Current, Target: r.Schema.Target, Floor: r.Schema.Floor, Fingerprint: r.Fingerprint,
+		Database: r.Database.Name, SystemIdentifier: r.Database.System, Owner: r.Schema.Owner,
+		Pending: files(r.Pending), Held: files(r.Held),
+	}
+	for _, finding := range r.Preflight {
+		out.Findings = append(out.Findings, fmt.Sprintf("%s: %s", finding.Rule, finding.Message))
+	}
+	out.Findings = out.Findings[:min(len(out.Findings), maxNames)]
+	return out
 }
 
 // reportOf returns what mirubato-migrate reported. It is false if it did not come that far, its pod is gone, or the report is of a

@@ -118,12 +118,18 @@ func superseded(hash string, last *batchv1.Job, jobs []batchv1.Job) []batchv1.Jo
 }
 
 // Obsolete returns the Jobs that nobody needs once the run is done and its pods are ready: earlier attempts, and Jobs of other
-// runs and stages, whether they have ended or have not come to the database yet. One that is at work there is left to finish.
-func Obsolete(hash string, observed Observed) []batchv1.Job {
-	keep := latest(hash, observed.Jobs)
+// runs and stages than those of hashes, whether they have ended or have not come to the database yet. One that is at work there is left
+// to finish.
+func Obsolete(hashes []string, observed Observed) []batchv1.Job {
+	keep := map[string]bool{}
+	for _, hash := range hashes {
+		if job := latest(hash, observed.Jobs); job != nil {
+			keep[job.Name] = true
+		}
+	}
 	var out []batchv1.Job
 	for _, job := range observed.Jobs {
-		if job.DeletionTimestamp != nil || keep != nil && job.Name == keep.Name {
+		if job.DeletionTimestamp != nil || keep[job.Name] {
 			continue
 		}
 		if ended(&job) || !mustFinish(&job, observed.Pods) {
@@ -172,8 +178,10 @@ func touchedDatabase(pods []corev1.Pod) bool {
 
 func (s Stage) afterFailure(job *batchv1.Job, pods []corev1.Pod, now time.Time) Decision {
 	failed := errorOf(pods)
+	evidence, _ := s.evidence(pods)
 	if failed != nil && !failed.Retryable && s.blames(failed.Code) {
 		return Decision{
+			Evidence: evidence,
 			Stalled:  true,
 			FailedAt: endedAt(job),
 			Waiting: &v1alpha1.WaitingFor{
@@ -183,7 +191,7 @@ func (s Stage) afterFailure(job *batchv1.Job, pods []corev1.Pod, now time.Time) 
 			},
 		}
 	}
-	decision := Decision{Waiting: s.running("the last attempt failed")}
+	decision := Decision{Evidence: evidence, Waiting: s.running("the last attempt failed")}
 	longest := maxRetry
 	if failed != nil {
 		decision.Waiting = s.mend(failed)
@@ -209,6 +217,10 @@ func (s Stage) mend(failed *contract.MigrationError) *v1alpha1.WaitingFor {
 	switch failed.Code {
 	case contract.DatabaseUnreachable, contract.CredentialsRefused, contract.LockNotAcquired, contract.Interrupted:
 		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitDatabase, Message: failure(failed), Unblock: "mend the database or the Secret; the next attempt is made by itself"}
+	case contract.ImageTooOld, contract.ReleaseSkipped:
+		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitSchema, Message: failure(failed), Unblock: "choose a release that runs on this schema"}
+	case contract.OwnedByAnother:
+		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitSchema, Message: failure(failed), Unblock: "name another database in the Secret, or hand this one over: mirubato-migrate hand-over"}
 	case contract.StorageUnavailable:
 		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitBackup, Message: failure(failed), Unblock: "make room on the volume of database.backup.claimName or on the node, or retain fewer backups; the next attempt is made by itself"}
 	case contract.ServerTooNew:
@@ -219,6 +231,7 @@ func (s Stage) mend(failed *contract.MigrationError) *v1alpha1.WaitingFor {
 	return &v1alpha1.WaitingFor{Type: v1alpha1.WaitDatabase, Message: failure(failed), Unblock: "mend what the message names; the next attempt is made by itself"}
 }
 
+// failure names the file.
 func failure(err *contract.MigrationError) string {
 	if err.Migration == "" {
 		return err.Message

@@ -317,7 +317,7 @@ func TestObsolete(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, j := range Obsolete(ours, Observed{Jobs: tc.jobs, Pods: tc.pods, Now: now}) {
+			for _, j := range Obsolete([]string{ours}, Observed{Jobs: tc.jobs, Pods: tc.pods, Now: now}) {
 				got = append(got, j.Name)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {

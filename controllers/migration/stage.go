@@ -15,14 +15,18 @@ import (
 // Stage is what one Job does.
 type Stage string
 
-// The stages, in order. All but Expand leave the database as it is.
+// The stages, in order. Expand and Contract change the database; the others leave it as it is.
 const (
+	// Check holds files and database against each other.
+	Check Stage = "check"
 	// BackUp dumps the database and proves that the dump can be restored.
 	BackUp Stage = "backup"
 	// Rehearse applies the pending migrations to a copy.
 	Rehearse Stage = "rehearse"
 	// Expand applies the pending migrations of phase expand.
 	Expand Stage = ""
+	// Contract applies the migrations of phase contract, once the release is verified.
+	Contract Stage = "contract"
 )
 
 // String is the stage as labels name it.
@@ -44,14 +48,19 @@ func stageOf(job *batchv1.Job) Stage {
 // running is the wait for a Job of the stage; message says why, if there is a reason.
 func (s Stage) running(message string) *v1alpha1.WaitingFor {
 	waiting := &v1alpha1.WaitingFor{Type: v1alpha1.WaitMigration, Message: message}
-	if s == BackUp {
+	switch s {
+	case BackUp:
 		waiting.Type = v1alpha1.WaitBackup
+	case Contract:
+		waiting.Type = v1alpha1.WaitContract
 	}
 	if message == "" {
 		waiting.Message = map[Stage]string{
+			Check:    "migrations and database are checked",
 			BackUp:   "the database is backed up, and the backup restored and compared",
 			Rehearse: "the migrations are rehearsed on a copy of the database",
 			Expand:   "the migrations are running",
+			Contract: "what only earlier releases needed is removed",
 		}[s]
 	}
 	return waiting
@@ -61,13 +70,15 @@ func (s Stage) running(message string) *v1alpha1.WaitingFor {
 func (s Stage) blames(code contract.MigrationErrorCode) bool {
 	switch code {
 	case contract.InvalidMigrations, contract.HistoryChanged, contract.MigrationFailed:
-		return s != BackUp
+		return s != BackUp && s != Contract // which comes when the release is verified
+	case contract.OwnedByAnother, contract.ImageTooOld, contract.ReleaseSkipped:
+		return false
 	}
 	return s == Expand
 }
 
 // changes reports whether a Job of the stage must not be cut short lightly.
-func (s Stage) changes() bool { return s == Expand }
+func (s Stage) changes() bool { return s == Expand || s == Contract }
 
 // copies reports whether a Job of the stage runs a server for a copy of the database.
 func (s Stage) copies() bool { return s == BackUp || s == Rehearse }
@@ -89,14 +100,13 @@ func (r Run) args() []string {
 		}
 		return args
 	}
-	return []string{
-		"up",
+	command := map[Stage][]string{Check: {"check"}, Expand: {"up"}, Contract: {"up", "--phase", "contract"}}[r.Stage]
+	return append(command,
 		"--dir", contract.MigrationsDir,
 		"--lock-id", r.Owner.Microservice.String(),
 		"--advisory-lock-wait", r.Options.AdvisoryLockWait.Duration.String(),
 		"--statement-lock-timeout", r.Options.StatementLockTimeout.Duration.String(),
-		"--retries", strconv.Itoa(int(*r.Options.Retries)),
-	}
+		"--retries", strconv.Itoa(int(*r.Options.Retries)))
 }
 
 // serverResources are enough for a scratch server with PostgreSQL's own settings, whatever the size of the database: that goes to

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/mirubato/mirubato/api/v1alpha1"
 )
 
@@ -16,8 +18,10 @@ var invariants = []func(*history, int, Input, Plan) string{
 	writesOneThing,
 	writesNothingWhilePaused,
 	passesItsGates,
-	migratesOnce,
 	preparesBeforeItMigrates,
+	migratesOnce,
+	contractsLast,
+	staysAboveTheFloor,
 	followsTheEnvironmentBefore,
 	startsNothingRejected,
 	recordsFailuresFirst,
@@ -161,7 +165,12 @@ func preparesBeforeItMigrates(_ *history, _ int, in Input, plan Plan) string {
 	_, migrates := has(plan, Migrate)
 	_, backsUp := has(plan, BackUp)
 	_, rehearses := has(plan, Rehearse)
+	if plan.Step == v1alpha1.StepVerified {
+		return "" // see contractsLast
+	}
 	switch {
+	case migrates && before.Check == nil:
+		return "migrations run before a check is recorded"
 	case migrates && in.Rollout.Backup && before.Backup == nil:
 		return "migrations run before a backup is recorded"
 	case migrates && in.Rollout.Rehearsal && before.Rehearsal == nil:
@@ -174,6 +183,44 @@ func preparesBeforeItMigrates(_ *history, _ int, in Input, plan Plan) string {
 		return "it is prepared after it was done"
 	case (backsUp || rehearses) && in.Record.AdmittedAt == nil:
 		return "it is prepared before it was admitted"
+	}
+	return ""
+}
+
+// contractsLast: nothing is removed from a schema before the release was verified, before the time is over in which one may go back,
+// before a backup, and while a pod is left that may need it.
+func contractsLast(_ *history, _ int, in Input, plan Plan) string {
+	if _, contracts := has(plan, Contract); !contracts {
+		return ""
+	}
+	var before v1alpha1.ContractEvidence
+	if in.Record.Database != nil && in.Record.Database.Contract != nil {
+		before = *in.Record.Database.Contract
+	}
+	switch {
+	case in.Record.VerifiedAt == nil || plan.Step != v1alpha1.StepVerified:
+		return "something is removed before the release is verified"
+	case before.BeganAt.IsZero():
+		return "something is removed before that is recorded"
+	case before.BeganAt.Before(&metav1.Time{Time: in.Record.VerifiedAt.Add(in.Rollout.ContractAfter)}):
+		return "something is removed while one may still go back"
+	case in.Rollout.Backup && before.Backup == nil:
+		return "something is removed without a backup"
+	case len(in.Facts.Older) > 0:
+		return "something is removed that a pod may need"
+	case in.Rejection != nil || in.Held || in.Paused:
+		return "something is removed against the will of people"
+	}
+	return ""
+}
+
+// staysAboveTheFloor: no pod is brought to a schema that lacks what it needs, whatever anybody asks for.
+func staysAboveTheFloor(h *history, i int, _ Input, plan Plan) string {
+	p := h.places[i]
+	for _, a := range plan.Actions {
+		if (a.Type == Keep || a.Type == StartCanary) && h.build(a.Release).group() < p.floor && !p.tampered {
+			return "pods of " + a.Release + " are brought to a schema on which they cannot run"
+		}
 	}
 	return ""
 }
@@ -300,7 +347,7 @@ func (h *history) refused(b *build, i int) bool {
 func (h *history) checkEnd() {
 	b := h.target
 	// By any environment: one that was held at the release, or given it by hand, may have refused it before the first one was asked.
-	refused := slices.ContainsFunc(h.places, func(p *place) bool { return h.refused(b, slices.Index(h.places, p)) })
+	refused := slices.ContainsFunc(h.places, func(p *place) bool { return h.refused(b, slices.Index(h.places, p)) || b.group() < p.floor })
 	for i, p := range h.places {
 		plan := h.lastLook[i]
 		switch {

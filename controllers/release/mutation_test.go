@@ -52,6 +52,9 @@ func TestInvariantsCanFail(t *testing.T) {
 				plan.Actions = append(plan.Actions, Action{Type: Migrate})
 			}
 		}), "migrations run that are done"},
+		"nothing is checked":       {after(skipsTo(Check, Migrate)), "before a check is recorded"},
+		"old pods are not awaited": {without(func(in *Input) { in.Facts.Older = nil }), "that a pod may need"},
+		"the way back is cut off":  {without(func(in *Input) { in.Rollout.ContractAfter = 0 }), "while one may still go back"},
 		"no backup is made":        {without(func(in *Input) { in.Rollout.Backup = false }), "before a backup is recorded"},
 		"nothing is rehearsed":     {without(func(in *Input) { in.Rollout.Rehearsal = false }), "before their rehearsal is recorded"},
 		"backups are not recorded": {after(func(_ Input, plan *Plan) { plan.Record.Database = nil }), "it looks again at once"},
@@ -92,5 +95,16 @@ func TestInvariantsCanFail(t *testing.T) {
 			}
 			t.Errorf("%d histories show nothing like %q, but %v", enough, tc.want, found)
 		})
+	}
+}
+
+// skipsTo makes a planner do one thing where it should do another.
+func skipsTo(from, to ActionType) func(Input, *Plan) {
+	return func(_ Input, plan *Plan) {
+		for i := range plan.Actions {
+			if plan.Actions[i].Type == from {
+				plan.Actions[i].Type = to
+			}
+		}
 	}
 }

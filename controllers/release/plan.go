@@ -21,6 +21,8 @@ type Input struct {
 	Environment      string
 	Previous         string
 	PreviousVerified bool
+	// Inherited is what was done to the database for the Fallback, which is done for the target as well if it has the same migrations.
+	Inherited *v1alpha1.DatabaseEvidence
 	// Target is the release that the environment shall run. Fallback is the one that it has verified last, nil if there is
 	// none; it may be the target.
 	Target   Candidate
@@ -71,6 +73,8 @@ type Rollout struct {
 	NotEnoughData, SourceDown v1alpha1.AnalysisPolicy
 	// Backup says whether one comes before migrations, Rehearsal whether they are tried on a copy first.
 	Backup, Rehearsal bool
+	// ContractAfter is how long a release has been verified before what only earlier ones needed is removed.
+	ContractAfter time.Duration
 	// Soak is 0 for none.
 	Soak        time.Duration
 	StepTimeout time.Duration
@@ -96,8 +100,15 @@ type Facts struct {
 	ApprovedBy []string
 	// PlanHash is what they have approved.
 	PlanHash string
-	// Backup and Rehearsal come before the Migration, where the Rollout says so.
-	Backup, Rehearsal, Migration Work
+	// Check comes before the Migration; Backup and Rehearsal do where the Rollout says so, Backup before Contract as well.
+	Check, Backup, Rehearsal, Migration, Contract Work
+	// Untested says which of the migrations the environment before has not passed, empty if it has passed them all. It is asked once
+	// there is a Check.
+	Untested string
+	// Older names the environments that share the database, or may, and have pods of another release than the target.
+	Older []string
+	// Window is closed where it is set: what changes the schema later waits for it too.
+	Window *v1alpha1.WaitingFor
 	// Stable is the Deployment that all requests go to at weight 0; Canary the one beside it.
 	Stable, Canary Fleet
 	// Weight is the share of the requests that the canary gets at present, in percent.
@@ -199,6 +210,7 @@ var rules = []func(*pass) *Plan{
 	(*pass).rejected,
 	(*pass).verified,
 	(*pass).admit,
+	(*pass).check,
 	(*pass).backUp,
 	(*pass).rehearse,
 	(*pass).expand,
@@ -243,6 +255,8 @@ type ActionType string
 
 // What can be done.
 const (
+	// Check holds migrations and database against each other.
+	Check ActionType = "Check"
 	// BackUp makes a backup of the database and proves it.
 	BackUp ActionType = "BackUp"
 	// Rehearse tries the migrations on a copy.
@@ -251,6 +265,8 @@ const (
 	Migrate ActionType = "Migrate"
 	// ForgetMigration removes the evidence of a run that failed before the target was admitted anew.
 	ForgetMigration ActionType = "ForgetMigration"
+	// Contract removes what only releases before the target needed.
+	Contract ActionType = "Contract"
 	// Keep writes the stable Deployment and everything around it so that it runs Release.
 	Keep ActionType = "Keep"
 	// StartCanary writes the Deployment beside it, with as many pods as Weight needs, and notes Weight on it.

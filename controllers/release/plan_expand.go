@@ -19,6 +19,13 @@ func (p *pass) expand() *Plan {
 	if p.Target.Migration == "" || p.Facts.Stable.Migration == p.Target.Migration {
 		return nil
 	}
+	if p.nothingPending() {
+		p.Record.SchemaVersion = new(p.database().Check.From)
+		return nil
+	}
+	if plan := p.drifted(); plan != nil {
+		return plan
+	}
 	if plan := p.migrate(); plan != nil {
 		return plan
 	}

@@ -18,8 +18,8 @@ type pass struct {
 
 // order of the steps that a release goes through while nothing fails.
 var order = map[v1alpha1.Step]int{
-	v1alpha1.StepAdmit: 1, v1alpha1.StepBackUp: 2, v1alpha1.StepRehearse: 3, v1alpha1.StepExpand: 4,
-	v1alpha1.StepCanary: 5, v1alpha1.StepPromote: 6, v1alpha1.StepSoak: 7, v1alpha1.StepVerified: 8,
+	v1alpha1.StepAdmit: 1, v1alpha1.StepCheck: 2, v1alpha1.StepBackUp: 3, v1alpha1.StepRehearse: 4, v1alpha1.StepExpand: 5,
+	v1alpha1.StepCanary: 6, v1alpha1.StepPromote: 7, v1alpha1.StepSoak: 8, v1alpha1.StepVerified: 9,
 }
 
 // reached reports whether the release has come to a step, or further.

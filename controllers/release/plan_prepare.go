@@ -1,6 +1,10 @@
 package release
 
-import "github.com/mirubato/mirubato/api/v1alpha1"
+import (
+	"fmt"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+)
 
 // prepares reports whether migrations are still to come, so that what must come before them has its time. That they seemed to be
 // done, by a reading that came too late, lets nothing be skipped: then the release comes back from the step Expand.
@@ -11,9 +15,65 @@ func (p *pass) prepares() bool {
 	return p.Target.Migration != "" && p.Facts.Stable.Migration != p.Target.Migration
 }
 
+// nothingPending reports whether the check has found that the schema has all that the target brings.
+func (p *pass) nothingPending() bool {
+	check := p.database().Check
+	return check != nil && len(check.Pending) == 0
+}
+
+// check asks, before anything is done, whether the migrations may be applied here, and whether the target can run on the schema
+// that is here: a release from before a contract migration cannot.
+func (p *pass) check() *Plan {
+	if !p.prepares() {
+		return nil
+	}
+	if p.database().Check != nil {
+		return p.untested()
+	}
+	seen := p.Facts.Check
+	if plan := p.work(v1alpha1.StepCheck, Action{Type: Check}, seen); plan != nil {
+		return plan
+	}
+	p.evidence().Check = seen.Found.Check
+	return p.proceed("the migrations have passed their check")
+}
+
+// untested keeps out what the environment before has not passed with the very same content. A person who holds an environment at a
+// release says that it does not matter.
+func (p *pass) untested() *Plan {
+	if p.Facts.Untested == "" || p.Held || p.reached(v1alpha1.StepExpand) {
+		return nil
+	}
+	p.enter(v1alpha1.StepCheck)
+	p.actions = nil // those of the step before, which ended in this pass
+	p.stopCanary()
+	p.keepOld()
+	plan := p.wait(v1alpha1.WaitingFor{
+		Type:    v1alpha1.WaitSchema,
+		Message: fmt.Sprintf("environment %s has not passed the migrations of release %s: %s", p.Previous, p.Target.Release, p.Facts.Untested),
+		Unblock: "let both environments export the same files, and release them",
+	})
+	plan.Stalled = true
+	return plan
+}
+
+// drifted rejects a release while whose migrations were prepared somebody has changed the schema by other means: what was proved is
+// proved of another schema.
+func (p *pass) drifted() *Plan {
+	check, backup := p.database().Check, p.database().Backup
+	if check == nil || backup == nil || check.Fingerprint == "" || backup.Fingerprint == "" || check.Fingerprint == backup.Fingerprint {
+		return nil
+	}
+	return p.fail(v1alpha1.FailureDrift, "somebody has changed the schema by other means than migrations, between the check and the backup: "+
+		"its fingerprint was "+short(check.Fingerprint)+" and is "+short(backup.Fingerprint))
+}
+
+// short is enough of a fingerprint to tell two apart.
+func short(fingerprint string) string { return fingerprint[:min(len(fingerprint), 12)] }
+
 // backUp proves, before anything changes the schema, that the data can be had back as they are.
 func (p *pass) backUp() *Plan {
-	if !p.prepares() || !p.Rollout.Backup || p.database().Backup != nil {
+	if !p.prepares() || p.nothingPending() || !p.Rollout.Backup || p.database().Backup != nil {
 		return nil
 	}
 	seen := p.Facts.Backup
@@ -26,7 +86,7 @@ func (p *pass) backUp() *Plan {
 
 // rehearse tries the migrations where nobody is hurt.
 func (p *pass) rehearse() *Plan {
-	if !p.prepares() || !p.Rollout.Rehearsal || p.database().Rehearsal != nil {
+	if !p.prepares() || p.nothingPending() || !p.Rollout.Rehearsal || p.database().Rehearsal != nil {
 		return nil
 	}
 	seen := p.Facts.Rehearsal

@@ -34,6 +34,7 @@ func (p *pass) soak() *Plan {
 		})
 	}
 	p.interruptSoak()
+	p.inherit()
 	p.Record.VerifiedAt = p.now()
 	// The order of these times tells what to go back to, and another operator's clock may have been ahead.
 	if next := p.FallbackAt.Add(time.Second); p.Fallback != nil && p.Now.Before(next) {
@@ -90,6 +91,9 @@ func (p *pass) keepVerified() *Plan {
 			Message: fmt.Sprintf("the environment is held at release %s", p.Target.Release),
 			Unblock: p.verb(v1alpha1.VerbResume, p.Environment+"/"),
 		})
+	}
+	if plan := p.contract(); plan != nil {
+		return plan
 	}
 	return &Plan{Step: v1alpha1.StepVerified, Actions: p.actions, Record: p.Record}
 }

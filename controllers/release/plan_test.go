@@ -50,7 +50,19 @@ func input(changes ...change) Input {
 func step(s v1alpha1.Step) change {
 	return func(in *Input) {
 		in.Record = v1alpha1.ReleaseEnvironmentStatus{Name: "staging", Step: s, Since: ago(2 * time.Minute), AdmittedAt: ago(5 * time.Minute)}
+		if s != v1alpha1.StepAdmit && s != v1alpha1.StepCheck {
+			in.Record.Database = &v1alpha1.DatabaseEvidence{Check: pending("add.sql")}
+		}
 	}
+}
+
+// pending is a check that has found migrations to apply, or none.
+func pending(names ...string) *v1alpha1.CheckEvidence {
+	out := &v1alpha1.CheckEvidence{From: 6}
+	for _, name := range names {
+		out.Pending = append(out.Pending, v1alpha1.MigrationFile{Name: name})
+	}
+	return out
 }
 
 // weight is a canary that serves a share since two minutes, all its pods ready.

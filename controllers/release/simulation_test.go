@@ -105,7 +105,7 @@ func live(seed uint64, telling bool, plan func(Input) Plan) (h *history, wrong b
 		rollouts = append(rollouts, anyRollout(random))
 	}
 	h = &history{world: newWorld(rollouts...), random: random, lastLook: map[int]Plan{}, proved: map[station]bool{}}
-	h.telling, h.plan = telling, plan
+	h.telling, h.plan, h.contracts = telling, plan, random.IntN(2) == 0
 	h.chance = func(percent int) bool { return random.IntN(100) < percent }
 	h.check = h.checkPlan
 	defer func() {
@@ -155,6 +155,7 @@ func anyRollout(random *rand.Rand) Rollout {
 	r.SmokeTests = random.IntN(3) > 0
 	r.Analysis = r.Strategy != v1alpha1.StrategyRolling && random.IntN(3) > 0
 	r.Gateway = random.IntN(3) == 0
+	r.ContractAfter = time.Duration(random.IntN(2)) * 10 * time.Minute
 	r.Backup, r.Rehearsal = random.IntN(2) == 0, random.IntN(2) == 0
 	if random.IntN(2) == 0 {
 		r.Soak = 0
@@ -265,6 +266,7 @@ func (h *history) damage(p *place) {
 		if p.stable.Exists && len(h.builds) > 1 {
 			other := h.builds[h.random.IntN(len(h.builds))]
 			h.note(p.name, "somebody writes %s into the Deployment", other.Release)
+			p.tampered = p.tampered || h.contracts
 			p.stable.write(other.Candidate, 0)
 			p.stable.Release = other.Release
 		}

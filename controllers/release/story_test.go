@@ -67,6 +67,14 @@ func TestStories(t *testing.T) {
 			w.release(2, good, 0)
 			w.rest(time.Time{})
 		}},
+		"what only earlier releases needed is removed": {[]Rollout{guarded()}, func(w *world) {
+			w.contracts, w.places[0].rollout.ContractAfter = true, time.Hour
+			w.release(2, good, 0)
+			w.rest(time.Time{})
+			w.note("", "somebody wants to go back")
+			w.release(1, good, 0)
+			w.rest(time.Time{})
+		}},
 		"a rehearsal keeps the database from harm": {[]Rollout{rolling(), guarded()}, func(w *world) {
 			w.release(2, badMigration, 1)
 			w.rest(time.Time{})

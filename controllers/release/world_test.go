@@ -49,6 +49,8 @@ type place struct {
 	taken          int32 // the weight that the Gateways have heard of
 	jobs           map[string]*job
 	database       map[string]bool // the migrations that it holds
+	floor          int             // what was removed last: releases of an earlier group of migrations cannot run
+	tampered       bool            // somebody has brought pods of one that cannot
 	abort, resume  bool
 	verdict        v1alpha1.Verdict // of what cannot be judged at present
 	stale          *Facts           // what an operator would see that reads too early
@@ -58,8 +60,9 @@ type place struct {
 
 // job is the evidence of a migration.
 type job struct {
-	done, failed bool
-	at           time.Time
+	done, failed, stuck bool
+	at                  time.Time
+	found               v1alpha1.DatabaseEvidence
 }
 
 // world is a Microservice, its environments, and the part of the operator around the planner.
@@ -69,7 +72,9 @@ type world struct {
 	builds []*build
 	target *build
 	paused bool
-	wake   time.Time
+	// contracts says whether releases remove what those before needed.
+	contracts bool
+	wake      time.Time
 	// chance decides about what is due to luck; nil for never.
 	chance func(percent int) bool
 	// story is told only where somebody reads it.
@@ -192,9 +197,11 @@ func (w *world) facts(i int, b *build) Facts {
 		f.GatewayBehind = true
 	}
 	f.Migration = p.work(b.Migration)
+	f.Check, f.Contract = p.work(w.prepares("check", i)), p.work(w.prepares("contract", i))
 	f.Backup, f.Rehearsal = p.work(w.prepares("backup", i)), p.work(w.prepares("rehearsal", i))
-	f.Backup.Found.Backup = &v1alpha1.BackupEvidence{Name: "b1"}
-	f.Rehearsal.Found.Rehearsal = &v1alpha1.RehearsalEvidence{Mode: v1alpha1.RehearseData}
+	if p.stable.Exists && !(p.stable.Content == b.Content && p.stable.Complete) || p.canary.Exists {
+		f.Older = []string{p.name}
+	}
 	for _, r := range b.records[i].SmokeTests {
 		f.Smoke[r.Target] = smokeOf(r)
 	}
@@ -208,12 +215,22 @@ func (p *place) work(name string) Work {
 	if j == nil {
 		return Work{}
 	}
-	return Work{Done: j.done, Failed: j.failed, FailedAt: j.at}
+	out := Work{Done: j.done, Failed: j.failed, FailedAt: j.at, Found: j.found, Stuck: j.stuck}
+	if j.stuck {
+		out.Waiting = &v1alpha1.WaitingFor{Type: v1alpha1.WaitSchema, Message: "a contract migration has removed what this release needs"}
+	}
+	return out
 }
+
+// group tells the migrations of a build: a later group includes the earlier ones.
+func (b *build) group() int { return int(b.Migration[1] - '0') }
 
 // prepares names the Job that comes before the migrations of a rollout: another rollout has another one.
 func (w *world) prepares(what string, i int) string {
 	b := w.wanted(i)
+	if d := b.records[i].Database; d != nil && d.Contract != nil {
+		return fmt.Sprintf("%s %s later %d", what, b.Release, d.Contract.BeganAt.Unix())
+	}
 	if at := b.records[i].AdmittedAt; at != nil {
 		return fmt.Sprintf("%s %s %d", what, b.Release, at.Unix())
 	}
@@ -308,6 +325,10 @@ func (w *world) record(i int, plan Plan) bool {
 func (w *world) apply(i int, a Action, record *v1alpha1.ReleaseEnvironmentStatus) bool {
 	p, b := w.places[i], w.wanted(i)
 	switch a.Type {
+	case Check:
+		return p.start(w.prepares("check", i))
+	case Contract:
+		return p.start(w.prepares("contract", i))
 	case BackUp:
 		return p.start(w.prepares("backup", i))
 	case Rehearse:
@@ -381,7 +402,7 @@ func (w *world) smoke(i int, b *build, target v1alpha1.SmokeTarget, record *v1al
 func (p *place) cleanUp(keep string) bool {
 	changed := false
 	for run, j := range p.jobs {
-		if run != keep && (j.done || j.failed) {
+		if run != keep && (j.done || j.failed || j.stuck) && !strings.HasPrefix(run, "contract") {
 			delete(p.jobs, run)
 			changed = true
 		}
@@ -402,7 +423,7 @@ func (w *world) move(percent int) bool {
 			w.note(p.name, "  the canary is gone")
 		}
 		for _, run := range runs(p.jobs) {
-			if j := p.jobs[run]; !j.done && !j.failed && moves() {
+			if j := p.jobs[run]; !j.done && !j.failed && !j.stuck && moves() {
 				w.finish(i, run, j)
 				changed = true
 			}
@@ -438,12 +459,39 @@ func (w *world) finish(i int, run string, j *job) {
 		w.note(p.name, "  the database refuses the migrations")
 		return
 	case what != run:
-		j.done = true
-		w.note(p.name, "  the %s is done", what)
+		w.finishWork(p, what, w.build(strings.Fields(of)[0]), j)
 		return
 	}
 	j.done, p.database[run] = true, true
 	w.note(p.name, "  the migrations are done")
+}
+
+// finishWork ends a Job that is not the migrations.
+func (w *world) finishWork(p *place, what string, b *build, j *job) {
+	j.done = true
+	switch what {
+	case "check":
+		check := &v1alpha1.CheckEvidence{Floor: int64(p.floor)}
+		if !p.database[b.Migration] {
+			check.Pending = []v1alpha1.MigrationFile{{Name: "add.sql"}}
+		}
+		if w.contracts && b.group() > p.floor {
+			check.Held = []v1alpha1.MigrationFile{{Name: "drop.sql"}}
+		}
+		j.found.Check = check
+		if b.group() < p.floor {
+			j.done, j.stuck = false, true
+			w.note(p.name, "  the check is refused")
+			return
+		}
+	case "backup":
+		j.found.Backup = &v1alpha1.BackupEvidence{Name: "b1"}
+	case "rehearsal":
+		j.found.Rehearsal = &v1alpha1.RehearsalEvidence{Mode: v1alpha1.RehearseData}
+	case "contract":
+		p.floor = max(p.floor, b.group())
+	}
+	w.note(p.name, "  the %s is done", what)
 }
 
 func (w *world) start(i int, f *Fleet, what string, moves func() bool) bool {
@@ -486,6 +534,10 @@ func (w *world) tell(i int, plan Plan, done []string) {
 
 func words(a Action) string {
 	switch a.Type {
+	case Check:
+		return "start a check"
+	case Contract:
+		return "start to remove what only earlier releases needed"
 	case BackUp:
 		return "start a backup"
 	case Rehearse:

@@ -1,0 +1,98 @@
+package release
+
+import (
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+)
+
+// contract removes from the schema what only releases before the verified one needed, when nothing of them is left and nobody will
+// want to go back. The release stays verified meanwhile; that it began is recorded first, so that it is done once.
+func (p *pass) contract() *Plan {
+	check, began := p.database().Check, p.database().Contract
+	switch {
+	case check == nil || len(check.Held) == 0 || p.Rejection != nil || began != nil && began.FinishedAt != nil:
+		return nil
+	case len(p.Facts.Older) > 0:
+		return p.wait(v1alpha1.WaitingFor{
+			Type: v1alpha1.WaitContract,
+			Message: fmt.Sprintf("%s waits until no pod of another release is left on the database: environment %s",
+				check.Held[0].Name, strings.Join(p.Facts.Older, ", ")),
+		})
+	case began == nil:
+		return p.beginContract(check.Held[0].Name)
+	case p.Rollout.Backup && began.Backup == nil:
+		seen := p.Facts.Backup
+		if !seen.Done {
+			return p.later(Action{Type: BackUp}, seen)
+		}
+		p.contracting().Backup = seen.Found.Backup
+		return p.proceed("the backup is verified")
+	}
+	seen := p.Facts.Contract
+	if !seen.Done {
+		return p.later(Action{Type: Contract}, seen)
+	}
+	done := p.contracting()
+	done.Applied, done.FinishedAt = seen.Found.Applied, p.now()
+	if seen.SchemaVersion != nil {
+		p.Record.SchemaVersion = seen.SchemaVersion
+	}
+	return p.proceed("what only earlier releases needed is removed")
+}
+
+// beginContract waits for the time in which one may go back, and for a window.
+func (p *pass) beginContract(file string) *Plan {
+	due := p.Record.VerifiedAt.Add(p.Rollout.ContractAfter)
+	switch {
+	case p.Now.Before(due):
+		return p.wait(v1alpha1.WaitingFor{
+			Type:     v1alpha1.WaitContract,
+			Message:  file + " waits: until it is applied one can go back to the release before",
+			Deadline: &metav1.Time{Time: due},
+		})
+	case p.Facts.Window != nil:
+		waiting := *p.Facts.Window
+		waiting.Type, waiting.Message = v1alpha1.WaitContract, file+" waits: "+waiting.Message
+		return p.wait(waiting)
+	}
+	p.contracting().BeganAt = *p.now()
+	return p.proceed("what only earlier releases needed is going to be removed")
+}
+
+// later does what comes after a release was verified.
+func (p *pass) later(action Action, seen Work) *Plan {
+	p.do(action)
+	waiting := v1alpha1.WaitingFor{Type: v1alpha1.WaitContract, Message: "what only earlier releases needed is removed"}
+	if seen.Waiting != nil {
+		waiting = *seen.Waiting
+		if !seen.Stuck {
+			waiting.Type = v1alpha1.WaitContract // the release is verified and stays so
+		}
+	}
+	plan := p.wait(waiting)
+	plan.Stalled = seen.Stuck
+	return plan
+}
+
+// contracting is a copy of what was recorded of it, in the record, to be added to.
+func (p *pass) contracting() *v1alpha1.ContractEvidence {
+	var out v1alpha1.ContractEvidence
+	if before := p.database().Contract; before != nil {
+		out = *before
+	}
+	p.evidence().Contract = &out
+	return &out
+}
+
+// inherit takes over what is still to be removed from a release with the same migrations, which this one replaces.
+func (p *pass) inherit() {
+	if p.Inherited == nil || p.database().Check != nil || p.Fallback == nil || p.Fallback.Migration != p.Target.Migration || p.Target.Migration == "" {
+		return
+	}
+	found := p.evidence()
+	found.Check, found.Contract = p.Inherited.Check, p.Inherited.Contract
+}
