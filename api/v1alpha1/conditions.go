@@ -49,7 +49,7 @@ const (
 	LabelContent = "platform.mirubato.com/content"
 	// LabelMigration is a hash of what a migration Job runs.
 	LabelMigration = "platform.mirubato.com/migration"
-	// LabelStage is what a migration Job does: check, backup, rehearse, expand, contract.
+	// LabelStage is what a migration Job does: check, backup, rehearse, expand, backfill, contract.
 	LabelStage = "platform.mirubato.com/stage"
 	// AnnotationApplied is a hash of what the operator last wrote, so that a field that it no longer sets is noticed.
 	AnnotationApplied = "platform.mirubato.com/applied"

@@ -17,6 +17,13 @@ type DatabaseEvidence struct {
 	// +optional
 	// +listType=atomic
 	Applied []AppliedMigration `json:"applied,omitempty"`
+	// backfilledAt is when the backfills were done that the release has brought.
+	// +optional
+	BackfilledAt *metav1.Time `json:"backfilledAt,omitempty"`
+	// backfills of the release, at most 20.
+	// +optional
+	// +listType=atomic
+	Backfills []BackfillEvidence `json:"backfills,omitempty"`
 	// contract is what was removed after the release had been verified.
 	// +optional
 	Contract *ContractEvidence `json:"contract,omitempty"`
@@ -53,10 +60,26 @@ type CheckEvidence struct {
 	// +optional
 	// +listType=atomic
 	Held []MigrationFile `json:"held,omitempty"`
+	// backfills are how many were declared and not done.
+	// +optional
+	Backfills int32 `json:"backfills,omitempty"`
 	// findings are what did not stop the release, at most 10.
 	// +optional
 	// +listType=atomic
 	Findings []string `json:"findings,omitempty"`
+}
+
+// BackfillEvidence is what a backfill has done.
+type BackfillEvidence struct {
+	// name of the backfill.
+	// +required
+	Name string `json:"name"`
+	// rows that were passed.
+	// +optional
+	Rows int64 `json:"rows,omitempty"`
+	// changed rows.
+	// +optional
+	Changed int64 `json:"changed,omitempty"`
 }
 
 // ContractEvidence is what was removed because only earlier releases needed it.

@@ -42,7 +42,7 @@ func (r *Reconciler) apply(ctx context.Context, ms *v1alpha1.Microservice, seen 
 
 func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *station, action release.Action) error {
 	switch action.Type {
-	case release.Check, release.BackUp, release.Rehearse, release.Migrate, release.Contract:
+	case release.Check, release.BackUp, release.Rehearse, release.Migrate, release.Backfill, release.Contract:
 		return r.work(ctx, s, action.Type)
 	case release.ForgetMigration:
 		return r.remove(ctx, failedRuns(s))

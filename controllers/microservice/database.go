@@ -73,11 +73,15 @@ func (s *station) observeDatabase(facts *release.Facts) error {
 
 // lookLater tells how far the Jobs have come that follow a release that was verified.
 func (s *station) lookLater(run migration.Run, recorded v1alpha1.DatabaseEvidence, facts *release.Facts) error {
+	var err error
+	if recorded.Check != nil && recorded.Check.Backfills > 0 && recorded.BackfilledAt == nil {
+		facts.Backfill, err = s.look(release.Backfill, run.At(migration.Backfill, s.input.Record.VerifiedAt.Time))
+		return err
+	}
 	began := recorded.Contract
 	if began == nil || began.FinishedAt != nil {
 		return nil
 	}
-	var err error
 	if run.Backup != nil && began.Backup == nil {
 		if facts.Backup, err = s.look(release.BackUp, run.At(migration.BackUp, began.BeganAt.Time)); err != nil {
 			return err

@@ -46,6 +46,15 @@ func (s Stage) evidence(pods []corev1.Pod) (out Evidence, complete bool) {
 		}
 		out.Backup = backupEvidence(report)
 		return out, true
+	case Backfill:
+		report, ok := reportOf[contract.BackfillReport](pods, contract.BackfillReportVersion)
+		if !ok || !report.Done {
+			return Evidence{}, false
+		}
+		for _, b := range report.Backfills[:min(len(report.Backfills), maxApplied)] {
+			out.Backfills = append(out.Backfills, v1alpha1.BackfillEvidence{Name: b.Name, Rows: b.Rows, Changed: b.Changed})
+		}
+		return out, true
 	case Rehearse:
 		report, ok := reportOf[contract.RehearsalReport](pods, contract.RehearsalReportVersion)
 		if !ok || !report.Passed {
@@ -78,6 +87,11 @@ func checkEvidence(r contract.CheckReport) *v1alpha1.CheckEvidence {
 		From: r.Schema.Current, Target: r.Schema.Target, Floor: r.Schema.Floor, Fingerprint: r.Fingerprint,
 		Database: r.Database.Name, SystemIdentifier: r.Database.System, Owner: r.Schema.Owner,
 		Pending: files(r.Pending), Held: files(r.Held),
+	}
+	for _, backfill := range r.Backfills {
+		if backfill.State != contract.BackfillDone {
+			out.Backfills++
+		}
 	}
 	for _, finding := range r.Preflight {
 		out.Findings = append(out.Findings, fmt.Sprintf("%s: %s", finding.Rule, finding.Message))

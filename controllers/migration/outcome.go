@@ -221,6 +221,8 @@ func (s Stage) mend(failed *contract.MigrationError) *v1alpha1.WaitingFor {
 		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitSchema, Message: failure(failed), Unblock: "choose a release that runs on this schema"}
 	case contract.OwnedByAnother:
 		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitSchema, Message: failure(failed), Unblock: "name another database in the Secret, or hand this one over: mirubato-migrate hand-over"}
+	case contract.BackfillPending, contract.BackfillPaused:
+		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitContract, Message: failure(failed), Unblock: "let it go on: mirubato-migrate backfill --resume NAME"}
 	case contract.StorageUnavailable:
 		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitBackup, Message: failure(failed), Unblock: "make room on the volume of database.backup.claimName or on the node, or retain fewer backups; the next attempt is made by itself"}
 	case contract.ServerTooNew:

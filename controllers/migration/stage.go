@@ -15,7 +15,7 @@ import (
 // Stage is what one Job does.
 type Stage string
 
-// The stages, in order. Expand and Contract change the database; the others leave it as it is.
+// The stages, in order. Expand and Contract change the schema, Backfill rows; the others leave the database as it is.
 const (
 	// Check holds files and database against each other.
 	Check Stage = "check"
@@ -25,6 +25,8 @@ const (
 	Rehearse Stage = "rehearse"
 	// Expand applies the pending migrations of phase expand.
 	Expand Stage = ""
+	// Backfill fills rows in batches; it may be cut short, and goes on where it was.
+	Backfill Stage = "backfill"
 	// Contract applies the migrations of phase contract, once the release is verified.
 	Contract Stage = "contract"
 )
@@ -51,7 +53,7 @@ func (s Stage) running(message string) *v1alpha1.WaitingFor {
 	switch s {
 	case BackUp:
 		waiting.Type = v1alpha1.WaitBackup
-	case Contract:
+	case Backfill, Contract:
 		waiting.Type = v1alpha1.WaitContract
 	}
 	if message == "" {
@@ -60,6 +62,7 @@ func (s Stage) running(message string) *v1alpha1.WaitingFor {
 			BackUp:   "the database is backed up, and the backup restored and compared",
 			Rehearse: "the migrations are rehearsed on a copy of the database",
 			Expand:   "the migrations are running",
+			Backfill: "rows are filled, batch by batch",
 			Contract: "what only earlier releases needed is removed",
 		}[s]
 	}
@@ -70,11 +73,11 @@ func (s Stage) running(message string) *v1alpha1.WaitingFor {
 func (s Stage) blames(code contract.MigrationErrorCode) bool {
 	switch code {
 	case contract.InvalidMigrations, contract.HistoryChanged, contract.MigrationFailed:
-		return s != BackUp && s != Contract // which comes when the release is verified
-	case contract.OwnedByAnother, contract.ImageTooOld, contract.ReleaseSkipped:
+		return s == Check || s == Rehearse || s == Expand // the others come beside, or when the release is verified
+	case contract.OwnedByAnother, contract.ImageTooOld, contract.ReleaseSkipped, contract.PreflightRefused:
 		return false
 	}
-	return s == Expand
+	return s == Check || s == Expand
 }
 
 // changes reports whether a Job of the stage must not be cut short lightly.
@@ -100,7 +103,7 @@ func (r Run) args() []string {
 		}
 		return args
 	}
-	command := map[Stage][]string{Check: {"check"}, Expand: {"up"}, Contract: {"up", "--phase", "contract"}}[r.Stage]
+	command := map[Stage][]string{Check: {"check"}, Expand: {"up"}, Backfill: {"backfill"}, Contract: {"up", "--phase", "contract"}}[r.Stage]
 	return append(command,
 		"--dir", contract.MigrationsDir,
 		"--lock-id", r.Owner.Microservice.String(),

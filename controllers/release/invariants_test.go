@@ -204,6 +204,8 @@ func contractsLast(_ *history, _ int, in Input, plan Plan) string {
 		return "something is removed before that is recorded"
 	case before.BeganAt.Before(&metav1.Time{Time: in.Record.VerifiedAt.Add(in.Rollout.ContractAfter)}):
 		return "something is removed while one may still go back"
+	case in.Record.Database.Check.Backfills > 0 && in.Record.Database.BackfilledAt == nil:
+		return "something is removed before rows were filled"
 	case in.Rollout.Backup && before.Backup == nil:
 		return "something is removed without a backup"
 	case len(in.Facts.Older) > 0:

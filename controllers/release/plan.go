@@ -101,7 +101,7 @@ type Facts struct {
 	// PlanHash is what they have approved.
 	PlanHash string
 	// Check comes before the Migration; Backup and Rehearsal do where the Rollout says so, Backup before Contract as well.
-	Check, Backup, Rehearsal, Migration, Contract Work
+	Check, Backup, Rehearsal, Migration, Backfill, Contract Work
 	// Untested says which of the migrations the environment before has not passed, empty if it has passed them all. It is asked once
 	// there is a Check.
 	Untested string
@@ -265,6 +265,8 @@ const (
 	Migrate ActionType = "Migrate"
 	// ForgetMigration removes the evidence of a run that failed before the target was admitted anew.
 	ForgetMigration ActionType = "ForgetMigration"
+	// Backfill fills rows.
+	Backfill ActionType = "Backfill"
 	// Contract removes what only releases before the target needed.
 	Contract ActionType = "Contract"
 	// Keep writes the stable Deployment and everything around it so that it runs Release.

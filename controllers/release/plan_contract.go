@@ -9,19 +9,28 @@ import (
 	"github.com/mirubato/mirubato/api/v1alpha1"
 )
 
-// contract removes from the schema what only releases before the verified one needed, when nothing of them is left and nobody will
-// want to go back. The release stays verified meanwhile; that it began is recorded first, so that it is done once.
+// contract fills rows and then removes from the schema what only releases before the verified one needed, when nothing of them is left
+// and nobody will want to go back. The release stays verified meanwhile; that it began is recorded first, so that it is done once.
 func (p *pass) contract() *Plan {
 	check, began := p.database().Check, p.database().Contract
+	fills := check != nil && check.Backfills > 0 && p.database().BackfilledAt == nil
 	switch {
-	case check == nil || len(check.Held) == 0 || p.Rejection != nil || began != nil && began.FinishedAt != nil:
+	case check == nil || p.Rejection != nil || !fills && (len(check.Held) == 0 || began != nil && began.FinishedAt != nil):
 		return nil
 	case len(p.Facts.Older) > 0:
 		return p.wait(v1alpha1.WaitingFor{
 			Type: v1alpha1.WaitContract,
-			Message: fmt.Sprintf("%s waits until no pod of another release is left on the database: environment %s",
-				check.Held[0].Name, strings.Join(p.Facts.Older, ", ")),
+			Message: fmt.Sprintf("what comes last for release %s waits until no pod of another release is left on the database: environment %s",
+				p.Target.Release, strings.Join(p.Facts.Older, ", ")),
 		})
+	case fills:
+		seen := p.Facts.Backfill
+		if !seen.Done {
+			return p.later(Action{Type: Backfill}, seen)
+		}
+		found := p.evidence()
+		found.Backfills, found.BackfilledAt = seen.Found.Backfills, p.now()
+		return p.proceed("rows have been filled")
 	case began == nil:
 		return p.beginContract(check.Held[0].Name)
 	case p.Rollout.Backup && began.Backup == nil:
@@ -66,7 +75,7 @@ func (p *pass) beginContract(file string) *Plan {
 // later does what comes after a release was verified.
 func (p *pass) later(action Action, seen Work) *Plan {
 	p.do(action)
-	waiting := v1alpha1.WaitingFor{Type: v1alpha1.WaitContract, Message: "what only earlier releases needed is removed"}
+	waiting := v1alpha1.WaitingFor{Type: v1alpha1.WaitContract, Message: "what comes last for release " + p.Target.Release + " is done"}
 	if seen.Waiting != nil {
 		waiting = *seen.Waiting
 		if !seen.Stuck {
@@ -95,4 +104,5 @@ func (p *pass) inherit() {
 	}
 	found := p.evidence()
 	found.Check, found.Contract = p.Inherited.Check, p.Inherited.Contract
+	found.Backfills, found.BackfilledAt = p.Inherited.Backfills, p.Inherited.BackfilledAt
 }

@@ -37,12 +37,17 @@ func TestContract(t *testing.T) {
 	refused := func(in *Input) {
 		in.Facts.Contract = Work{Stuck: true, Waiting: &v1alpha1.WaitingFor{Type: v1alpha1.WaitDatabase, Message: "refused"}}
 	}
+	fills := func(in *Input) { in.Record.Database.Check.Backfills = 2 }
+	filled := func(in *Input) { fills(in); in.Facts.Backfill.Done = true }
 	done := func(in *Input) { in.Facts.Contract.Done = true }
 	cases{
 		"one may go back for a while":              {input(held, hour), "Verified: keep(scores-2) cleanup wait Contract look 59m0s"},
 		"no pod that needs it may be left":         {input(held, older), "Verified: keep(scores-2) cleanup wait Contract"},
 		"a window must be open":                    {input(held, closed), "Verified: keep(scores-2) cleanup wait Contract look 1h0m0s"},
 		"then it is recorded that it begins":       {input(held), "Verified: keep(scores-2) cleanup wait Step look 0s"},
+		"rows are filled at once":                  {input(held, hour, fills), "Verified: keep(scores-2) cleanup backfill wait Contract"},
+		"but not while old pods write":             {input(held, fills, older), "Verified: keep(scores-2) cleanup wait Contract"},
+		"that they are is recorded":                {input(held, filled), "Verified: keep(scores-2) cleanup wait Step look 0s"},
 		"then it is done":                          {input(began), "Verified: keep(scores-2) cleanup contract wait Contract"},
 		"after another backup where one is wanted": {input(began, backup), "Verified: keep(scores-2) cleanup backup wait Contract"},
 		"a pod that comes back stops it":           {input(began, older), "Verified: keep(scores-2) cleanup wait Contract"},

@@ -197,6 +197,7 @@ func (w *world) facts(i int, b *build) Facts {
 		f.GatewayBehind = true
 	}
 	f.Migration = p.work(b.Migration)
+	f.Backfill = p.work(w.prepares("backfill", i))
 	f.Check, f.Contract = p.work(w.prepares("check", i)), p.work(w.prepares("contract", i))
 	f.Backup, f.Rehearsal = p.work(w.prepares("backup", i)), p.work(w.prepares("rehearsal", i))
 	if p.stable.Exists && !(p.stable.Content == b.Content && p.stable.Complete) || p.canary.Exists {
@@ -327,6 +328,8 @@ func (w *world) apply(i int, a Action, record *v1alpha1.ReleaseEnvironmentStatus
 	switch a.Type {
 	case Check:
 		return p.start(w.prepares("check", i))
+	case Backfill:
+		return p.start(w.prepares("backfill", i))
 	case Contract:
 		return p.start(w.prepares("contract", i))
 	case BackUp:
@@ -402,7 +405,7 @@ func (w *world) smoke(i int, b *build, target v1alpha1.SmokeTarget, record *v1al
 func (p *place) cleanUp(keep string) bool {
 	changed := false
 	for run, j := range p.jobs {
-		if run != keep && (j.done || j.failed || j.stuck) && !strings.HasPrefix(run, "contract") {
+		if run != keep && (j.done || j.failed || j.stuck) && !strings.HasPrefix(run, "contract") && !strings.HasPrefix(run, "backfill") {
 			delete(p.jobs, run)
 			changed = true
 		}
@@ -476,6 +479,7 @@ func (w *world) finishWork(p *place, what string, b *build, j *job) {
 			check.Pending = []v1alpha1.MigrationFile{{Name: "add.sql"}}
 		}
 		if w.contracts && b.group() > p.floor {
+			check.Backfills = 1
 			check.Held = []v1alpha1.MigrationFile{{Name: "drop.sql"}}
 		}
 		j.found.Check = check
@@ -536,6 +540,8 @@ func words(a Action) string {
 	switch a.Type {
 	case Check:
 		return "start a check"
+	case Backfill:
+		return "start a backfill"
 	case Contract:
 		return "start to remove what only earlier releases needed"
 	case BackUp:
