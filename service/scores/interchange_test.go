@@ -125,7 +125,7 @@ func TestImportLeavesOthersAlone(t *testing.T) {
 	var body strings.Builder
 	for _, visibility := range []string{"private", "unlisted", "public"} {
 		paths[visibility] = a.create(alice, `{"title":"hers","visibility":"`+visibility+`"}`)
-		fmt.Fprintf(&body, `{"id":%q,"title":"his","ownerId":"alice","version":1}`+"\n", idOf(paths[visibility]))
+		fmt.Fprintf(&body, `{"id":%q,"title":"his","ownerId":"alice","version":1,"analysis":null}`+"\n", idOf(paths[visibility]))
 	}
 	for name, caller := range map[string]auth.Identity{"a user": bob, "an admin": admin} {
 		report := a.imports(caller, jsonLines, body.String())

@@ -92,6 +92,7 @@ type object struct {
 	ID *string `json:"id"`
 	scores.Change
 	OwnerID   json.RawMessage `json:"ownerId"`
+	Analysis  json.RawMessage `json:"analysis"`
 	Version   json.RawMessage `json:"version"`
 	CreatedAt json.RawMessage `json:"createdAt"`
 	UpdatedAt json.RawMessage `json:"updatedAt"`
