@@ -64,7 +64,7 @@ func newServeCommand(getenv func(string) string) *cobra.Command {
 }
 
 // serve runs the service until ctx ends. It calls listening once the addresses are bound.
-func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*server.Server)) error {
+func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*server.Server)) error { //nolint:funlen // one labelled block after the other, in the order in which they depend on each other
 	// What the process shows of itself.
 	lines := telemetry.NewLines(out)
 	defer func() { _ = lines.Flush() }() // if it fails, there is nowhere to tell
