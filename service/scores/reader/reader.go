@@ -12,11 +12,22 @@ import (
 	"github.com/mirubato/mirubato/service/scores"
 	"github.com/mirubato/mirubato/service/scores/file"
 	"github.com/mirubato/mirubato/service/scores/musicxml"
+	"github.com/mirubato/mirubato/service/scores/pdf"
 )
 
 // All are the readers of all formats.
 func All() map[file.Format]file.Reader {
-	return map[file.Format]file.Reader{file.MusicXML: music, file.CompressedMusicXML: music}
+	return map[file.Format]file.Reader{file.MusicXML: music, file.CompressedMusicXML: music, file.PDF: document}
+}
+
+// document reads pictures of music, which fill no field: their author is mostly who typeset them.
+func document(ctx context.Context, r io.ReaderAt, size int64) (file.Reading, error) {
+	a, err := pdf.Analyse(ctx, r, size)
+	if err != nil {
+		return file.Reading{}, err
+	}
+	found := scores.Document{Pages: a.Pages, Title: a.Title, Author: a.Author, Width: a.Width, Height: a.Height}
+	return file.Reading{Analysis: scores.Analysis{Document: &found}}, nil
 }
 
 func music(ctx context.Context, r io.ReaderAt, size int64) (file.Reading, error) {
