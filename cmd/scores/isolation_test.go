@@ -49,6 +49,13 @@ var isolationRows = map[string]string{
 	"GET /api/scores/{id}/categories": "",
 	"PUT /api/scores/{id}/categories": `{"categoryIds":[]}`,
 
+	"GET /api/scores/{id}/versions": "", "POST /api/scores/{id}/versions": "", "GET /api/scores/{id}/incipit.svg": "",
+	"GET /api/scores/{id}/versions/{version}": "", "DELETE /api/scores/{id}/versions/{version}": "",
+	"GET /api/scores/{id}/versions/{version}/content": "",
+	"POST /api/scores/{id}/versions/{version}/links":  `{"seconds":60}`,
+	"GET /api/files/usage":                            "",
+	"GET /api/tasks/{id}":                             "",
+
 	"GET /api/favorites": "", "PUT /api/favorites/{scoreId}": "", "DELETE /api/favorites/{scoreId}": "",
 	"POST /api/favorites/check": `{"ids":["SCORE"]}`,
 
@@ -72,6 +79,7 @@ var isolationRows = map[string]string{
 	"GET /api/admin/audit":        "",
 	"GET /api/admin/cache/stats":  "",
 	"POST /api/admin/cache/purge": `{"tags":["score:SCORE"]}`,
+	"GET /api/admin/jobs":         "", "POST /api/admin/jobs/{id}/retry": "", "POST /api/admin/jobs/{id}/cancel": "",
 }
 
 // hidden is what is private to alice: by its kind, the ID or address under which it would be asked for.
@@ -88,6 +96,8 @@ func absent() hidden {
 func (h hidden) fill(text string) string {
 	return strings.NewReplacer(
 		"/collections/{id}", "/collections/"+h["COLLECTION"], "/users/{id}", "/users/"+h["USER"], "{scoreId}", h["SCORE"],
+		// That a version which exists is not shown is proved where files are.
+		"/versions/{version}", "/versions/"+h["SCORE"],
 		"{id}", h["SCORE"], "{userId}", "bob", "COLLECTION", h["COLLECTION"], "SCORE", h["SCORE"], "USER", h["USER"], "EMAIL", h["EMAIL"],
 	).Replace(text)
 }
