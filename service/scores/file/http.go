@@ -114,7 +114,7 @@ func incipitRoute(f *Files) httpapi.Route {
 		Method: http.MethodGet, Path: scorePath + "/incipit.svg", Access: httpapi.Anyone,
 		Name: "getIncipit", Group: group, Summary: "Show the first bars of a score",
 		Description: "They are drawn from the newest file of MusicXML, in the color of the text around them.",
-		Params:      scoreParams{}, Status: http.StatusOK, Response: "", MediaType: "image/svg+xml",
+		Params:      scoreParams{}, Status: http.StatusOK, MediaType: "image/svg+xml",
 		Faults: []fault.Code{fault.NotFound},
 		Handler: httpapi.Handle(decodeScore,
 			func(ctx context.Context, id string) (bars, error) {

@@ -111,7 +111,11 @@ func contentRoute(f *Files) httpapi.Route {
 		Method: http.MethodGet, Path: itemPath + "/content", Access: httpapi.Anyone, Patience: transferPatience,
 		Name: "getContent", Group: group, Summary: "Download a file of a score",
 		Description: "Answers Range, If-Range, If-None-Match and If-Modified-Since. A file of a public score may be kept by everybody for ever; all others are the caller's own.",
-		Params:      contentParams{}, Status: http.StatusOK, Response: "", MediaType: "application/octet-stream",
+		Params:      contentParams{}, Status: http.StatusOK,
+		MediaType: "application/vnd.recordare.musicxml+xml, application/vnd.recordare.musicxml, application/pdf",
+		Others: map[int]any{
+			http.StatusPartialContent: nil, http.StatusNotModified: nil, http.StatusRequestedRangeNotSatisfiable: nil,
+		},
 		Faults: []fault.Code{fault.NotFound, fault.Denied},
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if err := serveContent(f, w, r); err != nil {
