@@ -9,6 +9,8 @@ const (
 	PreflightWaiting MigrationErrorCode = "PreflightWaiting"
 	// PreflightRefused: server, role or way there cannot take the migrations until somebody mends them (exit 1).
 	PreflightRefused MigrationErrorCode = "PreflightRefused"
+	// LintBlocked: lint has found what must not be applied (exit 1).
+	LintBlocked MigrationErrorCode = "LintBlocked"
 )
 
 // CheckReport is what `mirubato-migrate check` prints as its last line of output: what up would do, what speaks against it, and
@@ -34,6 +36,8 @@ type CheckReport struct {
 	Database DatabaseIdentity `json:"database,omitzero"`
 	// Preflight are the findings about server, role and other sessions, those that block first.
 	Preflight []PreflightFinding `json:"preflight,omitempty"`
+	// Lint is what lint says about Pending, with what it knows of the database; nil if there is nothing pending or lint was not asked.
+	Lint *LintReport `json:"lint,omitempty"`
 	// LeftOut is how many findings a short report lacks.
 	LeftOut int `json:"leftOut,omitempty"`
 	// Error is nil when Passed is true.

@@ -417,3 +417,29 @@ func TestBackfillCommand(t *testing.T) {
 		t.Errorf("report %s, %v", text, err)
 	}
 }
+
+func TestCheckAsksLint(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "1_create_works.sql", "-- +goose Up\nCREATE TABLE works (id int PRIMARY KEY, title text);\n")
+	env := map[string]string{envDatabaseURL: pgserver.Database(t), contract.EnvMigrationsDir: dir}
+	if got := call(t.Context(), env, "up"); got.code != contract.ExitOK {
+		t.Fatal(got.stderr)
+	}
+	write(t, dir, "2_rename.sql", "-- +goose Up\nALTER TABLE works RENAME COLUMN title TO name;\n")
+	write(t, dir, "3_drop.sql", "-- mirubato:phase contract\n-- +goose Up\nDROP TABLE works;\n")
+	for _, step := range []struct {
+		args     []string
+		wantExit int
+		wantText string
+	}{
+		{[]string{"check"}, contract.ExitFailed, `"code":"LintBlocked","message":"line 2: `},
+		{[]string{"check", "--gates", "locks,runner"}, contract.ExitOK, `"passed":true`},
+		{[]string{"check", "--gates", "none"}, contract.ExitOK, `"passed":true`},
+		{[]string{"check", "--gates", "compatibility"}, contract.ExitFailed, `"migration":"2_rename.sql"`},
+		{[]string{"check", "--gates", "lock"}, contract.ExitUsage, ""},
+	} {
+		if got := call(t.Context(), env, step.args...); got.code != step.wantExit || !strings.Contains(got.stdout, step.wantText) {
+			t.Errorf("%v: exit %d, stdout %s, stderr %s", step.args, got.code, got.stdout, got.stderr)
+		}
+	}
+}

@@ -16,7 +16,8 @@ import (
 )
 
 // Check says what Up would do with the same Config, and what speaks against doing it now. It changes nothing, and takes the lock of no
-// run. The report is complete also when the error, always an *Error, is not nil.
+// run. The report is complete also when the error, always an *Error, is not nil. Lint, which needs a parser, is
+// added by who calls, with AddLint.
 func Check(ctx context.Context, cfg Config) (contract.CheckReport, error) {
 	c := checker{Config: cfg.withDefaults()}
 	c.report = NewCheckReport(c.Phase, nil)
@@ -145,9 +146,42 @@ func blocked(findings []contract.PreflightFinding, pending bool) error {
 	return newError(code, "", first.Rule+": "+first.Message+": "+first.Fix, nil)
 }
 
+// AddLint adds what lint says about the pending files to a report, and to err, which Check has returned with it: findings that block in one
+// of gates come before what time may mend.
+func AddLint(report *contract.CheckReport, err error, found contract.LintReport, gates []contract.LintGate) error {
+	report.Lint = &found
+	if len(gates) == 0 || !found.Blocks(gates...) {
+		return err
+	}
+	if known, ok := errors.AsType[*Error](err); ok && known.Code != contract.PreflightWaiting {
+		return err
+	}
+	var first contract.LintFinding
+	blocking := 0
+	for _, f := range found.Findings {
+		if f.Level != contract.LintBlock || !slices.Contains(gates, f.Gate) {
+			continue
+		}
+		if blocking++; blocking == 1 {
+			first = f
+		}
+	}
+	failure := newError(contract.LintBlocked, first.File, fmt.Sprintf("line %d: %s: %s", first.Line, first.Rule, first.Message), nil)
+	if blocking > 1 {
+		failure.Message += fmt.Sprintf("; and %d more", blocking-1)
+	}
+	failure.Line = first.Line
+	report.Passed, report.Error = false, &failure.MigrationError
+	return failure
+}
+
 // FitCheckReport encodes a report in at most limit bytes. A longer one loses findings, those that weigh least first, then the files that
 // it holds and those that are pending, the last first, and then the end of its message.
 func FitCheckReport(report contract.CheckReport, limit int) ([]byte, error) {
+	if report.Lint != nil {
+		own := *report.Lint
+		report.Lint = &own
+	}
 	for {
 		line, err := json.Marshal(report)
 		if err != nil {
@@ -165,6 +199,8 @@ func FitCheckReport(report contract.CheckReport, limit int) ([]byte, error) {
 
 func shrink(r *contract.CheckReport, over int) bool {
 	switch {
+	case r.Lint != nil && len(r.Lint.Findings) > 0:
+		r.Lint.Findings = withoutLightest(r.Lint.Findings)
 	case len(r.Preflight) > 1:
 		r.Preflight = r.Preflight[:len(r.Preflight)-1]
 	case len(r.Held) > 0:
@@ -187,7 +223,20 @@ func shrink(r *contract.CheckReport, over int) bool {
 	return true
 }
 
+// withoutLightest leaves out the last of the findings that weigh least.
+func withoutLightest(all []contract.LintFinding) []contract.LintFinding {
+	at := len(all) - 1
+	for i := at; i >= 0; i-- {
+		if weight[all[i].Level] > weight[all[at].Level] {
+			at = i
+		}
+	}
+	return slices.Delete(slices.Clone(all), at, at+1)
+}
+
+// weight puts what blocks first.
+var weight = map[contract.LintLevel]int{contract.LintBlock: 0, contract.LintWarn: 1, contract.LintInfo: 2}
+
 func sortFindings(all []contract.PreflightFinding) {
-	weight := map[contract.LintLevel]int{contract.LintBlock: 0, contract.LintWarn: 1, contract.LintInfo: 2}
 	slices.SortStableFunc(all, func(a, b contract.PreflightFinding) int { return cmp.Compare(weight[a.Level], weight[b.Level]) })
 }

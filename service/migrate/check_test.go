@@ -296,9 +296,14 @@ func TestAPoolerIsFound(t *testing.T) {
 
 func TestFitCheckReport(t *testing.T) {
 	report := contract.CheckReport{
-		ReportVersion: 1, Error: &contract.MigrationError{Code: contract.PreflightRefused, Message: strings.Repeat("drop-table: ", 600)},
+		ReportVersion: 1, Lint: &contract.LintReport{}, Error: &contract.MigrationError{Code: contract.PreflightRefused, Message: strings.Repeat("drop-table: ", 600)},
 	}
 	for range 100 {
+		level := contract.LintInfo
+		if len(report.Lint.Findings) == 50 {
+			level = contract.LintBlock
+		}
+		report.Lint.Findings = append(report.Lint.Findings, contract.LintFinding{File: "1_a.sql", Rule: "drop-table", Level: level})
 		report.Preflight = append(report.Preflight, contract.PreflightFinding{Rule: "not-owner", Level: contract.LintWarn})
 		report.Pending = append(report.Pending, contract.PendingMigration{Name: "1_a.sql"})
 	}
@@ -306,7 +311,24 @@ func TestFitCheckReport(t *testing.T) {
 	if err != nil || len(line) > contract.MaxTerminationMessage || !strings.Contains(string(line), `"leftOut":`) {
 		t.Errorf("%d bytes, %v: %s", len(line), err, line)
 	}
-	if len(report.Preflight) != 100 || len(report.Error.Message) != 7200 {
+	if len(report.Lint.Findings) != 100 || len(report.Preflight) != 100 || len(report.Error.Message) != 7200 {
 		t.Error("the report itself was cut")
+	}
+}
+
+func TestTheLightestFindingsGoFirst(t *testing.T) {
+	all := []contract.LintFinding{{Rule: "a", Level: contract.LintInfo}, {Rule: "b", Level: contract.LintBlock}, {Rule: "c", Level: contract.LintWarn}, {Rule: "d", Level: contract.LintInfo}}
+	var gone []string
+	for rest := all; len(rest) > 0; {
+		less := withoutLightest(rest)
+		for _, f := range rest {
+			if !slices.Contains(less, f) {
+				gone = append(gone, f.Rule)
+			}
+		}
+		rest = less
+	}
+	if want := []string{"d", "a", "c", "b"}; !slices.Equal(gone, want) {
+		t.Errorf("left out in the order %v, want %v", gone, want)
 	}
 }

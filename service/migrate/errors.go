@@ -65,6 +65,7 @@ var exitCodes = map[contract.MigrationErrorCode]int{
 	contract.BackfillIncomplete:  contract.ExitFailed,
 	contract.PreflightWaiting:    contract.ExitUnavailable,
 	contract.PreflightRefused:    contract.ExitFailed,
+	contract.LintBlocked:         contract.ExitFailed,
 }
 
 // NewError makes an error for what goes wrong before Up can be called, so that it is reported like the rest.
