@@ -152,6 +152,8 @@ func TestFailedMigrationChangesNoPod(t *testing.T) {
 		time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // times are kept in seconds
 		w.annotate(ctx, v1alpha1.VerbRetry, "now")
 		w.reconcile(ctx)
+		w.runJobs(ctx, succeeded, "check")
+		w.reconcile(ctx) // what is left of the failed run goes
 		w.collectGarbage(ctx)
 		w.verify(ctx)
 		if rejection := w.release(ctx, w.ms.Status.Release).Status.Rejection; rejection != nil {
