@@ -8,7 +8,7 @@ import (
 )
 
 func TestEffectOf(t *testing.T) {
-	runs := release.Facts{Migration: release.Migration{Done: true}, Stable: release.Fleet{Content: "a", Settings: "s"}}
+	runs := release.Facts{Migration: release.Work{Done: true}, Stable: release.Fleet{Content: "a", Settings: "s"}}
 	unmigrated := runs
 	unmigrated.Migration.Done = false
 	for name, tc := range map[string]struct {
