@@ -1,3 +1,0 @@
--- mirubato:phase expand
--- +goose Up
-ALTER TABLE scores ADD COLUMN replacement text;
