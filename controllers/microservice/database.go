@@ -3,6 +3,7 @@ package microservice
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -49,20 +50,23 @@ func (s *station) observeDatabase(facts *release.Facts) error {
 	if admitted == nil || facts.Migration.Done {
 		return nil
 	}
+	return s.lookBefore(run, admitted.Time, *recorded, facts)
+}
+
+// lookBefore tells how far the Jobs have come that precede the migrations of a release that was admitted.
+func (s *station) lookBefore(run migration.Run, admitted time.Time, recorded v1alpha1.DatabaseEvidence, facts *release.Facts) error {
+	var err error
 	if recorded.Check == nil {
-		facts.Check, err = s.look(release.Check, run.At(migration.Check, admitted.Time))
+		facts.Check, err = s.look(release.Check, run.At(migration.Check, admitted))
 		return err
 	}
 	if run.Backup != nil && recorded.Backup == nil {
-		if facts.Backup, err = s.look(release.BackUp, run.At(migration.BackUp, admitted.Time)); err != nil {
+		if facts.Backup, err = s.lookBackup(run.At(migration.BackUp, admitted)); err != nil {
 			return err
-		}
-		if found := facts.Backup.Found.Backup; found != nil {
-			found.ClaimName = run.Backup.Claim
 		}
 	}
 	if s.input.Rollout.Rehearsal && recorded.Rehearsal == nil {
-		rehearsal := run.At(migration.Rehearse, admitted.Time)
+		rehearsal := run.At(migration.Rehearse, admitted)
 		if recorded.Backup != nil {
 			rehearsal.BackupName = recorded.Backup.Name
 		}
@@ -83,16 +87,20 @@ func (s *station) lookLater(run migration.Run, recorded v1alpha1.DatabaseEvidenc
 		return nil
 	}
 	if run.Backup != nil && began.Backup == nil {
-		if facts.Backup, err = s.look(release.BackUp, run.At(migration.BackUp, began.BeganAt.Time)); err != nil {
-			return err
-		}
-		if found := facts.Backup.Found.Backup; found != nil {
-			found.ClaimName = run.Backup.Claim
-		}
-		return nil
+		facts.Backup, err = s.lookBackup(run.At(migration.BackUp, began.BeganAt.Time))
+		return err
 	}
 	facts.Contract, err = s.look(release.Contract, run.At(migration.Contract, began.BeganAt.Time))
 	return err
+}
+
+// lookBackup is look for a backup, and adds where it lies.
+func (s *station) lookBackup(run migration.Run) (release.Work, error) {
+	out, err := s.look(release.BackUp, run)
+	if found := out.Found.Backup; found != nil {
+		found.ClaimName = run.Backup.Claim
+	}
+	return out, err
 }
 
 // look decides about the Job of a run, and remembers it for the action that would make it.

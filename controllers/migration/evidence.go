@@ -33,12 +33,7 @@ type Evidence struct {
 func (s Stage) evidence(pods []corev1.Pod) (out Evidence, complete bool) {
 	switch s {
 	case Check:
-		report, ok := reportOf[contract.CheckReport](pods, contract.CheckReportVersion)
-		if !ok {
-			return Evidence{}, false
-		}
-		out.Check = checkEvidence(report)
-		return out, report.Passed
+		return checked(pods)
 	case BackUp:
 		report, ok := reportOf[contract.BackupReport](pods, contract.BackupReportVersion)
 		if !ok || !report.Verified {
@@ -51,9 +46,7 @@ func (s Stage) evidence(pods []corev1.Pod) (out Evidence, complete bool) {
 		if !ok || !report.Done {
 			return Evidence{}, false
 		}
-		for _, b := range report.Backfills[:min(len(report.Backfills), maxApplied)] {
-			out.Backfills = append(out.Backfills, v1alpha1.BackfillEvidence{Name: b.Name, Rows: b.Rows, Changed: b.Changed})
-		}
+		out.Backfills = backfills(report.Backfills)
 		return out, true
 	case Rehearse:
 		report, ok := reportOf[contract.RehearsalReport](pods, contract.RehearsalReportVersion)
@@ -68,6 +61,24 @@ func (s Stage) evidence(pods []corev1.Pod) (out Evidence, complete bool) {
 		return Evidence{}, false
 	}
 	return expandEvidence(report), true
+}
+
+// checked is also what a check has found that was refused.
+func checked(pods []corev1.Pod) (out Evidence, complete bool) {
+	report, ok := reportOf[contract.CheckReport](pods, contract.CheckReportVersion)
+	if !ok {
+		return Evidence{}, false
+	}
+	out.Check = checkEvidence(report)
+	return out, report.Passed
+}
+
+func backfills(all []contract.BackfillState) []v1alpha1.BackfillEvidence {
+	var out []v1alpha1.BackfillEvidence
+	for _, b := range all[:min(len(all), maxApplied)] {
+		out = append(out, v1alpha1.BackfillEvidence{Name: b.Name, Rows: b.Rows, Changed: b.Changed})
+	}
+	return out
 }
 
 // errorOf returns what stopped mirubato-migrate, or nil if it did not come that far or its pod is gone.

@@ -12,10 +12,9 @@ import (
 // contract fills rows and then removes from the schema what only releases before the verified one needed, when nothing of them is left
 // and nobody will want to go back. The release stays verified meanwhile; that it began is recorded first, so that it is done once.
 func (p *pass) contract() *Plan {
-	check, began := p.database().Check, p.database().Contract
-	fills := check != nil && check.Backfills > 0 && p.database().BackfilledAt == nil
+	check := p.database().Check
 	switch {
-	case check == nil || p.Rejection != nil || !fills && (len(check.Held) == 0 || began != nil && began.FinishedAt != nil):
+	case check == nil || p.Rejection != nil || !p.fills() && !p.removes():
 		return nil
 	case len(p.Facts.Older) > 0:
 		return p.wait(v1alpha1.WaitingFor{
@@ -23,16 +22,39 @@ func (p *pass) contract() *Plan {
 			Message: fmt.Sprintf("what comes last for release %s waits until no pod of another release is left on the database: environment %s",
 				p.Target.Release, strings.Join(p.Facts.Older, ", ")),
 		})
-	case fills:
-		seen := p.Facts.Backfill
-		if !seen.Done {
-			return p.later(Action{Type: Backfill}, seen)
-		}
-		found := p.evidence()
-		found.Backfills, found.BackfilledAt = seen.Found.Backfills, p.now()
-		return p.proceed("rows have been filled")
+	case p.fills():
+		return p.fill()
+	}
+	return p.remove(check.Held[0].Name)
+}
+
+// fills reports whether backfills are left, of a release that was checked.
+func (p *pass) fills() bool {
+	return p.database().Check.Backfills > 0 && p.database().BackfilledAt == nil
+}
+
+// removes reports whether contract migrations are left, of a release that was checked.
+func (p *pass) removes() bool {
+	began := p.database().Contract
+	return len(p.database().Check.Held) > 0 && (began == nil || began.FinishedAt == nil)
+}
+
+func (p *pass) fill() *Plan {
+	seen := p.Facts.Backfill
+	if !seen.Done {
+		return p.later(Action{Type: Backfill}, seen)
+	}
+	found := p.evidence()
+	found.Backfills, found.BackfilledAt = seen.Found.Backfills, p.now()
+	return p.proceed("rows have been filled")
+}
+
+// remove applies the contract migrations, of which file is the first, after another backup where the environment makes them.
+func (p *pass) remove(file string) *Plan {
+	began := p.database().Contract
+	switch {
 	case began == nil:
-		return p.beginContract(check.Held[0].Name)
+		return p.beginContract(file)
 	case p.Rollout.Backup && began.Backup == nil:
 		seen := p.Facts.Backup
 		if !seen.Done {
