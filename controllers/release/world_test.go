@@ -366,11 +366,23 @@ func (w *world) apply(i int, a Action, record *v1alpha1.ReleaseEnvironmentStatus
 
 // start makes a Job, unless it is there.
 func (p *place) start(name string) bool {
-	if p.jobs[name] != nil {
+	if p.jobs[name] != nil || p.isChanging() {
 		return false
 	}
 	p.jobs[name] = &job{}
 	return true
+}
+
+// isChanging reports whether a Job may be changing the database: none is started beside it, as package migration decides.
+func (p *place) isChanging() bool {
+	for name, j := range p.jobs {
+		only, _, _ := strings.Cut(name, " ")
+		isReading := only == "check" || only == "backup" || only == "rehearsal"
+		if !isReading && !j.done && !j.failed && !j.stuck {
+			return true
+		}
+	}
+	return false
 }
 
 // write is an apply of a Deployment; new pods are not ready at first.
