@@ -2,4 +2,4 @@
 
 package release
 
-const defaultHistories = 100_000
+const defaultHistories = 25_000
