@@ -51,6 +51,10 @@ down: cluster-down ## Stop what `make run` started
 dev: $(BIN)/dev ## The service alone, in seconds, for client developers [PORT=8080 OPS_PORT=9090 PODS=1]
 	@exec $(BIN)/dev
 
+.PHONY: plugin
+plugin: $(BIN)/kubectl-mirubato ## kubectl mirubato, which watches and steers Microservices
+	@echo "Put $(BIN)/kubectl-mirubato on your PATH; kubectl mirubato --help lists what it does"
+
 ##@ Check it
 
 .PHONY: test
@@ -144,6 +148,9 @@ $(BIN)/localcluster $(BIN)/images $(BIN)/dev $(BIN)/run $(BIN)/results $(BIN)/be
 
 $(BIN)/scores: FORCE
 	@$(BUILD) -o $@ ./cmd/scores
+
+$(BIN)/kubectl-mirubato: FORCE
+	@$(BUILD) -ldflags '-X main.version=$(VERSION)' -o $@ ./cmd/kubectl-mirubato
 
 $(BIN)/plain: FORCE
 	@$(BUILD) -C hack -o $@ ./bench/plain
