@@ -27,9 +27,8 @@ import (
 
 // target is which cluster and which namespace a command is about, told by the flags that kubectl has.
 type target struct {
-	rules         *clientcmd.ClientConfigLoadingRules
-	overrides     clientcmd.ConfigOverrides
-	allNamespaces bool
+	rules     *clientcmd.ClientConfigLoadingRules
+	overrides clientcmd.ConfigOverrides
 }
 
 func (t *target) bind(flags *pflag.FlagSet) {

@@ -34,8 +34,10 @@ func abortCommand(s *session) *cobra.Command {
 		GroupID: groupSteer,
 		Args:    exactly("NAME", "ENVIRONMENT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.give(cmd.Context(), args[0], args[1], order{v1alpha1.VerbAbort, "abort", args[1] + "/",
-				"The rollout in " + args[1] + " is aborted, and its release rejected everywhere."})
+			return s.give(cmd.Context(), args[0], args[1], order{
+				v1alpha1.VerbAbort, "abort", args[1] + "/",
+				"The rollout in " + args[1] + " is aborted, and its release rejected everywhere.",
+			})
 		},
 	}
 }
@@ -63,8 +65,10 @@ func holdCommand(s *session) *cobra.Command {
 			if len(args) == 3 {
 				value, at = value+args[2]+"/", args[2]
 			}
-			return s.give(cmd.Context(), args[0], args[1], order{v1alpha1.VerbHold, "hold", value,
-				fmt.Sprintf("%s is held at %s until: kubectl mirubato resume %s %s", args[1], at, args[0], args[1])})
+			return s.give(cmd.Context(), args[0], args[1], order{
+				v1alpha1.VerbHold, "hold", value,
+				fmt.Sprintf("%s is held at %s until: kubectl mirubato resume %s %s", args[1], at, args[0], args[1]),
+			})
 		},
 	}
 }
@@ -94,8 +98,10 @@ environments back, apply the earlier spec instead: its release is found again.`,
 			} else if to = previous(ms, releases, args[1]); to == "" {
 				return fmt.Errorf("%s has verified no release before the one that it runs; name one of kubectl mirubato history %s", args[1], args[0])
 			}
-			return s.give(cmd.Context(), args[0], args[1], order{v1alpha1.VerbHold, "hold", args[1] + "/" + to + "/",
-				fmt.Sprintf("%s goes back to %s and is held there until: kubectl mirubato resume %s %s", args[1], to, args[0], args[1])})
+			return s.give(cmd.Context(), args[0], args[1], order{
+				v1alpha1.VerbHold, "hold", args[1] + "/" + to + "/",
+				fmt.Sprintf("%s goes back to %s and is held there until: kubectl mirubato resume %s %s", args[1], to, args[0], args[1]),
+			})
 		},
 	}
 }

@@ -86,7 +86,7 @@ func (s *session) plan(ctx context.Context, c *cluster, file string, out output)
 func (s *session) manifests(file string) ([]*unstructured.Unstructured, error) {
 	in := s.streams.In
 	if file != "-" {
-		opened, err := os.Open(file) //nolint:gosec // the file that the caller names
+		opened, err := os.Open(file)
 		if err != nil {
 			return nil, err
 		}

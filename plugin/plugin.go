@@ -52,7 +52,7 @@ func usage(format string, args ...any) error { return coded{ExitUsage, fmt.Error
 
 // Run carries out a command line and returns the exit code. Errors are written to streams.Err, on one line where they allow.
 func Run(ctx context.Context, streams Streams, version string, args []string) int {
-	root := command(&session{streams: streams, version: version, now: time.Now})
+	root := command(&session{streams: streams, version: version, now: time.Now}) //nolint:contextcheck // commands are given theirs by ExecuteContext
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

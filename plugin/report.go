@@ -53,7 +53,7 @@ func (s *session) report(ctx context.Context, name, file string) (err error) {
 	if err != nil {
 		return err
 	}
-	out, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the file that the caller names
+	out, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -150,18 +150,16 @@ func redact(object client.Object) {
 	}
 	switch o := object.(type) {
 	case *v1alpha1.Microservice:
-		hideVariables(o.Spec.Workload.Env)
+		hideVariables(&o.Spec.Workload)
 		for i := range o.Spec.Environments {
-			if overrides := o.Spec.Environments[i].Overrides; overrides != nil && overrides.Workload != nil {
-				hideVariables(overrides.Workload.Env)
+			if overrides := o.Spec.Environments[i].Overrides; overrides != nil {
+				hideVariables(overrides.Workload)
 			}
 		}
 	case *v1alpha1.Release:
-		hideVariables(o.Spec.Workload.Env)
+		hideVariables(&o.Spec.Workload)
 		for i := range o.Spec.Overrides {
-			if workload := o.Spec.Overrides[i].Workload; workload != nil {
-				hideVariables(workload.Env)
-			}
+			hideVariables(o.Spec.Overrides[i].Workload)
 		}
 	case *appsv1.Deployment:
 		hideInPod(&o.Spec.Template.Spec)
@@ -175,10 +173,13 @@ func redact(object client.Object) {
 // hidden stands for a value that was left out.
 const hidden = "(left out)"
 
-func hideVariables(variables []v1alpha1.EnvironmentVariable) {
-	for i := range variables {
-		if variables[i].Value != "" {
-			variables[i].Value = hidden
+func hideVariables(workload *v1alpha1.WorkloadSpec) {
+	if workload == nil {
+		return
+	}
+	for i := range workload.Env {
+		if workload.Env[i].Value != "" {
+			workload.Env[i].Value = hidden
 		}
 	}
 }

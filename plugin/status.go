@@ -86,8 +86,8 @@ func (s *session) status(ctx context.Context, c *cluster, name string, out outpu
 	return s.say(screen.Status(ms, releases, out.format == formatWide, s.now()))
 }
 
-// clear moves to the top left corner and empties the terminal below.
-const clear = "\x1b[H\x1b[2J"
+// emptied moves to the top left corner and empties the terminal below.
+const emptied = "\x1b[H\x1b[2J"
 
 // redraw draws at every change, and every second for the sake of the times, until the context ends.
 func (s *session) redraw(ctx context.Context, c *cluster, all bool, names []string, draw func(context.Context) error) error {
@@ -96,7 +96,7 @@ func (s *session) redraw(ctx context.Context, c *cluster, all bool, names []stri
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
-		if err := s.say(clear); err != nil {
+		if err := s.say(emptied); err != nil {
 			return err
 		}
 		if err := draw(ctx); err != nil {

@@ -155,7 +155,8 @@ func (w *world) viewer() string {
 	w.t.Helper()
 	file := w.user("viewer")
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{GenerateName: "viewer-"}, Rules: []rbacv1.PolicyRule{
-		{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"*"}, Verbs: []string{"get", "list", "watch"}}}}
+		{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"*"}, Verbs: []string{"get", "list", "watch"}},
+	}}
 	if err := direct.Create(w.t.Context(), role); err != nil {
 		w.t.Fatal(err)
 	}
@@ -186,7 +187,8 @@ func (w *world) observe(change func(*v1alpha1.MicroserviceStatus)) {
 	w.ms.Status.ObservedGeneration = w.ms.Generation
 	w.ms.Status.Release = "scores-1"
 	w.ms.Status.Environments = []v1alpha1.EnvironmentStatus{{
-		Name: "production", Namespace: w.production, Target: "scores-1", Step: v1alpha1.StepVerified, Release: "scores-1", Verified: "scores-1", PlanHash: "0123"}}
+		Name: "production", Namespace: w.production, Target: "scores-1", Step: v1alpha1.StepVerified, Release: "scores-1", Verified: "scores-1", PlanHash: "0123",
+	}}
 	change(&w.ms.Status)
 	if err := direct.Status().Update(w.t.Context(), w.ms); err != nil {
 		w.t.Fatal(err)

@@ -58,21 +58,20 @@ func compare(path string, a, b any, changes *[]Change) {
 		return
 	}
 	before, after := members(a), members(b)
-	isWhole := strings.HasSuffix(path, "]") && (a == nil || b == nil) // a member of a list that comes or goes
-	if isWhole || before == nil && a != nil || after == nil && b != nil || before == nil && after == nil {
+	if isWhole(path, a, b) || before == nil && a != nil || after == nil && b != nil {
 		*changes = append(*changes, Change{Path: path, From: a, To: b})
 		return
 	}
-	keys := map[string]struct{}{}
-	for key := range before {
-		keys[key] = struct{}{}
-	}
-	for key := range after {
-		keys[key] = struct{}{}
-	}
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
+	keys := slices.AppendSeq(slices.Collect(maps.Keys(before)), maps.Keys(after))
+	slices.Sort(keys)
+	for _, key := range slices.Compact(keys) {
 		compare(join(path, key), before[key], after[key], changes)
 	}
+}
+
+// isWhole reports whether a value is told as one, although it has fields: a member of a list that comes or goes.
+func isWhole(path string, a, b any) bool {
+	return strings.HasSuffix(path, "]") && (a == nil || b == nil)
 }
 
 func join(path, key string) string {

@@ -109,7 +109,8 @@ func TestFieldsAreComparedByNameAndPath(t *testing.T) {
 		"a value":  {object{"a": 1.0}, object{"a": 2.0}, []change.Change{{Path: "a", From: 1.0, To: 2.0}}},
 		"one more": {object{}, object{"a": object{"b": true}}, []change.Change{{Path: "a.b", To: true}}},
 		"a member more": {
-			object{"env": []object{{"name": "A"}}}, object{"env": []object{{"name": "A"}, {"name": "B"}}},
+			object{"env": []object{{"name": "A"}}},
+			object{"env": []object{{"name": "A"}, {"name": "B"}}},
 			[]change.Change{{Path: "env[B]", To: map[string]any{"name": "B"}}},
 		},
 		"one less":     {object{"a": "x"}, object{}, []change.Change{{Path: "a", From: "x"}}},

@@ -42,15 +42,21 @@ func rolling() *v1alpha1.Microservice {
 				{Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue},
 			},
 			Environments: []v1alpha1.EnvironmentStatus{
-				{Name: "development", Namespace: "scores-development", Target: "scores-2", Step: v1alpha1.StepVerified, Release: "scores-2", Verified: "scores-2",
-					Replicas: 1, ReadyReplicas: 1, SchemaVersion: new(int64(17)), Settings: &v1alpha1.SettingsStatus{Generation: 2, Acknowledged: 1, Pods: 1}},
-				{Name: "staging", Namespace: "scores-staging", Target: "scores-2", Step: v1alpha1.StepCanary, Weight: 20, Release: "scores-1", Verified: "scores-1",
+				{
+					Name: "development", Namespace: "scores-development", Target: "scores-2", Step: v1alpha1.StepVerified, Release: "scores-2", Verified: "scores-2",
+					Replicas: 1, ReadyReplicas: 1, SchemaVersion: new(int64(17)), Settings: &v1alpha1.SettingsStatus{Generation: 2, Acknowledged: 1, Pods: 1},
+				},
+				{
+					Name: "staging", Namespace: "scores-staging", Target: "scores-2", Step: v1alpha1.StepCanary, Weight: 20, Release: "scores-1", Verified: "scores-1",
 					Replicas: 2, ReadyReplicas: 2, SchemaVersion: new(int64(17)),
 					Settings:   &v1alpha1.SettingsStatus{Generation: 1, Acknowledged: 2, Pods: 3, Rejected: []v1alpha1.SettingsRejection{{Pod: "scores-canary-x", Reason: "rateLimits.default.window: must not be 0s"}}},
-					WaitingFor: &v1alpha1.WaitingFor{Type: v1alpha1.WaitStep, Message: "20% of the requests go to scores-2", Since: ago(30 * time.Second), Deadline: &deadline}},
-				{Name: "production", Namespace: "scores-production", Target: "scores-2", Step: v1alpha1.StepAdmit, Release: "scores-1", Verified: "scores-1",
+					WaitingFor: &v1alpha1.WaitingFor{Type: v1alpha1.WaitStep, Message: "20% of the requests go to scores-2", Since: ago(30 * time.Second), Deadline: &deadline},
+				},
+				{
+					Name: "production", Namespace: "scores-production", Target: "scores-2", Step: v1alpha1.StepAdmit, Release: "scores-1", Verified: "scores-1",
 					Replicas: 3, ReadyReplicas: 3, SchemaVersion: new(int64(16)), Held: &v1alpha1.Hold{Release: "scores-1", Since: ago(time.Hour)},
-					WaitingFor: &v1alpha1.WaitingFor{Type: v1alpha1.WaitApproval, Message: "scores-2 needs 1 approval to enter production", Since: ago(2 * time.Hour), Unblock: "kubectl create -f - <<EOF\nkind: Approval\nEOF"}},
+					WaitingFor: &v1alpha1.WaitingFor{Type: v1alpha1.WaitApproval, Message: "scores-2 needs 1 approval to enter production", Since: ago(2 * time.Hour), Unblock: "kubectl create -f - <<EOF\nkind: Approval\nEOF"},
+				},
 			},
 		},
 	}
@@ -64,16 +70,19 @@ func releases() []v1alpha1.Release {
 			Spec:       v1alpha1.ReleaseSpec{Microservice: "scores", Number: 2, Version: "1.1.0", Author: "ada", Image: "registry.example.com/scores@sha256:ab"},
 			Status: v1alpha1.ReleaseStatus{Active: true, Summary: "development verified, staging canary 20%", Environments: []v1alpha1.ReleaseEnvironmentStatus{
 				{Name: "development", Step: v1alpha1.StepVerified, AdmittedAt: &admitted, PromotedAt: &promoted, VerifiedAt: &verified, SchemaVersion: new(int64(17)), ApprovedBy: []string{"grace"}},
-				{Name: "staging", Step: v1alpha1.StepCanary, AdmittedAt: &verified,
+				{
+					Name: "staging", Step: v1alpha1.StepCanary, AdmittedAt: &verified,
 					SmokeTests: []v1alpha1.SmokeResult{{Target: v1alpha1.SmokeCanary, Name: "reads", Attempts: 2, Message: "status 500", Time: ago(time.Minute)}},
-					Analysis:   []v1alpha1.AnalysisSample{{Time: ago(20 * time.Second), Weight: 20, Verdict: v1alpha1.VerdictNotEnoughData, Message: "12 of 50 requests"}}},
+					Analysis:   []v1alpha1.AnalysisSample{{Time: ago(20 * time.Second), Weight: 20, Verdict: v1alpha1.VerdictNotEnoughData, Message: "12 of 50 requests"}},
+				},
 			}},
 		},
 		{
 			ObjectMeta: metav1.ObjectMeta{Name: "scores-1", Namespace: "music", CreationTimestamp: ago(48 * time.Hour)},
 			Spec:       v1alpha1.ReleaseSpec{Microservice: "scores", Number: 1, Version: "1.0.0", Image: "registry.example.com/scores@sha256:cd"},
 			Status: v1alpha1.ReleaseStatus{Summary: "verified everywhere", Rejection: &v1alpha1.Rejection{
-				Environment: "staging", Step: v1alpha1.StepCanary, Reason: v1alpha1.FailureAnalysis, Message: "5.1% errors against 0.2%", Time: ago(time.Hour)}},
+				Environment: "staging", Step: v1alpha1.StepCanary, Reason: v1alpha1.FailureAnalysis, Message: "5.1% errors against 0.2%", Time: ago(time.Hour),
+			}},
 		},
 	}
 }
@@ -98,7 +107,8 @@ func TestScreens(t *testing.T) {
 		"release":   screen.Release(&releases()[0], now),
 		"changes":   screen.Changes("scores-1", "scores-2", changes),
 		"plan": screen.Plan("music/scores", change.Plan{Changes: changes, Release: true, Environments: []change.EnvironmentPlan{
-			{Name: "staging", Cost: change.CostMigrate}, {Name: "production", Cost: change.CostMigrate, Gates: []string{"the environment before has verified it", "1 approval"}}}}),
+			{Name: "staging", Cost: change.CostMigrate}, {Name: "production", Cost: change.CostMigrate, Gates: []string{"the environment before has verified it", "1 approval"}},
+		}}),
 		"settings": screen.Settings([]screen.PodSettings{{Environment: "staging", Pod: "scores-a", Generation: "2", Ready: true}, {Environment: "staging", Pod: "scores-b", Refused: "window: must not be 0s"}}),
 	} {
 		t.Run(name, func(t *testing.T) {
