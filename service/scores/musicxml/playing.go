@@ -1,0 +1,134 @@
+package musicxml
+
+import "math/bits"
+
+// maxTimes is how often a measure may be repeated.
+const maxTimes = 16
+
+// bar is a measure of all parts, as far as the order and the time of playing are concerned.
+type bar struct {
+	number string
+	// length is the longest part's, nominal what the time signature says, both in quarters.
+	length, nominal float64
+	// forward begins a repeat; backward ends one and says how often it is played, 0 if none ends.
+	forward  bool
+	backward int
+	// ending are the passes on which the measure is played, as bits: bit 2 is the second. 0 is all.
+	ending                         uint32
+	endingStops                    bool
+	segno, coda                    bool
+	daCapo, dalSegno, toCoda, fine bool
+}
+
+// quarters is how long the measure lasts. One that is empty lasts as long as its time signature says.
+func (b bar) quarters() float64 {
+	if b.length > 0 {
+		return b.length
+	}
+	return b.nominal
+}
+
+// walk is the way of a player through the measures.
+type walk struct {
+	bars []bar
+	// start is where the present repeat begins, and pass counts how often it has been begun.
+	start, pass int
+	// jumped is after a da capo or dal segno, which is heeded once: repeats are left out then, and the end and the coda are heeded.
+	jumped bool
+}
+
+// play calls visit for each measure as often as it is played, in order.
+func play(bars []bar, visit func(int)) {
+	w := walk{bars: bars, pass: 1}
+	for i := 0; i < len(bars); {
+		if !w.enters(i) {
+			i++
+			continue
+		}
+		visit(i)
+		i = w.leave(i)
+	}
+}
+
+// enters says whether the measure is played on this pass, and notes where a repeat begins.
+func (w *walk) enters(i int) bool {
+	b := w.bars[i]
+	if b.ending != 0 {
+		if w.jumped {
+			return w.isLastEnding(i)
+		}
+		return b.ending&(1<<w.pass) != 0
+	}
+	if b.forward && i != w.start {
+		w.start, w.pass = i, 1
+	}
+	return true
+}
+
+// leave returns the measure after this one; the number of all measures is the end.
+func (w *walk) leave(i int) int {
+	b := w.bars[i]
+	if w.jumped {
+		if b.fine {
+			return len(w.bars)
+		}
+		if b.toCoda {
+			return w.find(i+1, func(b bar) bool { return b.coda }, len(w.bars), i+1)
+		}
+		return i + 1
+	}
+	if b.backward > 0 {
+		if w.pass < w.passesOf(i) {
+			w.pass++
+			return w.start
+		}
+		w.start, w.pass = i+1, 1
+	} else if b.ending != 0 && !w.endingFollows(i) && (i+1 == len(w.bars) || w.bars[i+1].ending == 0) {
+		w.start, w.pass = i+1, 1
+	}
+	switch {
+	case b.daCapo:
+		w.jumped = true
+		return 0
+	case b.dalSegno:
+		w.jumped = true
+		return w.find(0, func(b bar) bool { return b.segno }, i+1, 0)
+	}
+	return i + 1
+}
+
+// find returns the first measure from one on and before another one that is what is looked for.
+func (w *walk) find(from int, is func(bar) bool, before, otherwise int) int {
+	for i := from; i < before; i++ {
+		if is(w.bars[i]) {
+			return i
+		}
+	}
+	return otherwise
+}
+
+// passesOf is how often the repeat that the measure ends is played. Before another ending it is played once more than the ending's
+// last number, whatever the number of times: many programs do not write that.
+func (w *walk) passesOf(i int) int {
+	b := w.bars[i]
+	if b.ending == 0 {
+		return b.backward
+	}
+	last := bits.Len32(b.ending) - 1
+	if w.endingFollows(i) {
+		return min(last+1, maxTimes)
+	}
+	return last
+}
+
+// endingFollows says whether the ending of the measure is followed by another one.
+func (w *walk) endingFollows(i int) bool {
+	for next := i + 1; next < len(w.bars); next++ {
+		if b := w.bars[next]; b.ending != w.bars[i].ending || w.bars[next-1].endingStops {
+			return b.ending != 0
+		}
+	}
+	return false
+}
+
+func (w *walk) isLastEnding(i int) bool { return !w.endingFollows(i) }
