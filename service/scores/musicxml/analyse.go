@@ -13,10 +13,10 @@ import (
 // may help. It reads the file once from its beginning to its end, a compressed one from its directory at the end first, and
 // uses some 10 MB of memory, and more for a score of many measures: 100 bytes each. It may be called by many goroutines.
 func Analyse(ctx context.Context, r io.ReaderAt, size int64) (Analysis, error) {
-	source := &guarded{ctx: ctx, r: r}
+	source := refusal.NewSource(ctx, r)
 	a, err := analyse(source, size)
-	if source.failed != nil {
-		return Analysis{}, fmt.Errorf("reading a score: %w", source.failed)
+	if failed := source.Failed(); failed != nil {
+		return Analysis{}, fmt.Errorf("reading a score: %w", failed)
 	}
 	if err != nil {
 		return Analysis{}, err
@@ -24,7 +24,7 @@ func Analyse(ctx context.Context, r io.ReaderAt, size int64) (Analysis, error) {
 	return a, nil
 }
 
-func analyse(source *guarded, size int64) (Analysis, error) {
+func analyse(source io.ReaderAt, size int64) (Analysis, error) {
 	text, err := openScore(source, size)
 	if err != nil {
 		return Analysis{}, err

@@ -3,7 +3,6 @@ package musicxml
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"io"
 
@@ -13,26 +12,6 @@ import (
 
 // maxSize is how many bytes of a score are read at most, after decompression. A symphony in full score is some 50 MiB.
 const maxSize = 256 << 20
-
-// guarded is the file. It ends when the context does, and remembers what its storage failed with: that failure is no fault of the
-// file, whatever the readers above it make of it.
-type guarded struct {
-	ctx    context.Context
-	r      io.ReaderAt
-	failed error
-}
-
-func (g *guarded) ReadAt(p []byte, off int64) (int, error) {
-	if err := g.ctx.Err(); err != nil {
-		g.failed = err
-		return 0, err
-	}
-	n, err := g.r.ReadAt(p, off)
-	if err != nil && !errors.Is(err, io.EOF) {
-		g.failed = err
-	}
-	return n, err
-}
 
 // openScore returns the text of the score in UTF-8, decompressed if the file is.
 func openScore(r io.ReaderAt, size int64) (io.ReadCloser, error) {

@@ -1,6 +1,6 @@
 // Package refusal owns the reasons why an uploaded file is not analysed: one error type whose message its owner may read.
 // It decides nothing; the packages that read files do. Errors that are no refusal, such as those of the storage a file
-// lies in, say nothing about the file, and reading it again may succeed.
+// lies in, say nothing about the file, and reading it again may succeed; Source keeps the two apart.
 package refusal
 
 import "fmt"
