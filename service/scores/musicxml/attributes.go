@@ -29,6 +29,7 @@ func (r *reader) attributes(e *element) {
 	if time := e.child("time"); time.name != "" {
 		r.time(time)
 	}
+	p.collector.attributes(e, p.cursor, p.fifths)
 }
 
 func transpose(t *element) pitch.Transposition {

@@ -126,6 +126,7 @@ func metronome(m *element) float64 {
 // barline reads repeats and endings.
 func (r *reader) barline(e *element) {
 	p, b := r.part, &r.bars[r.measure]
+	p.collector.barline(e)
 	ending := e.child("ending")
 	switch ending.attribute("type") {
 	case "start":

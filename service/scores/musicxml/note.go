@@ -22,6 +22,7 @@ func (r *reader) note(e *element) {
 		p.onset = p.cursor
 		p.advance(length)
 	}
+	p.collector.note(e, at, length)
 	if e.has("rest") || cue {
 		return
 	}

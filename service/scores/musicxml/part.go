@@ -26,12 +26,13 @@ type part struct {
 	ending          uint32
 	lowest, highest pitch.Pitch
 	effort          effort
+	collector       collector
 }
 
 func newPart(id string) *part {
 	return &part{
 		Part: Part{ID: id, Instruments: []Instrument{}, Staves: 1}, divisions: 1, nominal: 4,
-		transposition: map[int]pitch.Transposition{}, effort: newEffort(),
+		transposition: map[int]pitch.Transposition{}, effort: newEffort(), collector: newCollector(),
 	}
 }
 
@@ -44,6 +45,7 @@ func (r *reader) enterMeasure() error {
 	// A part of a timewise score may begin late.
 	p.Measures = r.measure + 1
 	p.cursor, p.length, p.onset = 0, 0, 0
+	p.collector.enter()
 	return nil
 }
 
@@ -63,6 +65,23 @@ func (r *reader) leaveMeasure() {
 		p.ending = 0
 	}
 	p.effort.leave(r.measure)
+	r.leaveIncipit()
+}
+
+// leaveIncipit lets the part whose notes begin first, of those the one that stands highest, have the incipit.
+func (r *reader) leaveIncipit() {
+	p := r.part
+	if !p.collector.leave(r.measure, max(p.length, 0), p.Staves) {
+		return
+	}
+	if r.leading != nil && r.leading.collector.first <= r.measure {
+		p.collector.drop()
+		return
+	}
+	if r.leading != nil {
+		r.leading.collector.drop()
+	}
+	r.leading = p
 }
 
 // advance moves the position; it never comes before the beginning of the measure.

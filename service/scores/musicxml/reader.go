@@ -34,6 +34,8 @@ type reader struct {
 	bars   []bar
 	tempos []tempoMark
 	cells  int
+	// leading is the part whose first measures are the incipit, nil until there is one.
+	leading *part
 	// part, measure and number are where the reader is; part is nil outside of parts, and number is empty outside of measures.
 	part    *part
 	measure int

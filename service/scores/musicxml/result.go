@@ -1,6 +1,9 @@
 package musicxml
 
-import "github.com/mirubato/mirubato/service/scores/musicxml/pitch"
+import (
+	"github.com/mirubato/mirubato/service/scores/musicxml/incipit"
+	"github.com/mirubato/mirubato/service/scores/musicxml/pitch"
+)
 
 // analysis makes the result of what was read.
 func (r *reader) analysis() Analysis {
@@ -24,7 +27,21 @@ func (r *reader) analysis() Analysis {
 	}
 	a.Range = rangeOf(parts)
 	a.Difficulty = difficulty(parts, lasts, a.DurationSeconds)
+	a.Incipit = r.incipit()
 	return a
+}
+
+// incipit draws the first measures of the leading part.
+func (r *reader) incipit() []byte {
+	if r.leading == nil {
+		return nil
+	}
+	e := r.leading.collector.excerpt
+	e.Name = r.leading.Name
+	if len(r.tempos) > 0 && r.tempos[0].measure <= r.leading.collector.first {
+		e.Tempo = r.tempos[0].marking
+	}
+	return incipit.Draw(e)
 }
 
 // keysOf returns the keys of the first part that has some: drums have none, and the others differ by their transposition only.
