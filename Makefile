@@ -61,6 +61,10 @@ plugin: $(BIN)/kubectl-mirubato ## kubectl mirubato, which watches and steers Mi
 test: test-binaries ## Unit tests, tests on a real PostgreSQL, tests on a real API server
 	@hack/tools/go-test $(MODULES)
 
+.PHONY: test-corpus
+test-corpus: ## Scores that other programs wrote, against what was counted in them by hand; needs npm
+	@corpus=$$(hack/tools/corpus) && MUSICXML_CORPUS=$$corpus go test -count=1 -run 'ScoresOf' -v ./service/scores/musicxml
+
 .PHONY: e2e
 e2e: cluster-up images $(BIN)/scores ## Scenarios on the real cluster; their figures go to `make results`
 	@$(BIN)/localcluster load $(foreach name,$(IMAGES),$(LOCAL)/images/$(name)-$(VERSION).tar)

@@ -31,6 +31,8 @@ func (b bar) quarters() float64 {
 // walk is the way of a player through the measures.
 type walk struct {
 	bars []bar
+	// precedes and follows say of each measure of an ending that another ending comes before it or after it.
+	precedes, follows []bool
 	// start is where the present repeat begins, and pass counts how often it has been begun.
 	start, pass int
 	// jumped is after a da capo or dal segno, which is heeded once: repeats are left out then, and the end and the coda are heeded.
@@ -40,6 +42,7 @@ type walk struct {
 // play calls visit for each measure as often as it is played, in order.
 func play(bars []bar, visit func(int)) {
 	w := walk{bars: bars, pass: 1}
+	w.precedes, w.follows = neighbors(bars)
 	for i := 0; i < len(bars); {
 		if !w.enters(i) {
 			i++
@@ -50,12 +53,31 @@ func play(bars []bar, visit func(int)) {
 	}
 }
 
+// neighbors finds which endings have another one beside them.
+func neighbors(bars []bar) (precedes, follows []bool) {
+	precedes, follows = make([]bool, len(bars)), make([]bool, len(bars))
+	same := func(i int) bool { return bars[i].ending == bars[i+1].ending && !bars[i].endingStops }
+	for i := 1; i < len(bars); i++ {
+		precedes[i] = bars[i-1].ending != 0
+		if same(i - 1) {
+			precedes[i] = precedes[i-1]
+		}
+	}
+	for i := len(bars) - 2; i >= 0; i-- {
+		follows[i] = bars[i+1].ending != 0
+		if same(i) {
+			follows[i] = follows[i+1]
+		}
+	}
+	return precedes, follows
+}
+
 // enters says whether the measure is played on this pass, and notes where a repeat begins.
 func (w *walk) enters(i int) bool {
 	b := w.bars[i]
 	if b.ending != 0 {
 		if w.jumped {
-			return w.isLastEnding(i)
+			return !w.follows[i]
 		}
 		return b.ending&(1<<w.pass) != 0
 	}
@@ -83,7 +105,7 @@ func (w *walk) leave(i int) int {
 			return w.start
 		}
 		w.start, w.pass = i+1, 1
-	} else if b.ending != 0 && !w.endingFollows(i) && (i+1 == len(w.bars) || w.bars[i+1].ending == 0) {
+	} else if b.ending != 0 && (i+1 == len(w.bars) || w.bars[i+1].ending == 0) {
 		w.start, w.pass = i+1, 1
 	}
 	switch {
@@ -107,28 +129,17 @@ func (w *walk) find(from int, is func(bar) bool, before, otherwise int) int {
 	return otherwise
 }
 
-// passesOf is how often the repeat that the measure ends is played. Before another ending it is played once more than the ending's
-// last number, whatever the number of times: many programs do not write that.
+// passesOf is how often the repeat that the measure ends is played. With an ending it is played once more than the ending's last
+// number, whatever the number of times: many programs do not write that.
 func (w *walk) passesOf(i int) int {
 	b := w.bars[i]
 	if b.ending == 0 {
 		return b.backward
 	}
 	last := bits.Len32(b.ending) - 1
-	if w.endingFollows(i) {
+	// The last ending of several leads on.
+	if w.follows[i] || !w.precedes[i] {
 		return min(last+1, maxTimes)
 	}
 	return last
 }
-
-// endingFollows says whether the ending of the measure is followed by another one.
-func (w *walk) endingFollows(i int) bool {
-	for next := i + 1; next < len(w.bars); next++ {
-		if b := w.bars[next]; b.ending != w.bars[i].ending || w.bars[next-1].endingStops {
-			return b.ending != 0
-		}
-	}
-	return false
-}
-
-func (w *walk) isLastEnding(i int) bool { return !w.endingFollows(i) }
