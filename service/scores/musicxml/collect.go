@@ -13,6 +13,8 @@ const (
 	// maxBars is how many measures an incipit has at most, and maxEvents how many notes, chords and rests a measure of it.
 	maxBars   = 6
 	maxEvents = 96
+	// maxHeads is how many notes of a chord are drawn.
+	maxHeads = 16
 	// maxDrawn is how many staves are drawn.
 	maxDrawn = 4
 )
@@ -168,11 +170,8 @@ func (c *collector) note(e *element, at, quarters float64) {
 		return
 	}
 	head, isNote := c.head(e, staff)
-	if isNote && e.has("chord") && len(c.bar.Events) > 0 {
-		if last := &c.bar.Events[len(c.bar.Events)-1]; last.Staff == staff && len(last.Notes) > 0 && len(last.Notes) < 16 {
-			last.Notes = append(last.Notes, head)
-			return
-		}
+	if isNote && e.has("chord") && c.joins(staff, head) {
+		return
 	}
 	event := eventOf(e, quarters)
 	event.Staff, event.At = staff, at
@@ -180,13 +179,31 @@ func (c *collector) note(e *element, at, quarters float64) {
 		event.Notes = []incipit.Note{head}
 		c.sounds = c.sounds || !event.Hidden
 	} else {
-		event.Rest = true
-		event.WholeBar = e.child("rest").attribute("measure") == "yes" || e.child("type").text == ""
-		if event.WholeBar {
-			event.Value, event.Dots = 1, 0
-		}
+		rest(&event, e)
 	}
 	c.add(event)
+}
+
+// rest makes the event a rest. One without a value is for the whole measure.
+func rest(event *incipit.Event, e *element) {
+	event.Rest = true
+	event.WholeBar = e.child("rest").attribute("measure") == "yes" || e.child("type").text == ""
+	if event.WholeBar {
+		event.Value, event.Dots = 1, 0
+	}
+}
+
+// joins adds a head to the chord before it, if there is one on the staff.
+func (c *collector) joins(staff int, head incipit.Note) bool {
+	if len(c.bar.Events) == 0 {
+		return false
+	}
+	last := &c.bar.Events[len(c.bar.Events)-1]
+	if last.Staff != staff || len(last.Notes) == 0 || len(last.Notes) >= maxHeads {
+		return false
+	}
+	last.Notes = append(last.Notes, head)
+	return true
 }
 
 // head reads a head; false is a rest.

@@ -44,7 +44,7 @@ func encodingOf(name string) (encoding.Encoding, bool) {
 func toUTF8(r *bufio.Reader) (io.Reader, error) {
 	head, err := r.Peek(256)
 	if len(head) == 0 {
-		if err == io.EOF { //nolint:errorlint // Peek hands on what its reader returned, and the contract of io.Reader is the bare io.EOF
+		if err == io.EOF {
 			return nil, refusal.New(refusal.Empty, "The file is empty")
 		}
 		return nil, err

@@ -233,13 +233,18 @@ func (l *lexer) escape(out text) text {
 	if c < '0' || c > '7' {
 		return append(out, c)
 	}
+	return append(out, l.octal())
+}
+
+// octal reads up to three digits, and stays at the last one; high bits are to be ignored.
+func (l *lexer) octal() byte {
 	code := 0
 	end := min(l.at+3, len(l.data))
 	for ; l.at < end && l.data[l.at] >= '0' && l.data[l.at] <= '7'; l.at++ {
 		code = code*8 + int(l.data[l.at]-'0')
 	}
 	l.at--
-	return append(out, byte(code&0xff)) //nolint:gosec // masked; high bits are to be ignored
+	return byte(code & 0xff)
 }
 
 func (l *lexer) hexadecimal() (any, error) {

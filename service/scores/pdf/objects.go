@@ -45,12 +45,8 @@ func (f *file) readSections(start int64) error {
 		if f.trailer == nil {
 			f.trailer = trailer
 		}
-		// A table of text may have one beside it that is a stream, for newer readers.
-		if beside, ok := trailer["XRefStm"].(float64); ok && beside >= 0 && !f.seen[int64(beside)] {
-			f.seen[int64(beside)] = true
-			if _, err := f.readStreamSection(f.base + int64(beside)); err != nil {
-				return err
-			}
+		if err := f.readBeside(trailer); err != nil {
+			return err
 		}
 		previous, ok := trailer["Prev"].(float64)
 		if !ok {
@@ -61,6 +57,17 @@ func (f *file) readSections(start int64) error {
 		}
 	}
 	return nil
+}
+
+// readBeside reads the table that is a stream beside one of text, for newer readers, if there is one.
+func (f *file) readBeside(trailer dictionary) error {
+	beside, ok := trailer["XRefStm"].(float64)
+	if !ok || beside < 0 || beside >= float64(f.size) || f.seen[int64(beside)] {
+		return nil
+	}
+	f.seen[int64(beside)] = true
+	_, err := f.readStreamSection(f.base + int64(beside))
+	return err
 }
 
 func (f *file) readSection(at int64) (trailer dictionary, err error) {
@@ -134,18 +141,26 @@ func (f *file) readStreamSection(at int64) (dictionary, error) {
 	if !ok {
 		index = array{0., table.dictionary["Size"]}
 	}
+	if !s.readRuns(index) {
+		return nil, damaged("its table of objects counts wrongly")
+	}
+	f.sections = append(f.sections, s)
+	return table.dictionary, nil
+}
+
+// readRuns reads pairs of a first number and a count; false is one that is out of reach.
+func (s *section) readRuns(index array) bool {
 	var entries int64
 	for i := 0; i+1 < len(index) && len(s.ranges) < maxRuns; i += 2 {
 		first, _ := index[i].(float64)
 		count, _ := index[i+1].(float64)
-		if first < 0 || count < 0 || first > 1e10 || count > 1e10 {
-			return nil, damaged("its table of objects counts wrongly")
+		if first < 0 || count < 0 || first > 1e10 || count > 1e10 || entries > 1e10 {
+			return false
 		}
 		s.ranges = append(s.ranges, run{first: int64(first), count: int64(count), at: entries * int64(s.width())})
 		entries += int64(count)
 	}
-	f.sections = append(f.sections, s)
-	return table.dictionary, nil
+	return true
 }
 
 func (s section) width() int { return s.widths[0] + s.widths[1] + s.widths[2] }
@@ -240,20 +255,32 @@ func (f *file) resolve(object any, depth int) (any, error) {
 	}
 }
 
+// keep makes an object stream the one that is kept.
+func (f *file) keep(number int64, depth int) error {
+	if f.keptNumber == number && f.kept.data != nil {
+		return nil
+	}
+	at, found, err := f.find(number)
+	if err != nil {
+		return err
+	}
+	if !found || at.within != 0 {
+		return damaged("a stream of objects is missing")
+	}
+	if f.kept, err = f.streamAt(f.base+at.at, depth+1); err != nil {
+		return err
+	}
+	f.keptNumber = number
+	return nil
+}
+
 // inStream reads an object out of an object stream.
 func (f *file) inStream(p place, depth int) (any, error) {
-	if f.keptNumber != p.within || f.kept.data == nil {
-		at, found, err := f.find(p.within)
-		if err != nil {
-			return nil, err
-		}
-		if !found || at.within != 0 {
-			return nil, damaged("a stream of objects is missing")
-		}
-		if f.kept, err = f.streamAt(f.base+at.at, depth+1); err != nil {
-			return nil, err
-		}
-		f.keptNumber = p.within
+	if err := f.keep(p.within, depth); err != nil {
+		return nil, err
+	}
+	if p.index < 0 {
+		return nil, damaged("its table of objects counts wrongly")
 	}
 	// Looking for the place of an object is work as well, when there are very many before it.
 	if f.readable -= int(min(p.index/64, maxObjects)); f.readable < 0 {

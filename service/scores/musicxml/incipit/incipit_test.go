@@ -171,13 +171,12 @@ func TestSignsThatAreDrawn(t *testing.T) {
 
 func TestKeysHaveAsManySignsAsFifths(t *testing.T) {
 	bar := []incipit.Event{note(0, 1, 'C', 5)}
-	none := draw(t, treble(bar)).shapes()
 	for _, clef := range []incipit.Clef{{Sign: 'G', Line: 2}, {Sign: 'F', Line: 4}, {Sign: 'C', Line: 3}, {Sign: 'C', Line: 4}} {
 		for fifths := -7; fifths <= 7; fifths++ {
 			plain, e := treble(bar), treble(bar)
 			plain.Staves[0].Clef = clef
 			e.Staves[0] = incipit.Staff{Clef: clef, Fifths: fifths}
-			none = draw(t, plain).shapes()
+			none := draw(t, plain).shapes()
 			want := max(4*fifths, -2*fifths)
 			if got := draw(t, e).shapes() - none; got != want {
 				t.Errorf("%d fifths in a clef of %c: got %d shapes, want %d", fifths, clef.Sign, got, want)

@@ -96,34 +96,42 @@ func (c *column) avoid() {
 
 // meet moves a rest that another voice would touch, and heads that would lie upon each other.
 func (p *placed) meet(other *placed) {
+	mine, others := len(p.positions) > 0, len(other.positions) > 0
 	switch {
 	case p.Rest && other.Rest:
-		if p.Value != other.Value || p.Dots != other.Dots {
-			p.part()
-			other.part()
-		}
-	case p.Rest && len(other.positions) > 0:
+		p.part(other)
+		other.part(p)
+	case p.Rest && others:
 		p.clear(other)
-	case other.Rest && len(p.positions) > 0:
+	case other.Rest && mine:
 		other.clear(p)
-	case len(p.positions) > 0 && len(other.positions) > 0 && p.up != other.up:
+	case mine && others && p.up != other.up:
 		upper, lower := p, other
-		if !p.up {
+		if other.up {
 			upper, lower = other, p
 		}
-		apart := upper.positions[0] - lower.positions[len(lower.positions)-1]
-		alike := apart == 0 && (p.Value >= 4) == (other.Value >= 4) && p.Value >= 2 && other.Value >= 2 && p.Dots == other.Dots
-		if apart < 2 && !alike {
-			lower.aside = widthOfHead(upper.Value) - 0.1
-		}
+		lower.step(upper)
 	}
 }
 
-// part moves a rest to the side of its voice.
-func (p *placed) part() {
-	p.drop = -2
-	if p.second {
+// step moves the heads of a lower voice aside if those of the upper one are too near; heads that look the same may be one.
+func (p *placed) step(upper *placed) {
+	distance := upper.positions[0] - p.positions[len(p.positions)-1]
+	black := func(e *placed) bool { return e.Value >= 4 }
+	alike := black(p) == black(upper) && p.Value >= 2 && upper.Value >= 2 && p.Dots == upper.Dots
+	if distance < 2 && !(distance == 0 && alike) {
+		p.aside = widthOfHead(upper.Value) - 0.1
+	}
+}
+
+// part moves a rest to the side of its voice, unless the rest of the other voice is the same.
+func (p *placed) part(other *placed) {
+	switch {
+	case p.Value == other.Value && p.Dots == other.Dots:
+	case p.second:
 		p.drop = 2
+	default:
+		p.drop = -2
 	}
 }
 

@@ -11,15 +11,15 @@ const (
 
 // head draws a head of a note whose left end is at x. Value 0 is a double whole note.
 func (d *drawing) head(x, y float64, value int, size float64) {
-	switch {
-	case value == 0:
+	switch value {
+	case 0:
 		d.whole(x+0.3, y, size)
 		for _, bar := range []float64{0, 0.18, breveWidth - 0.3, breveWidth - 0.12} {
 			d.rectangle(x+bar, y-0.6, 0.11, 1.2)
 		}
-	case value == 1:
+	case 1:
 		d.whole(x, y, size)
-	case value == 2:
+	case 2:
 		d.ellipse(false, x+0.6*size, y, 0.66*size, 0.45*size, 24)
 		d.ellipse(true, x+0.6*size, y, 0.56*size, 0.22*size, 33)
 	default:
@@ -62,14 +62,14 @@ func (d *drawing) flag(x, y, size float64, up bool) {
 
 // rest draws a rest whose left end is at x on a staff whose middle line is at y.
 func (d *drawing) rest(x, y float64, value int) {
-	switch {
-	case value == 0:
+	switch value {
+	case 0:
 		d.rectangle(x, y-1, 0.55, 1)
-	case value == 1:
+	case 1:
 		d.rectangle(x, y-1, 1.15, 0.5)
-	case value == 2:
+	case 2:
 		d.rectangle(x, y-0.5, 1.15, 0.5)
-	case value == 4:
+	case 4:
 		d.stroke(x, y, 1, knot{0.3, -1.5, 0.06}, knot{0.55, -1.12, 0.22}, knot{0.85, -0.72, 0.1})
 		d.stroke(x, y, 1, knot{0.84, -0.78, 0.08}, knot{0.58, -0.36, 0.52}, knot{0.36, 0.02, 0.14})
 		d.stroke(x, y, 1, knot{0.38, -0.1, 0.08}, knot{0.66, 0.26, 0.22}, knot{0.98, 0.66, 0.06})
@@ -148,8 +148,16 @@ func (d *drawing) clef(x, y float64, sign byte, size float64) {
 		for _, side := range []float64{size, -size} {
 			d.circle(x+1.32*size, y-1.4*side, 0.28*size)
 			d.track(x, y, size, side, []knot{
-				{1.08, -1.45, 0.08}, {1.25, -1.8, 0.12}, {1.7, -1.93, 0.12}, {2.22, -1.6, 0.36}, {2.36, -1.15, 0.46}, {2.15, -0.68, 0.34}, {1.7, -0.45, 0.12},
-				{1.32, -0.5, 0.1}, {1.12, -0.3, 0.12}, {0.95, 0, 0.08},
+				{1.08, -1.45, 0.08},
+				{1.25, -1.8, 0.12},
+				{1.7, -1.93, 0.12},
+				{2.22, -1.6, 0.36},
+				{2.36, -1.15, 0.46},
+				{2.15, -0.68, 0.34},
+				{1.7, -0.45, 0.12},
+				{1.32, -0.5, 0.1},
+				{1.12, -0.3, 0.12},
+				{0.95, 0, 0.08},
 			})
 		}
 	case 'P':

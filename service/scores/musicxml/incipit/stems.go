@@ -151,7 +151,7 @@ func beamsOf(events []*placed) []beam {
 // join gives the stems of a group one direction, if the file leaves that open, and lets them end at a beam.
 func (b beam) join() {
 	b.agree()
-	first, last := b[0], b[len(b)-1]
+	first := b[0]
 	for _, e := range b {
 		e.onBeam = true
 		e.shift()
@@ -165,7 +165,7 @@ func (b beam) join() {
 	length := b.least()
 	var offset float64
 	if mixed {
-		var lowest, highest float64 = -1e9, 1e9
+		lowest, highest := -1e9, 1e9
 		for _, e := range b {
 			if e.up {
 				highest = min(highest, e.y(len(e.positions)-1)-1)
@@ -185,7 +185,6 @@ func (b beam) join() {
 			offset = max(offset, e.y(0)+length-at(e), e.middleFor()-at(e))
 		}
 	}
-	_ = last
 	for _, e := range b {
 		e.tip = offset + at(e)
 	}
