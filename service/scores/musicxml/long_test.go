@@ -86,8 +86,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	if grown > 150 {
 		t.Errorf("the analysis took %.0f MB", grown)
 	}
-	// Ten times what it may take where nothing else runs.
-	if took > 60*time.Second {
+	// Generous: other tests and the race detector may run beside it. The benchmark measures the speed.
+	if took > 5*time.Minute {
 		t.Errorf("the analysis took %v", took)
 	}
 }
