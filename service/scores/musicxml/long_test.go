@@ -105,7 +105,7 @@ func TestHostileFilesEndSoon(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			started := time.Now()
 			_, err := musicxml.Analyse(t.Context(), strings.NewReader(content), int64(len(content)))
-			if took := time.Since(started); took > time.Minute {
+			if took := time.Since(started); took > 5*time.Minute {
 				t.Errorf("it took %v (%v)", took, err)
 			}
 		})
