@@ -28,7 +28,7 @@ const (
 type file struct {
 	version       int64
 	name          string
-	checksum      string // hex SHA-256 of the content with LF line ends
+	checksum      string // hex SHA-256 of the content with LF line ends, without acknowledgements
 	phase         Phase
 	transactional bool
 	// index is what the file builds concurrently; nil for every other file.
@@ -85,35 +85,35 @@ func readFile(files fs.FS, name string) (file, error) {
 		return file{}, errors.New("the file cannot be read")
 	}
 	content = bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
-	f, err := parse(string(content))
-	sum := sha256.Sum256(content)
+	f, err := parse(content)
+	sum := sha256.Sum256(withoutAcknowledgements(content))
 	f.version, f.name, f.checksum = version, name, hex.EncodeToString(sum[:])
 	return f, err
 }
 
 // parse reads the annotations and the statements of the Up part, and applies the rules.
-func parse(content string) (file, error) {
-	p := parser{file: file{transactional: true}}
-	for line := range strings.Lines(content) {
-		if err := p.line(strings.TrimRight(line, "\n")); err != nil {
-			return file{}, err
-		}
-	}
-	if err := p.end(); err != nil {
+func parse(content []byte) (file, error) {
+	script, err := ReadScript(content)
+	if err != nil {
 		return file{}, err
 	}
-	p.file.phase = cmp.Or(p.file.phase, Expand)
-	statements := splitStatements(p.up.String())
-	p.file.index = indexOf(statements)
-	return p.file, check(statements, p.file.transactional)
+	var all []statement
+	for _, part := range script.Statements {
+		statements := splitStatements(part.Text)
+		if err := check(statements); err != nil {
+			return file{}, &LineError{Line: part.Line, cause: err}
+		}
+		all = append(all, statements...)
+		if !script.Transactional && len(all) > 1 {
+			return file{}, &LineError{Line: part.Line, cause: errors.New("the file is marked NO TRANSACTION and has more than one statement: " +
+				"if the second fails, the first cannot be taken back and the file can never run again; give each a file of its own")}
+		}
+	}
+	return file{phase: script.Phase, transactional: script.Transactional, index: indexOf(all)}, nil
 }
 
 // check holds the statements against what a run relies on.
-func check(statements []statement, transactional bool) error {
-	if !transactional && len(statements) > 1 {
-		return fmt.Errorf("it is marked NO TRANSACTION and has %d statements: if the second fails, the first cannot be taken back "+
-			"and the file can never run again; give each a file of its own", len(statements))
-	}
+func check(statements []statement) error {
 	for _, s := range statements {
 		switch {
 		case s.is("begin"), s.is("start", "transaction"), s.is("commit"), s.is("end"), s.is("abort"), s.is("prepare", "transaction"),

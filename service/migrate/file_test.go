@@ -52,7 +52,7 @@ func TestParse(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := parse(tc.text)
+			got, err := parse([]byte(tc.text))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +76,7 @@ func TestLoadRefuses(t *testing.T) {
 		"the same version twice":              {files{"1_a.sql": up("SELECT 1;"), "01_b.sql": up("SELECT 1;")}, "has the same version 1"},
 		"an unknown phase":                    {files{"1_a.sql": "-- mirubato:phase later\n" + up("SELECT 1;")}, `its phase is "later"`},
 		"a phase without a value":             {files{"1_a.sql": "-- mirubato:phase\n" + up("SELECT 1;")}, `its phase is ""`},
-		"a misspelt header":                   {files{"1_a.sql": "-- mirubato:fase expand\n" + up("SELECT 1;")}, "the only setting is"},
+		"a misspelt header":                   {files{"1_a.sql": "-- mirubato:fase expand\n" + up("SELECT 1;")}, "the only settings are"},
 		"two phases":                          {files{"1_a.sql": "-- mirubato:phase expand\n-- mirubato:phase contract\n" + up("SELECT 1;")}, "twice"},
 		"a phase below a statement":           {files{"1_a.sql": up("SELECT 1;\n-- mirubato:phase contract")}, "before the first statement"},
 		"no annotation":                       {files{"1_a.sql": "SELECT 1;\n"}, "must begin with the line '-- +goose Up'"},
@@ -91,14 +91,14 @@ func TestLoadRefuses(t *testing.T) {
 		"a semicolon in a comment":            {files{"1_a.sql": up("SELECT 1 -- one;")}, "does not end with a semicolon"},
 		"a block without an end":              {files{"1_a.sql": up("-- +goose StatementBegin\nSELECT 1;")}, "has no StatementEnd"},
 		"an end without a block":              {files{"1_a.sql": up("-- +goose StatementEnd")}, "without StatementBegin"},
-		"two statements without transaction":  {files{"1_a.sql": noTx("SELECT 1;\nSELECT 2;")}, "NO TRANSACTION and has 2 statements"},
-		"two statements on one line without":  {files{"1_a.sql": noTx("SELECT 1; SELECT 2;")}, "NO TRANSACTION and has 2 statements"},
+		"two statements without transaction":  {files{"1_a.sql": noTx("SELECT 1;\nSELECT 2;")}, "NO TRANSACTION and has more than one statement"},
+		"two statements on one line without":  {files{"1_a.sql": noTx("SELECT 1; SELECT 2;")}, "NO TRANSACTION and has more than one statement"},
 		"a transaction of its own":            {files{"1_a.sql": up("BEGIN;\nSELECT 1;\nCOMMIT;")}, "the statement BEGIN"},
 		"a commit behind another statement":   {files{"1_a.sql": up("SELECT 1; commit;")}, "the statement COMMIT"},
 		"a setting that outlasts the file":    {files{"1_a.sql": up("SET search_path = music;")}, "use SET LOCAL"},
 		"a setting for the session":           {files{"1_a.sql": up("SET SESSION lock_timeout = 0;")}, "use SET LOCAL"},
 		"a statement before the annotation":   {files{"1_a.sql": "SELECT 1;\n" + up("SELECT 2;")}, "must begin with the line"},
-		"a byte order mark":                   {files{"1_a.sql": "\ufeff" + up("SELECT 1;")}, "must begin with the line"},
+		"a byte order mark":                   {files{"1_a.sql": "\ufeff" + up("SELECT 1;")}, "line 1: the file begins with a byte order mark"},
 		"a block in the middle of statements": {files{"1_a.sql": up("SELECT\n-- +goose StatementBegin\n1;\n-- +goose StatementEnd")}, "in the middle of a statement"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -157,7 +157,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(noTx("CREATE INDEX CONCURRENTLY \"a\" ON b.c (d);"))
 	f.Add("-- mirubato:phase contract\n-- +goose Up\n-- +goose StatementBegin\nDO $x$;$x$;\n-- +goose StatementEnd\n-- +goose Down\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		if got, err := parse(text); err == nil && got.phase != Expand && got.phase != Contract {
+		if got, err := parse([]byte(text)); err == nil && got.phase != Expand && got.phase != Contract {
 			t.Errorf("phase %q", got.phase)
 		}
 	})
