@@ -70,24 +70,37 @@ func load(files fs.FS) ([]file, error) {
 	return all, nil
 }
 
-func readFile(files fs.FS, name string) (file, error) {
+// FileVersion returns the version in the name of a file, without its directory. The error says what is wrong with the name.
+func FileVersion(name string) (int64, error) {
 	match := fileName.FindStringSubmatch(name)
 	if match == nil {
-		return file{}, errors.New("the name must be a number, an underscore and words, like 7_add_key.sql")
+		return 0, errors.New("the name must be a number, an underscore and words, like 7_add_key.sql")
 	}
 	version, err := strconv.ParseInt(match[1], 10, 64)
 	if err != nil || version < 1 {
-		return file{}, fmt.Errorf("version %s is not between 1 and 9223372036854775807", match[1])
+		return 0, fmt.Errorf("version %s is not between 1 and 9223372036854775807", match[1])
+	}
+	return version, nil
+}
+
+// ChecksumOf returns what is recorded of a file with this content; see Checksum.
+func ChecksumOf(content []byte) string {
+	sum := sha256.Sum256(withoutAcknowledgements(bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))))
+	return hex.EncodeToString(sum[:])
+}
+
+func readFile(files fs.FS, name string) (file, error) {
+	version, err := FileVersion(name)
+	if err != nil {
+		return file{}, err
 	}
 	content, err := fs.ReadFile(files, name)
 	if err != nil {
 		// The error of a file system names its path, which says nothing to the reader of a report.
 		return file{}, errors.New("the file cannot be read")
 	}
-	content = bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
 	f, err := parse(content)
-	sum := sha256.Sum256(withoutAcknowledgements(content))
-	f.version, f.name, f.checksum = version, name, hex.EncodeToString(sum[:])
+	f.version, f.name, f.checksum = version, name, ChecksumOf(content)
 	return f, err
 }
 

@@ -51,6 +51,20 @@ func Version(ctx context.Context, db *sql.DB) (int64, error) {
 	return h.current(), nil
 }
 
+// AppliedChecksums returns the versions that a database has applied, with their checksums. A checksum is empty where something else than this
+// package applied the file. Its error is an *Error.
+func AppliedChecksums(ctx context.Context, db *sql.DB) (map[int64]string, error) {
+	h, err := readHistory(ctx, db)
+	if err != nil {
+		return nil, classify(ctx, err)
+	}
+	checksums := make(map[int64]string, len(h))
+	for version, r := range h {
+		checksums[version] = r.checksum
+	}
+	return checksums, nil
+}
+
 // readHistory changes nothing: tables that are not there have no rows.
 func readHistory(ctx context.Context, db querier) (history, error) {
 	h, err := queryHistory(ctx, db)
