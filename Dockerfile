@@ -11,7 +11,10 @@ COPY cmd cmd
 COPY controllers controllers
 COPY service service
 ENV CGO_ENABLED=0
-RUN go build -trimpath -buildvcs=false -ldflags "-s -w" -o /out/ ./cmd/operator ./cmd/scores ./cmd/mirubato-migrate
+RUN go build -trimpath -buildvcs=false -ldflags "-s -w" -o /out/ ./cmd/operator ./cmd/scores
+# PostgreSQL's grammar, by which migrations are judged, is C; it is linked statically.
+RUN CGO_ENABLED=1 CGO_CFLAGS="-O1 -g0" go build -trimpath -buildvcs=false -tags netgo,osusergo \
+	-ldflags "-s -w -linkmode external -extldflags -static" -o /out/ ./cmd/mirubato-migrate
 
 FROM scratch AS operator
 COPY --from=build /out/operator /operator

@@ -40,6 +40,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if _, ok := errors.AsType[*migrate.Error](err); ok {
 		return migrate.ExitCode(err)
 	}
+	if errors.Is(err, errBlocked) {
+		return contract.ExitFailed
+	}
 	// Whatever else comes back is about flags, arguments or variables.
 	return contract.ExitUsage
 }
@@ -52,6 +55,7 @@ func newCommand(getenv func(string) string) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(newLintCommand(getenv))
 	root.AddCommand(newUpCommand(getenv), newStatusCommand(getenv), newBackupCommand(getenv), newRehearseCommand(getenv))
 	root.AddCommand(newBackupsCommand(getenv), newRestoreCommand(getenv))
 	return root

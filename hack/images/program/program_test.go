@@ -1,6 +1,7 @@
 package program
 
 import (
+	"debug/elf"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,7 +42,7 @@ func main() {
 	if err := WriteOverlay(overlay, migrations, extra); err != nil {
 		t.Fatal(err)
 	}
-	if err := Build(t.Context(), module, ".", output, overlay); err != nil {
+	if err := Build(t.Context(), Program{Dir: module, Package: ".", Output: output, Overlay: overlay}); err != nil {
 		t.Fatal(err)
 	}
 	out, err := exec.CommandContext(t.Context(), output).Output()
@@ -60,9 +61,46 @@ func TestOverlayNeedsMigrations(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	want := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", "out/scores", "./cmd/scores"}
-	if diff := cmp.Diff(want, arguments("./cmd/scores", "out/scores", "")); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	for name, tc := range map[string]struct {
+		program Program
+		want    []string
+	}{
+		"Go alone": {
+			program: Program{Package: "./cmd/scores", Output: "out/scores"},
+			want:    []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", "out/scores", "./cmd/scores"},
+		},
+		"with C": {
+			program: Program{Package: "./cmd/a", Output: "out/a", C: true},
+			want: []string{
+				"build", "-trimpath", "-buildvcs=false", "-tags", "netgo,osusergo", "-ldflags", "-s -w -linkmode external -extldflags -static",
+				"-o", "out/a", "./cmd/a",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, arguments(tc.program)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestCIsLinkedStatically keeps the promise to images without a C library.
+func TestCIsLinkedStatically(t *testing.T) {
+	module := t.TempDir()
+	write(t, filepath.Join(module, "go.mod"), "module example.com/service\n\ngo 1.26.0\n")
+	write(t, filepath.Join(module, "main.go"), "package main\n\n// int two(void) { return 2; }\nimport \"C\"\n\nfunc main() { println(C.two()) }\n")
+	output := filepath.Join(t.TempDir(), "service")
+	if err := Build(t.Context(), Program{Dir: module, Package: ".", Output: output, C: true}); err != nil {
+		t.Fatal(err)
+	}
+	file, err := elf.Open(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if libraries, err := file.ImportedLibraries(); err != nil || len(libraries) > 0 {
+		t.Errorf("it needs the libraries %v, error %v", libraries, err)
 	}
 }
 

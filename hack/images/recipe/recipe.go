@@ -131,22 +131,26 @@ func migrateImage(ctx context.Context, options Options, name string) (archive.Im
 	return installation.BackupImage(binary, "/mirubato-migrate")
 }
 
+// withC are the packages that link C code.
+var withC = map[string]bool{"./cmd/mirubato-migrate": true}
+
 // build compiles a program to a place of its own for each version, so that building two by turns compiles none twice.
 func build(ctx context.Context, options Options, name, module, pkg string) (string, error) {
 	work := filepath.Join(options.Out, ".programs")
 	if err := os.MkdirAll(work, 0o755); err != nil {
 		return "", fmt.Errorf("making the directory of programs: %w", err)
 	}
-	binary := filepath.Join(work, name+"-"+options.Version)
-	overlay := ""
+	p := program.Program{
+		Dir: filepath.Join(options.Repository, module), Package: pkg, Output: filepath.Join(work, name+"-"+options.Version), C: withC[pkg],
+	}
 	if options.Migrations != "" && name == "scores" {
-		overlay = binary + ".overlay.json"
+		p.Overlay = p.Output + ".overlay.json"
 		target := filepath.Join(options.Repository, "service", "scores", "migrations")
-		if err := program.WriteOverlay(overlay, target, options.Migrations); err != nil {
+		if err := program.WriteOverlay(p.Overlay, target, options.Migrations); err != nil {
 			return "", err
 		}
 	}
-	return binary, program.Build(ctx, filepath.Join(options.Repository, module), pkg, binary, overlay)
+	return p.Output, program.Build(ctx, p)
 }
 
 // Pack gives image the name that belongs to name and writes its archive.

@@ -84,13 +84,17 @@ func (s *schema) clone() *schema {
 		*twins[r] = r.twin(twins)
 		c.relations[n] = twins[r]
 	}
+	c.statistics = make(map[name]*relation, len(s.statistics))
+	for n, r := range s.statistics {
+		c.statistics[n] = twins[r]
+	}
 	return &c
 }
 
 func (r *relation) twin(twins map[*relation]*relation) relation {
 	t := *r
 	t.table, t.parent, t.triggers = twins[r.table], twins[r.parent], maps.Clone(r.triggers)
-	t.columns, t.constraints, t.children = nil, nil, nil
+	t.columns, t.constraints, t.children, t.uses = nil, nil, nil, nil
 	for _, c := range r.columns {
 		copied := *c
 		t.columns = append(t.columns, &copied)
@@ -103,6 +107,9 @@ func (r *relation) twin(twins map[*relation]*relation) relation {
 	}
 	for _, child := range r.children {
 		t.children = append(t.children, twins[child])
+	}
+	for _, used := range r.uses {
+		t.uses = append(t.uses, twins[used])
 	}
 	return t
 }
@@ -139,6 +146,8 @@ func ReadCatalogue(ctx context.Context, db *sql.DB) (*Catalogue, error) {
 		{"constraints", r.constraints},
 		{"partitions", r.parents},
 		{"triggers", r.triggers},
+		{"views", r.views},
+		{"statistics", r.statistics},
 	} {
 		if err := step.read(); err != nil {
 			return nil, fmt.Errorf("reading the %s of the catalogue: %w", step.what, err)

@@ -109,13 +109,17 @@ func (r *reader) constraints() error {
 			return
 		}
 		k := &constraint{name: v[1], kind: kind, notValid: !isTrue(v[3]), refers: r.byID[v[5]], expression: parseExpression(v[6])}
+		if v[7] != "" {
+			k.key = strings.Split(v[7], "\x01")
+		}
 		if v[4] != "" {
 			k.columns = strings.Split(v[4], "\x01")
 		}
 		on.constraints = append(on.constraints, k)
 	}, `SELECT k.conrelid, k.conname, k.contype, k.convalidated,
 			(SELECT string_agg(a.attname, E'\x01' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)),
-			nullif(k.confrelid, 0), pg_catalog.pg_get_expr(k.conbin, k.conrelid)
+			nullif(k.confrelid, 0), pg_catalog.pg_get_expr(k.conbin, k.conrelid),
+			(SELECT string_agg(a.attname, E'\x01' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a WHERE a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey))
 		FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_namespace n ON n.oid = k.connamespace WHERE k.conrelid <> 0 AND`+ours+`ORDER BY k.oid`)
 }
 
@@ -153,4 +157,22 @@ func (r *reader) triggers() error {
 			on.addTrigger(v[1], 0)
 		}
 	}, `SELECT tgrelid, tgname FROM pg_catalog.pg_trigger WHERE NOT tgisinternal`)
+}
+
+func (r *reader) views() error {
+	return r.rows(func(v []string) {
+		if view, used := r.byID[v[0]], r.byID[v[1]]; view != nil && used != nil {
+			view.uses = append(view.uses, used)
+		}
+	}, `SELECT DISTINCT w.ev_class, d.refobjid FROM pg_catalog.pg_rewrite w
+		JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass
+		WHERE w.rulename = '_RETURN' AND d.refobjid <> w.ev_class`)
+}
+
+func (r *reader) statistics() error {
+	return r.rows(func(v []string) {
+		if on := r.byID[v[2]]; on != nil {
+			r.schema.statistics[name{v[0], v[1]}] = on
+		}
+	}, `SELECT n.nspname, x.stxname, x.stxrelid FROM pg_catalog.pg_statistic_ext x JOIN pg_catalog.pg_namespace n ON n.oid = x.stxnamespace`)
 }

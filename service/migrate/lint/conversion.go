@@ -93,27 +93,40 @@ func (s *schema) userType(t typeName) *userType {
 
 // changeIsFree says whether a column of one type becomes one of the other without a row being read.
 func (s *schema) changeIsFree(from, to typeName) bool {
-	if domain := s.userType(from); domain != nil && domain.domain {
-		from = domain.base
+	if domain := s.userType(to); domain != nil && domain.constrained {
+		return false
 	}
-	if domain := s.userType(to); domain != nil && domain.domain {
-		if domain.constrained {
-			return false
-		}
-		to = domain.base
-	}
+	from, to = s.underlying(from), s.underlying(to)
 	switch {
 	case from.base == "" || from.array != to.array:
 		return false
 	case from == to:
 		return true
+	case from.array:
+		return false // the elements are gone through, whatever becomes of them
 	case from.base == to.base && from.schema == to.schema:
 		return widens(to.base, from.mods, to.mods)
-	case from.base == "timestamp" && to.base == "timestamptz", from.base == "timestamptz" && to.base == "timestamp":
-		return s.utc && !from.array && widens("timestamp", from.mods, to.mods)
 	}
-	return slices.Contains(relabels[from.base], to.base) && from.schema == "" && to.schema == "" && to.mods == ""
+	return from.schema == "" && to.schema == "" && s.storedAlike(from, to)
 }
+
+// storedAlike says whether the values of two types of PostgreSQL are stored alike.
+func (s *schema) storedAlike(from, to typeName) bool {
+	if slices.Contains(relabels[from.base], to.base) {
+		return to.mods == ""
+	}
+	return s.utc && isTimestamp(from.base) && isTimestamp(to.base) && widens("timestamp", from.mods, to.mods)
+}
+
+// underlying is the type by which values are stored.
+func (s *schema) underlying(t typeName) typeName {
+	if domain := s.userType(t); domain != nil && domain.domain {
+		return domain.base
+	}
+	return t
+}
+
+func isTimestamp(base string) bool { return base == "timestamp" || base == "timestamptz" }
 
 // widens says whether every value of the first modifiers is one of the second as it is.
 func widens(base, from, to string) bool {

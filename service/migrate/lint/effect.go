@@ -68,6 +68,13 @@ func (e *effects) scan(on *relation, l lock) {
 	}
 }
 
+// scanUnless is scan where nothing is known that makes it needless.
+func (e *effects) scanUnless(needless bool, on *relation, l lock) {
+	if !needless {
+		e.scan(on, l)
+	}
+}
+
 func (e *effects) rewrite(on *relation, l lock) {
 	for _, r := range on.family() {
 		if f := e.add(r, l); r.hasRows() {
@@ -230,7 +237,7 @@ func (s *schema) wholeTableEffects(e *effects, n *pgquery.Node) {
 	case n.GetRefreshMatViewStmt() != nil:
 		on := s.relation(s.nameOfRange(n.GetRefreshMatViewStmt().GetRelation()), materializedView)
 		if n.GetRefreshMatViewStmt().GetConcurrent() {
-			e.add(on, exclusive)
+			e.scan(on, exclusive)
 		} else {
 			e.rewrite(on, accessExclusive)
 		}

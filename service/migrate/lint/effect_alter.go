@@ -111,7 +111,7 @@ func (s *schema) alterTableEffects(e *effects, stmt *pgquery.AlterTableStmt) {
 	for _, part := range stmt.GetCmds() {
 		cmd := part.GetAlterTableCmd()
 		strongest = max(strongest, lockOf(cmd))
-		recurses = recurses || !slices.Contains(alone, cmd.GetSubtype())
+		recurses = recurses || reachesChildren(cmd)
 	}
 	e.add(on, strongest)
 	if recurses && stmt.GetRelation().GetInh() {
@@ -119,7 +119,20 @@ func (s *schema) alterTableEffects(e *effects, stmt *pgquery.AlterTableStmt) {
 	}
 	for _, part := range stmt.GetCmds() {
 		s.partEffects(e, on, part.GetAlterTableCmd(), strongest)
+		if cmd := part.GetAlterTableCmd(); cmd.GetSubtype() == changeType && s.rechecks(on, cmd.GetName(), stmt) {
+			e.scan(on, strongest)
+		}
 	}
+}
+
+// reachesChildren says whether a part takes the tables below as well. An index of a partitioned table is built on each of them under a weaker
+// lock, which its own effects tell.
+func reachesChildren(cmd *pgquery.AlterTableCmd) bool {
+	if cmd.GetSubtype() != addConstraint {
+		return !slices.Contains(alone, cmd.GetSubtype())
+	}
+	c := cmd.GetDef().GetConstraint()
+	return !c.GetIsNoInherit() && c.GetContype() != isPrimaryKey && c.GetContype() != isUnique && c.GetContype() != isExclusion
 }
 
 // partEffects are those of one part beside the lock: rows read and written, and other tables.
@@ -127,31 +140,29 @@ func (s *schema) partEffects(e *effects, on *relation, cmd *pgquery.AlterTableCm
 	switch cmd.GetSubtype() {
 	case addColumn:
 		s.addColumnEffects(e, on, cmd.GetDef().GetColumnDef(), l)
-	case dropColumn:
-		s.dropConstraintEffects(e, on, func(c *constraint) bool { return slices.Contains(c.columns, cmd.GetName()) })
+	case dropColumn, dropConstraint:
+		s.dropConstraintEffects(e, on, goesWith(cmd))
 	case changeType:
 		s.changeTypeEffects(e, on, cmd, l)
 	case setNotNull:
-		if c := on.column(cmd.GetName()); !on.proves(cmd.GetName()) && (c == nil || !c.notNull) {
-			e.scan(on, l)
-		}
+		e.scanUnless(!s.nullable(on, []*column{{name: cmd.GetName()}}), on, l)
 	case addConstraint:
 		s.addConstraintEffects(e, on, cmd.GetDef().GetConstraint(), l)
-	case dropConstraint:
-		s.dropConstraintEffects(e, on, func(c *constraint) bool { return c.name == cmd.GetName() })
 	case validateConstraint:
-		if c := on.constraint(cmd.GetName()); c == nil || c.notValid {
-			e.scan(on, l)
-		}
+		e.scanUnless(on.isValid(cmd.GetName()), on, l)
 	case setTablespace, setAccessMethod, setLogged, setUnlogged:
-		if f := e.add(on, l); on.hasRows() {
-			f.rewrites = true
-		}
+		e.add(on, l).rewrites = on.hasRows()
 	case attachPartition, detachPartition, finalizePartition:
 		s.partitionEffects(e, on, cmd)
 	case pgquery.AlterTableType_AT_AddInherit:
 		e.add(s.table(cmd.GetDef().GetRangeVar()), shareUpdateExclusive)
 	}
+}
+
+// isValid says whether a constraint is known to hold for all rows.
+func (r *relation) isValid(constraint string) bool {
+	c := r.constraint(constraint)
+	return c != nil && !c.notValid
 }
 
 func (s *schema) addColumnEffects(e *effects, on *relation, def *pgquery.ColumnDef, l lock) {
@@ -163,10 +174,30 @@ func (s *schema) addColumnEffects(e *effects, on *relation, def *pgquery.ColumnD
 		case isCheck, isPrimaryKey, isUnique:
 			e.scan(on, l)
 		case isForeignKey:
-			e.addAll(s.table(c.GetPktable()), shareRowExclusive)
-			e.scan(on, l)
+			refers := s.table(c.GetPktable())
+			e.addAll(refers, shareRowExclusive)
+			if lookedUp(def) {
+				e.scan(on, l)
+			}
+			if hasValue(def) { // NULL is found to lead nowhere without the other table
+				e.scan(refers, shareRowExclusive)
+			}
 		}
 	}
+}
+
+// lookedUp says whether the rows that are there are gone through for a foreign key that comes with a column: not without a default, for they
+// all hold NULL then. PostgreSQL does not notice that DEFAULT NULL is the same.
+func lookedUp(def *pgquery.ColumnDef) bool {
+	return hasValue(def) || slices.ContainsFunc(def.GetConstraints(), func(n *pgquery.Node) bool { return n.GetConstraint().GetContype() == isDefault })
+}
+
+// hasValue says whether the rows that are there get a value other than NULL in a new column.
+func hasValue(def *pgquery.ColumnDef) bool {
+	return isSerial(def.GetTypeName()) || slices.ContainsFunc(def.GetConstraints(), func(n *pgquery.Node) bool {
+		c := n.GetConstraint()
+		return c.GetContype() == isDefault && !isNull(c.GetRawExpr()) || c.GetContype() == isIdentity || c.GetContype() == isGenerated
+	})
 }
 
 // addedColumnRewrites says whether the value of a new column has to be written into each row.
@@ -188,12 +219,41 @@ func (s *schema) addedColumnRewrites(def *pgquery.ColumnDef) bool {
 	})
 }
 
-// changeTypeEffects knows that foreign keys over the column are made anew, which takes the tables at their other ends.
+// changeTypeEffects knows that foreign keys over the column are made anew, which takes the tables at their other ends and looks all up again,
+// and that CHECK constraints over it are checked again also where no row changes.
 func (s *schema) changeTypeEffects(e *effects, on *relation, cmd *pgquery.AlterTableCmd, l lock) {
 	if !s.freeChange(on, cmd) {
 		e.rewrite(on, l)
 	}
-	s.dropConstraintEffects(e, on, func(c *constraint) bool { return slices.Contains(c.columns, cmd.GetName()) })
+	s.dropConstraintEffects(e, on, goesWith(cmd))
+	for _, c := range on.constraints {
+		if c.refers != nil && !c.notValid && slices.Contains(c.columns, cmd.GetName()) {
+			e.scan(c.refers, accessExclusive)
+		}
+	}
+	for _, other := range s.referencing(on) {
+		if slices.ContainsFunc(other.constraints, func(c *constraint) bool { return c.refers == on && !c.notValid && c.relatesTo(cmd.GetName(), on) }) {
+			e.scan(other, accessExclusive)
+		}
+	}
+}
+
+// relatesTo says whether a foreign key leads to a column of the table that it refers to.
+func (c *constraint) relatesTo(column string, on *relation) bool {
+	return slices.ContainsFunc(on.constraints, func(key *constraint) bool { return c.leadsTo(key) && slices.Contains(key.columns, column) })
+}
+
+// rechecks says whether a valid CHECK names the column, other than those that the same statement drops.
+func (s *schema) rechecks(on *relation, column string, stmt *pgquery.AlterTableStmt) bool {
+	return slices.ContainsFunc(on.constraints, func(c *constraint) bool {
+		return c.kind == isCheck && !c.notValid && slices.Contains(c.columns, column) && !drops(stmt, c.name)
+	})
+}
+
+func drops(stmt *pgquery.AlterTableStmt, constraint string) bool {
+	return slices.ContainsFunc(stmt.GetCmds(), func(n *pgquery.Node) bool {
+		return n.GetAlterTableCmd().GetSubtype() == dropConstraint && n.GetAlterTableCmd().GetName() == constraint
+	})
 }
 
 // freeChange says whether a change of type touches no row. Without knowing the type before, it is taken to.
@@ -218,23 +278,51 @@ func isCastOf(using *pgquery.Node, column string) bool {
 func (s *schema) addConstraintEffects(e *effects, on *relation, c *pgquery.Constraint, l lock) {
 	switch c.GetContype() {
 	case isForeignKey:
-		e.addAll(s.table(c.GetPktable()), shareRowExclusive)
+		refers := s.table(c.GetPktable())
+		e.addAll(refers, shareRowExclusive)
 		if !c.GetSkipValidation() {
+			e.scan(refers, shareRowExclusive)
 			e.scan(on, l)
 		}
 	case isCheck:
-		if !c.GetSkipValidation() {
+		switch {
+		case c.GetSkipValidation():
+		case c.GetIsNoInherit():
+			e.add(on, l).scans = true
+		default:
 			e.scan(on, l)
 		}
-	case isPrimaryKey:
-		if c.GetIndexname() == "" || s.nullable(on, s.indexColumns(c.GetIndexname(), on)) {
-			e.scan(on, l)
-		}
-	case isUnique, isExclusion:
-		if c.GetIndexname() == "" {
-			e.scan(on, l)
+	case isPrimaryKey, isUnique, isExclusion:
+		s.addKeyEffects(e, on, c, l)
+	}
+}
+
+// addKeyEffects are those of a constraint with an index. The columns of a primary key become NOT NULL on the way.
+func (s *schema) addKeyEffects(e *effects, on *relation, c *pgquery.Constraint, l lock) {
+	below := share
+	if c.GetContype() == isPrimaryKey && s.nullable(on, s.keyColumns(c, on)) {
+		below = l
+	} else if c.GetIndexname() != "" {
+		return
+	}
+	e.add(on, l).scans = on.hasRows()
+	for _, r := range on.family()[1:] {
+		if on.kind == partitionedTable {
+			e.add(r, below).scans = r.hasRows()
 		}
 	}
+}
+
+// keyColumns returns the columns of a key, as far as they are known.
+func (s *schema) keyColumns(c *pgquery.Constraint, on *relation) []*column {
+	if c.GetIndexname() != "" {
+		return s.indexColumns(c.GetIndexname(), on)
+	}
+	var all []*column
+	for _, n := range words(c.GetKeys()) {
+		all = append(all, &column{name: n})
+	}
+	return all
 }
 
 // indexColumns returns the columns of an index that is known; none means that they are not.
@@ -253,6 +341,16 @@ func (s *schema) nullable(on *relation, columns []*column) bool {
 	})
 }
 
+// goesWith recognises the constraint that a part drops, or those over the column that it drops or makes anew.
+func goesWith(cmd *pgquery.AlterTableCmd) func(*constraint) bool {
+	return func(c *constraint) bool {
+		if cmd.GetSubtype() == dropConstraint {
+			return c.name == cmd.GetName()
+		}
+		return slices.Contains(c.columns, cmd.GetName())
+	}
+}
+
 // dropConstraintEffects are those at the other ends of foreign keys that go.
 func (s *schema) dropConstraintEffects(e *effects, on *relation, goes func(*constraint) bool) {
 	for _, c := range on.constraints {
@@ -262,13 +360,23 @@ func (s *schema) dropConstraintEffects(e *effects, on *relation, goes func(*cons
 		if c.refers != nil {
 			e.addAll(c.refers, accessExclusive)
 		}
-		if c.kind != isPrimaryKey && c.kind != isUnique {
-			continue
-		}
 		for _, other := range s.referencing(on) {
-			e.addAll(other, accessExclusive)
+			if slices.ContainsFunc(other.constraints, func(k *constraint) bool { return k.refers == on && k.leadsTo(c) }) {
+				e.addAll(other, accessExclusive)
+			}
 		}
 	}
+}
+
+// leadsTo says whether a foreign key relies on a key of the table that it refers to.
+func (c *constraint) leadsTo(key *constraint) bool {
+	switch {
+	case key.kind != isPrimaryKey && key.kind != isUnique:
+		return false
+	case len(c.key) == 0:
+		return key.kind == isPrimaryKey
+	}
+	return len(c.key) == len(key.columns) && !slices.ContainsFunc(c.key, func(n string) bool { return !slices.Contains(key.columns, n) })
 }
 
 func (s *schema) partitionEffects(e *effects, on *relation, cmd *pgquery.AlterTableCmd) {

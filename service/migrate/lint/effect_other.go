@@ -8,39 +8,60 @@ import (
 
 // dropEffects are those of DROP, whatever is dropped.
 func (s *schema) dropEffects(e *effects, stmt *pgquery.DropStmt) {
-	cascade := stmt.GetBehavior() == pgquery.DropBehavior_DROP_CASCADE
 	for _, object := range stmt.GetObjects() {
 		parts := words([]*pgquery.Node{object})
 		switch stmt.GetRemoveType() {
-		case pgquery.ObjectType_OBJECT_TABLE, pgquery.ObjectType_OBJECT_MATVIEW, pgquery.ObjectType_OBJECT_FOREIGN_TABLE:
-			if on := s.dropped(stmt, s.nameOf(parts), table); on != nil {
-				s.dropTableEffects(e, on)
-			}
-		case pgquery.ObjectType_OBJECT_VIEW:
-			if on := s.dropped(stmt, s.nameOf(parts), view); on != nil {
-				e.add(on, accessExclusive)
-			}
-		case pgquery.ObjectType_OBJECT_INDEX:
-			if i := s.dropped(stmt, s.nameOf(parts), index); i != nil && i.table != nil {
-				l := accessExclusive
-				if stmt.GetConcurrent() {
-					l = shareUpdateExclusive
-				}
-				e.addAll(i.table, l)
-			}
+		case pgquery.ObjectType_OBJECT_TABLE, pgquery.ObjectType_OBJECT_MATVIEW, pgquery.ObjectType_OBJECT_FOREIGN_TABLE, pgquery.ObjectType_OBJECT_VIEW,
+			pgquery.ObjectType_OBJECT_INDEX:
+			s.dropRelationEffects(e, stmt, s.nameOf(parts))
 		case pgquery.ObjectType_OBJECT_TRIGGER, pgquery.ObjectType_OBJECT_POLICY, pgquery.ObjectType_OBJECT_RULE:
 			// The last part is the name of what goes, those before are the table's.
 			if on := s.dropped(stmt, s.nameOf(parts[:len(parts)-1]), table); on != nil {
 				e.add(on, accessExclusive)
+			}
+		case pgquery.ObjectType_OBJECT_STATISTIC_EXT:
+			if on := s.statistics[s.nameOf(parts)]; on != nil {
+				e.add(on, shareUpdateExclusive)
 			}
 		case pgquery.ObjectType_OBJECT_SCHEMA:
 			for _, on := range s.tablesIn(parts[0]) {
 				s.dropTableEffects(e, on)
 			}
 		case pgquery.ObjectType_OBJECT_TYPE, pgquery.ObjectType_OBJECT_DOMAIN:
-			if cascade {
+			if cascades(stmt) {
 				s.usersOfType(e, s.nameOf(parts), accessExclusive)
 			}
+		}
+	}
+}
+
+func cascades(stmt *pgquery.DropStmt) bool {
+	return stmt.GetBehavior() == pgquery.DropBehavior_DROP_CASCADE
+}
+
+// dropRelationEffects are those of dropping a table, a view or an index.
+func (s *schema) dropRelationEffects(e *effects, stmt *pgquery.DropStmt, n name) {
+	switch stmt.GetRemoveType() {
+	case pgquery.ObjectType_OBJECT_VIEW:
+		if on := s.dropped(stmt, n, view); on != nil {
+			e.add(on, accessExclusive)
+		}
+	case pgquery.ObjectType_OBJECT_INDEX:
+		l := accessExclusive
+		if stmt.GetConcurrent() {
+			l = shareUpdateExclusive
+		}
+		if i := s.dropped(stmt, n, index); i != nil && i.table != nil {
+			e.addAll(i.table, l)
+		}
+	default:
+		on := s.dropped(stmt, n, table)
+		if on == nil {
+			return
+		}
+		s.dropTableEffects(e, on)
+		if cascades(stmt) {
+			s.dropViewEffects(e, on)
 		}
 	}
 }
@@ -51,6 +72,13 @@ func (s *schema) dropped(stmt *pgquery.DropStmt, n name, k kind) *relation {
 		return nil
 	}
 	return s.relation(n, k)
+}
+
+// dropViewEffects are those on views that go with what they read.
+func (s *schema) dropViewEffects(e *effects, on *relation) {
+	for _, r := range s.reading(on) {
+		e.add(r, accessExclusive)
+	}
 }
 
 // dropTableEffects reaches the other ends of foreign keys and the parent, which all lose something.
@@ -74,12 +102,12 @@ func (s *schema) dropTableEffects(e *effects, on *relation) {
 	}
 }
 
-// usersOfType notes a lock on every table with a column of the type.
+// usersOfType notes a lock on every table with a column of the type. The weaker one is taken to read the rows through.
 func (s *schema) usersOfType(e *effects, n name, l lock) {
 	for _, r := range s.relations {
 		uses := slices.ContainsFunc(r.columns, func(c *column) bool { return c.typ.base == n.object && c.typ.schema == n.schema })
 		if uses && (r.hasRows() || r.kind == partitionedTable) {
-			e.add(r, l)
+			e.add(r, l).scans = l == share && r.hasRows()
 		}
 	}
 }
@@ -124,9 +152,6 @@ func (s *schema) attachmentEffects(e *effects, n *pgquery.Node) {
 	switch {
 	case n.GetCreateTrigStmt() != nil:
 		e.addAll(s.table(n.GetCreateTrigStmt().GetRelation()), shareRowExclusive)
-		if refers := n.GetCreateTrigStmt().GetConstrrel(); refers != nil {
-			e.add(s.table(refers), shareRowExclusive)
-		}
 	case n.GetCreatePolicyStmt() != nil:
 		e.add(s.table(n.GetCreatePolicyStmt().GetTable()), accessExclusive)
 	case n.GetAlterPolicyStmt() != nil:

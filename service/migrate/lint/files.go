@@ -19,45 +19,43 @@ const (
 )
 
 // fileRules are about files as a whole.
-func fileRules() []Rule {
-	return []Rule{
-		{
-			Name: ruleFile, Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
-			Message: "the file cannot be read as a migration: %s",
-			Fix:     "Mend what the message names; docs/migrations.md says how a file must look.",
-		},
-		{
-			Name: ruleSyntax, Gate: contract.LintRunner, Level: contract.LintBlock,
-			Message: "PostgreSQL's grammar does not take this statement: %s",
-			Fix: "Correct it. A body with semicolons of its own needs StatementBegin and StatementEnd around it. The grammar is that of PostgreSQL 17: " +
-				"acknowledge what only a newer server understands, after trying it there.",
-		},
-		{
-			Name: ruleName, Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
-			Message: "the file cannot be applied under this name: %s",
-			Fix:     "Name it by a number that no other file has, an underscore and words, like 7_add_key.sql.",
-		},
-		{
-			Name: ruleOrder, Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
-			Message: "the file is out of order: %s",
-			Fix:     "Give it a number above all that are applied; give contract files numbers above all expand files.",
-		},
-		{
-			Name: ruleEdited, Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
-			Message: "the file has been applied, and was edited since",
-			Fix:     "Put it back as it was, and make the change in a new file.",
-		},
-		{
-			Name: ruleUnused, Gate: contract.LintRunner, Level: contract.LintWarn, Final: true,
-			Message: "nothing is left to acknowledge by the rule %s here",
-			Fix:     "Remove the line, so that it does not accept what somebody writes here later.",
-		},
-		{
-			Name: ruleUnknownRule, Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
-			Message: "there is no rule called %s to acknowledge",
-			Fix:     "Write the name as the finding has it; docs/lint/README.md lists all.",
-		},
-	}
+var fileRules = []Rule{
+	{
+		Name: ruleFile, Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
+		Message: "the file cannot be read as a migration: %s",
+		Fix:     "Mend what the message names; docs/migrations.md says how a file must look.",
+	},
+	{
+		Name: ruleSyntax, Gate: contract.LintRunner, Level: contract.LintBlock,
+		Message: "PostgreSQL's grammar does not take this statement: %s",
+		Fix: "Correct it. A body with semicolons of its own needs StatementBegin and StatementEnd around it. The grammar is that of PostgreSQL 17: " +
+			"acknowledge what only a newer server understands, after trying it there.",
+	},
+	{
+		Name: ruleName, Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
+		Message: "the file cannot be applied under this name: %s",
+		Fix:     "Name it by a number that no other file has, an underscore and words, like 7_add_key.sql.",
+	},
+	{
+		Name: ruleOrder, Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
+		Message: "the file is out of order: %s",
+		Fix:     "Give it a number above all that are applied; give contract files numbers above all expand files.",
+	},
+	{
+		Name: ruleEdited, Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
+		Message: "the file has been applied, and was edited since",
+		Fix:     "Put it back as it was, and make the change in a new file.",
+	},
+	{
+		Name: ruleUnused, Gate: contract.LintRunner, Level: contract.LintWarn, Final: true,
+		Message: "nothing is left to acknowledge by the rule %s here",
+		Fix:     "Remove the line, so that it does not accept what somebody writes here later.",
+	},
+	{
+		Name: ruleUnknownRule, Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
+		Message: "there is no rule called %s to acknowledge",
+		Fix:     "Write the name as the finding has it; docs/lint/README.md lists all.",
+	},
 }
 
 // checkName holds the name of a file, and its place among the others, against what a run accepts.

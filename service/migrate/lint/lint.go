@@ -21,6 +21,9 @@ type File struct {
 	Content []byte
 }
 
+// MaxFileSize is how long a file may be in bytes. More is not read: so much data does not belong into a migration.
+const MaxFileSize = 8 << 20
+
 // Run judges files in the order of their versions. With a catalogue, files that it has as applied are no longer judged, and all others
 // are one run: what the first of them makes, nobody uses while the last is applied. Without one (nil), each file is taken for a release of
 // its own, and what earlier files made is in use.
@@ -85,6 +88,11 @@ func (r *run) files(files []File) {
 // judge is for one file that has not been applied.
 func (r *run) judge(f versioned) {
 	r.report.Files++
+	if len(f.Content) > MaxFileSize {
+		r.checkName(f, migrate.Expand)
+		r.unreadable(f.File, errors.New("it is longer than 8 MiB: split it, or load such data by other means than a migration"))
+		return
+	}
 	content, err := migrate.ReadScript(f.Content)
 	r.checkName(f, content.Phase)
 	if err != nil {
@@ -98,7 +106,7 @@ func (r *run) judge(f versioned) {
 	accepted := newAcceptance(r, f.Name, content.Acknowledged)
 	for _, text := range content.Statements {
 		accepted.begin(text.Acknowledged)
-		r.judgeText(f.Name, text, sc, accepted)
+		r.judgeText(text, sc, accepted)
 		accepted.end()
 	}
 	accepted.finish()
@@ -115,7 +123,7 @@ func (r *run) unreadable(f File, err error) {
 }
 
 // judgeText is for what goes to the database in one message, which may be several statements.
-func (r *run) judgeText(file string, text migrate.Statement, sc *script, accepted *acceptance) {
+func (r *run) judgeText(text migrate.Statement, sc *script, accepted *acceptance) {
 	at := placer{text: text.Text, line: text.Line}
 	tree, err := pgquery.Parse(text.Text)
 	if err != nil {

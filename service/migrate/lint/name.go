@@ -1,8 +1,6 @@
 package lint
 
 import (
-	"strings"
-
 	pgquery "github.com/pganalyze/pg_query_go/v6"
 )
 
@@ -56,13 +54,4 @@ func words(nodes []*pgquery.Node) []string {
 		}
 	}
 	return all
-}
-
-// listed joins names for a message.
-func listed[T interface{ String() string }](all []T) string {
-	texts := make([]string, len(all))
-	for i, one := range all {
-		texts[i] = one.String()
-	}
-	return strings.Join(texts, ", ")
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	pgquery "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
 )
 
 // replay changes the model as a statement will change the database.
@@ -21,9 +22,11 @@ func (s *schema) replay(n *pgquery.Node) {
 	case n.GetRenameStmt() != nil:
 		s.replayRename(n.GetRenameStmt())
 	case n.GetViewStmt() != nil:
-		if n := s.nameOfRange(n.GetViewStmt().GetView()); s.relations[n] == nil {
-			s.add(n, view)
+		called := s.nameOfRange(n.GetViewStmt().GetView())
+		if s.relations[called] == nil {
+			s.add(called, view)
 		}
+		s.relations[called].uses = s.named(n.GetViewStmt().GetQuery())
 	case n.GetCreateTableAsStmt() != nil:
 		s.replayCreateAs(n.GetCreateTableAsStmt())
 	case n.GetCreateTrigStmt() != nil:
@@ -84,6 +87,10 @@ func (s *schema) replayRest(n *pgquery.Node) {
 		}
 		for _, inner := range n.GetCreateSchemaStmt().GetSchemaElts() {
 			s.replay(inner)
+		}
+	case n.GetCreateStatsStmt() != nil:
+		if of := n.GetCreateStatsStmt().GetRelations(); len(of) > 0 {
+			s.statistics[s.nameOf(words(n.GetCreateStatsStmt().GetDefnames()))] = s.table(of[0].GetRangeVar())
 		}
 	case n.GetCreateSeqStmt() != nil:
 		s.add(s.nameOfRange(n.GetCreateSeqStmt().GetSequence()), sequence)
@@ -162,7 +169,26 @@ func (s *schema) replayCreateAs(stmt *pgquery.CreateTableAsStmt) {
 	if stmt.GetObjtype() == pgquery.ObjectType_OBJECT_MATVIEW {
 		k = materializedView
 	}
-	s.add(n, k)
+	made := s.add(n, k)
+	if k == materializedView {
+		made.uses = s.named(stmt.GetQuery())
+	}
+}
+
+// named returns the relations that a query reads.
+func (s *schema) named(query *pgquery.Node) []*relation {
+	var all []*relation
+	if query == nil {
+		return nil
+	}
+	walk(query, func(m proto.Message) {
+		if r, ok := m.(*pgquery.RangeVar); ok {
+			if on := s.relations[s.nameOfRange(r)]; on != nil {
+				all = append(all, on)
+			}
+		}
+	})
+	return all
 }
 
 // replayColumn adds a column with the constraints that are written beside it.
@@ -193,27 +219,20 @@ func (s *schema) replayConstraint(r *relation, c *pgquery.Constraint, columns []
 		return
 	}
 	k := &constraint{name: c.GetConname(), kind: c.GetContype(), columns: columns, notValid: c.GetSkipValidation(), expression: c.GetRawExpr(), made: s.file}
-	switch {
-	case k.kind == isForeignKey:
-		k.refers = s.table(c.GetPktable())
-		k.columns = append(k.columns, words(c.GetFkAttrs())...)
-	case len(c.GetKeys()) > 0:
-		k.columns = words(c.GetKeys())
-	case c.GetIndexname() != "":
-		for _, of := range s.indexColumns(c.GetIndexname(), r) {
-			k.columns = append(k.columns, of.name)
+	if k.kind == isForeignKey {
+		k.refers, k.key = s.table(c.GetPktable()), words(c.GetPkAttrs())
+	}
+	for _, n := range s.constrained(r, c) {
+		if !slices.Contains(k.columns, n) {
+			k.columns = append(k.columns, n)
 		}
 	}
 	if k.name == "" {
 		k.name = s.freeName(r, k, suffix)
 	}
 	r.constraints = append(r.constraints, k)
-	if k.kind == isPrimaryKey {
-		for _, name := range k.columns {
-			if of := r.column(name); of != nil {
-				of.notNull = true
-			}
-		}
+	for _, of := range r.columns {
+		of.notNull = of.notNull || k.kind == isPrimaryKey && slices.Contains(k.columns, of.name)
 	}
 	if k.kind == isPrimaryKey || k.kind == isUnique {
 		s.addIndex(name{r.schema, k.name}, r, k.columns, true)
@@ -221,6 +240,23 @@ func (s *schema) replayConstraint(r *relation, c *pgquery.Constraint, columns []
 	for _, child := range r.children {
 		s.inherit(child, &relation{kind: r.kind, constraints: []*constraint{k}})
 	}
+}
+
+// constrained returns the columns that a constraint names, other than the one that it is written beside.
+func (s *schema) constrained(r *relation, c *pgquery.Constraint) []string {
+	switch {
+	case c.GetContype() == isForeignKey:
+		return words(c.GetFkAttrs())
+	case c.GetContype() == isCheck:
+		return slices.DeleteFunc(columnsOf(c.GetRawExpr()), func(n string) bool { return len(r.columns) > 0 && r.column(n) == nil })
+	case c.GetIndexname() == "":
+		return words(c.GetKeys())
+	}
+	var all []string
+	for _, of := range s.indexColumns(c.GetIndexname(), r) {
+		all = append(all, of.name)
+	}
+	return all
 }
 
 // freeName is what PostgreSQL calls a constraint whose name is not given.

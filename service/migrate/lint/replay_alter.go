@@ -25,31 +25,43 @@ func (s *schema) replayAlterTable(stmt *pgquery.AlterTableStmt) {
 
 // replayPart applies one part to one table; direct is false where it reaches that from a table above.
 func (s *schema) replayPart(on *relation, cmd *pgquery.AlterTableCmd, direct bool) {
-	c := on.column(cmd.GetName())
 	switch cmd.GetSubtype() {
 	case addColumn:
+		def := cmd.GetDef().GetColumnDef()
 		if direct {
-			s.replayColumn(on, cmd.GetDef().GetColumnDef())
+			s.replayColumn(on, def)
 		} else {
-			on.columns = append(on.columns, &column{
-				name: cmd.GetDef().GetColumnDef().GetColname(), typ: s.typeOf(cmd.GetDef().GetColumnDef().GetTypeName()), made: s.file,
-			})
+			on.columns = append(on.columns, &column{name: def.GetColname(), typ: s.typeOf(def.GetTypeName()), made: s.file})
 		}
 	case dropColumn:
 		on.columns = slices.DeleteFunc(on.columns, func(c *column) bool { return c.name == cmd.GetName() })
 		on.constraints = slices.DeleteFunc(on.constraints, func(k *constraint) bool { return slices.Contains(k.columns, cmd.GetName()) })
+	case changeType, setNotNull, dropNotNull, addIdentity:
+		s.replayColumnChange(on, cmd)
+	case addConstraint, validateConstraint, dropConstraint:
+		s.replayConstraintChange(on, cmd, direct)
+	}
+}
+
+func (s *schema) replayColumnChange(on *relation, cmd *pgquery.AlterTableCmd) {
+	c := on.column(cmd.GetName())
+	if c == nil {
+		if on.known {
+			return // the statement will fail
+		}
+		c = &column{name: cmd.GetName()}
+		on.columns = append(on.columns, c)
+	}
+	switch cmd.GetSubtype() {
 	case changeType:
-		if c != nil {
-			c.typ = s.typeOf(cmd.GetDef().GetColumnDef().GetTypeName())
-		}
-	case setNotNull, dropNotNull, addIdentity:
-		if c == nil && !on.known {
-			c = &column{name: cmd.GetName()}
-			on.columns = append(on.columns, c)
-		}
-		if c != nil {
-			c.notNull = cmd.GetSubtype() != dropNotNull
-		}
+		c.typ = s.typeOf(cmd.GetDef().GetColumnDef().GetTypeName())
+	default:
+		c.notNull = cmd.GetSubtype() != dropNotNull
+	}
+}
+
+func (s *schema) replayConstraintChange(on *relation, cmd *pgquery.AlterTableCmd, direct bool) {
+	switch cmd.GetSubtype() {
 	case addConstraint:
 		if direct {
 			s.replayConstraint(on, cmd.GetDef().GetConstraint(), nil)

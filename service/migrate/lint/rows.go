@@ -1,56 +1,56 @@
 package lint
 
 import (
+	"slices"
+
 	pgquery "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/mirubato/mirubato/api/contract"
 )
 
 // rowRules are about the rows of tables that are in use.
-func rowRules() []Rule {
-	return []Rule{
-		{
-			Name: "truncate", Gate: contract.LintCompatibility, Level: contract.LintBlock,
-			Message: "all rows of %s are gone, and only a backup brings them back",
-			Fix:     "Delete what nobody needs by a backfill in batches. If all of it may go, acknowledge it.",
-			check: func(s *statement) []hit {
-				return each(s.node.GetTruncateStmt().GetRelations(), func(n *pgquery.Node) []hit {
-					on := s.existing(n.GetRangeVar())
-					switch {
-					case on == nil:
-						return nil
-					case s.node.GetTruncateStmt().GetBehavior() == pgquery.DropBehavior_DROP_CASCADE:
-						return []hit{{at: n.GetRangeVar().GetLocation(), about: on.String() + ", and of every table that refers to it,"}}
-					}
-					return []hit{{at: n.GetRangeVar().GetLocation(), about: on.String()}}
-				})
-			},
-		},
-		{
-			Name: "all-rows", Gate: contract.LintLocks, Level: contract.LintBlock, Timed: true,
-			Message: "every row of %s is changed in one transaction: all stay locked until it ends, and the table doubles in size",
-			Fix:     "Change the rows by a backfill in batches.",
-			check: func(s *statement) []hit {
-				on := s.changesRowsOf()
-				if on == nil || !isAlways(s.condition()) || s.hasFrom() {
+var rowRules = []Rule{
+	{
+		Name: "truncate", Gate: contract.LintCompatibility, Level: contract.LintBlock,
+		Message: "all rows of %s are gone, and only a backup brings them back",
+		Fix:     "Delete what nobody needs by a backfill in batches. If all of it may go, acknowledge it.",
+		check: func(s *statement) []hit {
+			return each(s.node.GetTruncateStmt().GetRelations(), func(n *pgquery.Node) []hit {
+				on := s.existing(n.GetRangeVar())
+				switch {
+				case on == nil:
 					return nil
+				case s.node.GetTruncateStmt().GetBehavior() == pgquery.DropBehavior_DROP_CASCADE:
+					return []hit{{at: n.GetRangeVar().GetLocation(), about: on.String() + ", and of every table that refers to it,"}}
 				}
-				return []hit{{about: on.String(), on: on}}
-			},
+				return []hit{{at: n.GetRangeVar().GetLocation(), about: on.String()}}
+			})
 		},
-		{
-			Name: "rows-in-migration", Gate: contract.LintLocks, Level: contract.LintWarn, Timed: true,
-			Message: "rows of %s are changed in one transaction, and stay locked until it ends",
-			Fix:     "If they may be many, change them by a backfill in batches.",
-			check: func(s *statement) []hit {
-				on := s.changesRowsOf()
-				if on == nil || isAlways(s.condition()) && !s.hasFrom() || on.bytes >= 0 && on.bytes <= small {
-					return nil
-				}
-				return []hit{{about: on.String(), on: on}}
-			},
+	},
+	{
+		Name: "all-rows", Gate: contract.LintLocks, Level: contract.LintBlock, Timed: true,
+		Message: "every row of %s is changed in one transaction: all stay locked until it ends, and the table doubles in size",
+		Fix:     "Change the rows by a backfill in batches.",
+		check: func(s *statement) []hit {
+			on := s.changesRowsOf()
+			if on == nil || !isAlways(s.condition()) || s.hasFrom() {
+				return nil
+			}
+			return []hit{{about: on.String(), on: on}}
 		},
-	}
+	},
+	{
+		Name: "rows-in-migration", Gate: contract.LintLocks, Level: contract.LintWarn, Timed: true,
+		Message: "rows of %s are changed in one transaction, and stay locked until it ends",
+		Fix:     "If they may be many, change them by a backfill in batches.",
+		check: func(s *statement) []hit {
+			on := s.changesRowsOf()
+			if on == nil || isAlways(s.condition()) && !s.hasFrom() || on.bytes >= 0 && on.bytes <= small {
+				return nil
+			}
+			return []hit{{about: on.String(), on: on}}
+		},
+	},
 }
 
 // changesRowsOf returns the table whose rows an UPDATE, DELETE or MERGE changes, if it was there before; nil for all other statements.
@@ -89,31 +89,23 @@ func isAlways(condition *pgquery.Node) bool {
 	if c := condition.GetAConst(); c != nil {
 		return c.GetBoolval().GetBoolval()
 	}
-	if e := condition.GetAExpr(); e != nil && e.GetKind() == pgquery.A_Expr_Kind_AEXPR_OP && words(e.GetName())[0] == "=" {
-		left, right := e.GetLexpr().GetAConst(), e.GetRexpr().GetAConst()
-		return left != nil && right != nil && left.GetIval().GetIval() == right.GetIval().GetIval() && left.GetSval().GetSval() == right.GetSval().GetSval()
+	if e := condition.GetAExpr(); e != nil {
+		return e.GetKind() == pgquery.A_Expr_Kind_AEXPR_OP && slices.Equal(words(e.GetName()), []string{"="}) &&
+			e.GetLexpr().GetAConst() != nil && sameConstant(e.GetLexpr().GetAConst(), e.GetRexpr().GetAConst())
 	}
 	b := condition.GetBoolExpr()
-	if b == nil {
-		return false
-	}
 	switch b.GetBoolop() {
 	case pgquery.BoolExprType_OR_EXPR:
-		for _, arg := range b.GetArgs() {
-			if isAlways(arg) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(b.GetArgs(), isAlways)
 	case pgquery.BoolExprType_AND_EXPR:
-		for _, arg := range b.GetArgs() {
-			if !isAlways(arg) {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(b.GetArgs(), func(arg *pgquery.Node) bool { return !isAlways(arg) })
 	}
-	return isNever(b.GetArgs()[0])
+	return slices.ContainsFunc(b.GetArgs(), isNever)
+}
+
+// sameConstant compares numbers and texts.
+func sameConstant(a, b *pgquery.A_Const) bool {
+	return b != nil && a.GetIval().GetIval() == b.GetIval().GetIval() && a.GetSval().GetSval() == b.GetSval().GetSval()
 }
 
 // isNever recognises false.

@@ -51,8 +51,8 @@ type hit struct {
 // Rules are all rules, in the order of their subjects.
 func Rules() []Rule {
 	return slices.Concat(
-		fileRules(), transactionRules(), columnRules(), typeRules(), constraintRules(), indexRules(), tableRules(), partitionRules(),
-		triggerRules(), objectRules(), accessRules(), rowRules(),
+		fileRules, transactionRules, columnRules, typeRules, constraintRules, indexRules, tableRules, partitionRules,
+		triggerRules, objectRules, accessRules, rowRules,
 	)
 }
 

@@ -15,6 +15,8 @@ type schema struct {
 	// routineMade has the routines of files and of somebody's own schemas, with the file that made them.
 	routineMade map[name]int
 	spaces      map[string]int // schemas, with the file that made them
+	// statistics are extended ones, with the table that they are about.
+	statistics map[name]*relation
 	// path is where names without a schema are looked for just now, home where at the beginning of each file.
 	path, home string
 	// utc is true when sessions are known to have the time zone UTC.
@@ -27,7 +29,8 @@ type schema struct {
 
 func newSchema() *schema {
 	return &schema{
-		relations: map[name]*relation{}, types: map[name]*userType{}, routines: map[name]volatility{}, routineMade: map[name]int{}, spaces: map[string]int{},
+		relations: map[name]*relation{}, types: map[name]*userType{}, routines: map[name]volatility{}, routineMade: map[name]int{},
+		statistics: map[name]*relation{}, spaces: map[string]int{},
 		path: defaultSchema, home: defaultSchema,
 	}
 }
@@ -61,6 +64,8 @@ type relation struct {
 	// parent is the partitioned table, or the one inherited from.
 	parent   *relation
 	children []*relation
+	// uses are the relations that a view reads.
+	uses []*relation
 	// isDefault is true for the partition that takes what fits no other.
 	isDefault bool
 	triggers  map[string]int // with the file that made them
@@ -80,8 +85,9 @@ type constraint struct {
 	name    string
 	kind    pgquery.ConstrType
 	columns []string
-	// refers is the table that a foreign key leads to.
+	// refers is the table that a foreign key leads to, and key are its columns there; none means those of the primary key.
 	refers *relation
+	key    []string
 	// notValid is true until rows that were there before have been checked.
 	notValid bool
 	// expression is that of a CHECK.
@@ -190,6 +196,17 @@ func (s *schema) referencing(r *relation) []*relation {
 	for _, other := range s.relations {
 		if other != r && slices.ContainsFunc(other.constraints, func(c *constraint) bool { return c.refers == r }) {
 			all = append(all, other)
+		}
+	}
+	return all
+}
+
+// reading returns the views that read r, directly or by way of others.
+func (s *schema) reading(r *relation) []*relation {
+	var all []*relation
+	for _, other := range s.relations {
+		if slices.Contains(other.uses, r) {
+			all = append(append(all, other), s.reading(other)...)
 		}
 	}
 	return all

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	pgquery "github.com/pganalyze/pg_query_go/v6"
@@ -11,95 +12,93 @@ import (
 )
 
 // transactionRules are about how a run applies files: each in a transaction of its own, or a single statement without one.
-func transactionRules() []Rule {
-	return []Rule{
-		{
-			Name: "needs-no-transaction", Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
-			Message: "%s cannot run inside a transaction, and the file is applied in one",
-			Fix:     "Put it into a file of its own that begins with '-- +goose NO TRANSACTION'.",
-			check:   checkNeedsNoTransaction,
-		},
-		{
-			Name: "transaction-statement", Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
-			Message: "%s would end the transaction that the version is recorded in: what was done would stay without a record",
-			Fix:     "Remove it; a file is one transaction already. Give work that must be committed apart a file of its own.",
-			check:   checkTransactionStatement,
-		},
-		{
-			Name: "several-statements", Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
-			Message: "the file is marked NO TRANSACTION and has more than one statement: if this one fails, those before it stay, and the file can never run again",
-			Fix:     "Give each statement a file of its own.",
-			check: func(s *statement) []hit {
-				if s.script.transactional || s.script.position == 0 {
-					return nil
-				}
-				return []hit{{}}
-			},
-		},
-		{
-			Name: "session-setting", Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
-			Message: "%s outlasts the transaction: the files after it, and the record of this one, would run under it",
-			Fix:     "Use SET LOCAL, or set_config with true as its last argument. Timeouts are set by the run.",
-			check:   checkSessionSetting,
-		},
-		{
-			Name: "dynamic-sql", Gate: contract.LintRunner, Level: contract.LintBlock,
-			Message: "what %s does cannot be seen from outside: it may take any lock and drop anything",
-			Fix:     "Write the statements themselves. Where that cannot be done, acknowledge it with what it does and why it is safe.",
-			check:   checkDynamicSQL,
-		},
-		{
-			Name: "copy-from-client", Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
-			Message: "COPY from standard input needs a client that sends the rows, and a run sends none",
-			Fix:     "Write INSERT statements; load large data by other means than a migration.",
-			check: func(s *statement) []hit {
-				if c := s.node.GetCopyStmt(); c == nil || !c.GetIsFrom() || c.GetFilename() != "" {
-					return nil
-				}
-				return []hit{{}}
-			},
-		},
-		{
-			Name: "enum-value-in-transaction", Gate: contract.LintRunner, Level: contract.LintBlock,
-			Message: "the value %s was added to an enum in the same transaction, in which PostgreSQL does not let it be used",
-			Fix:     "Use it in a file of its own, after this one.",
-			check:   checkEnumValueUsed,
-		},
-		{
-			Name: "backfill-with-ddl", Gate: contract.LintLocks, Level: contract.LintBlock, Timed: true,
-			Message: "rows of %s are changed while the transaction holds locks of an earlier statement, until the last row is written",
-			Fix:     "Change rows in a file of their own, or by a backfill in batches, after the change of the schema is committed.",
-			check:   checkBackfillWithDDL,
-		},
-		{
-			Name: "work-under-lock", Gate: contract.LintLocks, Level: contract.LintWarn,
-			Message: "nobody can use %s, which an earlier statement of the file has locked, until this one is done as well",
-			Fix:     "Give what takes time a file of its own.",
-			check:   checkWorkUnderLock,
-		},
-		{
-			Name: "several-tables-locked", Gate: contract.LintLocks, Level: contract.LintWarn,
-			Message: "the transaction already holds %s: whoever uses both tables in the other order ends in a deadlock",
-			Fix:     "Give each table a file of its own.",
-			check:   checkSeveralTables,
-		},
-		{
-			Name: "merge-alter-table", Gate: contract.LintLocks, Level: contract.LintInfo,
-			Message: "%s is changed by several ALTER TABLE that each read or write all of it",
-			Fix:     "Make them one ALTER TABLE with several parts: the rows are gone through once.",
-			check: func(s *statement) []hit {
-				stmt := s.node.GetAlterTableStmt()
-				if stmt == nil {
-					return nil
-				}
-				on := s.schema.table(stmt.GetRelation())
-				if now, before := s.effects.of(on), s.script.held.of(on); (now.scans || now.rewrites) && (before.scans || before.rewrites) && s.script.changed[on] > 0 {
-					return []hit{{about: on.String()}}
-				}
+var transactionRules = []Rule{
+	{
+		Name: "needs-no-transaction", Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
+		Message: "%s cannot run inside a transaction, and the file is applied in one",
+		Fix:     "Put it into a file of its own that begins with '-- +goose NO TRANSACTION'.",
+		check:   checkNeedsNoTransaction,
+	},
+	{
+		Name: "transaction-statement", Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
+		Message: "%s would end the transaction that the version is recorded in: what was done would stay without a record",
+		Fix:     "Remove it; a file is one transaction already. Give work that must be committed apart a file of its own.",
+		check:   checkTransactionStatement,
+	},
+	{
+		Name: "several-statements", Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
+		Message: "the file is marked NO TRANSACTION and has more than one statement: if this one fails, those before it stay, and the file can never run again",
+		Fix:     "Give each statement a file of its own.",
+		check: func(s *statement) []hit {
+			if s.script.transactional || s.script.position == 0 {
 				return nil
-			},
+			}
+			return []hit{{}}
 		},
-	}
+	},
+	{
+		Name: "session-setting", Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
+		Message: "%s outlasts the transaction: the files after it, and the record of this one, would run under it",
+		Fix:     "Use SET LOCAL, or set_config with true as its last argument. Timeouts are set by the run.",
+		check:   checkSessionSetting,
+	},
+	{
+		Name: "dynamic-sql", Gate: contract.LintRunner, Level: contract.LintBlock,
+		Message: "what %s does cannot be seen from outside: it may take any lock and drop anything",
+		Fix:     "Write the statements themselves. Where that cannot be done, acknowledge it with what it does and why it is safe.",
+		check:   checkDynamicSQL,
+	},
+	{
+		Name: "copy-from-client", Gate: contract.LintRunner, Level: contract.LintBlock, Final: true,
+		Message: "COPY from standard input needs a client that sends the rows, and a run sends none",
+		Fix:     "Write INSERT statements; load large data by other means than a migration.",
+		check: func(s *statement) []hit {
+			if c := s.node.GetCopyStmt(); c == nil || !c.GetIsFrom() || c.GetFilename() != "" {
+				return nil
+			}
+			return []hit{{}}
+		},
+	},
+	{
+		Name: "enum-value-in-transaction", Gate: contract.LintRunner, Level: contract.LintBlock,
+		Message: "the value %s was added to an enum in the same transaction, in which PostgreSQL does not let it be used",
+		Fix:     "Use it in a file of its own, after this one.",
+		check:   checkEnumValueUsed,
+	},
+	{
+		Name: "backfill-with-ddl", Gate: contract.LintLocks, Level: contract.LintBlock, Timed: true,
+		Message: "rows of %s are changed while the transaction holds locks of an earlier statement, until the last row is written",
+		Fix:     "Change rows in a file of their own, or by a backfill in batches, after the change of the schema is committed.",
+		check:   checkBackfillWithDDL,
+	},
+	{
+		Name: "work-under-lock", Gate: contract.LintLocks, Level: contract.LintWarn,
+		Message: "others wait for %s, which an earlier statement of the file has locked, until this one has gone through its rows as well",
+		Fix:     "Give what takes time a file of its own.",
+		check:   checkWorkUnderLock,
+	},
+	{
+		Name: "several-tables-locked", Gate: contract.LintLocks, Level: contract.LintWarn,
+		Message: "the transaction already holds %s: whoever uses both tables in the other order ends in a deadlock",
+		Fix:     "Give each table a file of its own.",
+		check:   checkSeveralTables,
+	},
+	{
+		Name: "merge-alter-table", Gate: contract.LintLocks, Level: contract.LintInfo,
+		Message: "%s is changed by several ALTER TABLE that each read or write all of it",
+		Fix:     "Make them one ALTER TABLE with several parts: the rows are gone through once.",
+		check: func(s *statement) []hit {
+			stmt := s.node.GetAlterTableStmt()
+			if stmt == nil {
+				return nil
+			}
+			on := s.schema.table(stmt.GetRelation())
+			if now, before := s.effects.of(on), s.script.held.of(on); (now.scans || now.rewrites) && (before.scans || before.rewrites) && s.script.changed[on] > 0 {
+				return []hit{{about: on.String()}}
+			}
+			return nil
+		},
+	},
 }
 
 func checkNeedsNoTransaction(s *statement) []hit {
@@ -123,6 +122,18 @@ func outsideTransaction(n *pgquery.Node) string {
 		return "REINDEX of a schema or database"
 	case n.GetVacuumStmt().GetIsVacuumcmd():
 		return "VACUUM"
+	}
+	for _, part := range n.GetAlterTableStmt().GetCmds() {
+		if cmd := part.GetAlterTableCmd(); cmd.GetSubtype() == detachPartition && cmd.GetDef().GetPartitionCmd().GetConcurrent() {
+			return "DETACH PARTITION CONCURRENTLY"
+		}
+	}
+	return outsideDatabase(n)
+}
+
+// outsideDatabase names a statement that is about all tables or about the server.
+func outsideDatabase(n *pgquery.Node) string {
+	switch {
 	case n.GetClusterStmt() != nil && n.GetClusterStmt().GetRelation() == nil:
 		return "CLUSTER of all tables"
 	case n.GetCreatedbStmt() != nil:
@@ -133,11 +144,6 @@ func outsideTransaction(n *pgquery.Node) string {
 		return "a change of tablespaces"
 	case n.GetAlterSystemStmt() != nil:
 		return "ALTER SYSTEM"
-	}
-	for _, part := range n.GetAlterTableStmt().GetCmds() {
-		if cmd := part.GetAlterTableCmd(); cmd.GetSubtype() == detachPartition && cmd.GetDef().GetPartitionCmd().GetConcurrent() {
-			return "DETACH PARTITION CONCURRENTLY"
-		}
 	}
 	return ""
 }
@@ -229,7 +235,7 @@ func checkWorkUnderLock(s *statement) []hit {
 	if !s.script.transactional {
 		return nil
 	}
-	slow := false
+	slow := s.readsRows()
 	for _, e := range s.effects {
 		slow = slow || e.scans || e.rewrites
 	}
@@ -237,11 +243,20 @@ func checkWorkUnderLock(s *statement) []hit {
 		return nil
 	}
 	for _, e := range s.script.held {
-		if e.lock == accessExclusive {
+		if e.lock >= share {
 			return []hit{{about: e.on.String()}}
 		}
 	}
 	return nil
+}
+
+// readsRows says whether rows of tables that were there before are copied into others.
+func (s *statement) readsRows() bool {
+	query := s.node.GetInsertStmt().GetSelectStmt()
+	if s.node.GetCreateTableAsStmt() != nil {
+		query = s.node.GetCreateTableAsStmt().GetQuery()
+	}
+	return slices.ContainsFunc(s.schema.named(query), func(r *relation) bool { return !s.schema.isNew(r.made) })
 }
 
 func checkSeveralTables(s *statement) []hit {

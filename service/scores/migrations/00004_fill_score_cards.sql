@@ -3,6 +3,7 @@
 -- +goose Up
 -- Scores of before the trigger get their cards, a thousand in a transaction: deleting one of a batch waits until it
 -- ends. Scores that are written meanwhile have theirs from the trigger, and a run that was cut off is simply repeated.
+-- mirubato:acknowledge dynamic-sql: it inserts into score_cards only, in batches that are committed one by one
 -- +goose StatementBegin
 do $$
 declare

@@ -46,6 +46,7 @@ $$;
 create trigger collections_count after update of visibility on collections
     for each row when ((new.visibility = 'public') <> (old.visibility = 'public')) execute function collections_count();
 
+-- mirubato:acknowledge backfill-with-ddl: only scores in public collections are counted, and there were few of those
 update score_cards set collection_count = counted.n
 from (
     select m.score_id, count(*) as n from collection_members m join collections c on c.id = m.collection_id
