@@ -151,7 +151,7 @@ func TestExitCodes(t *testing.T) {
 		},
 		"a file that is no migration": {
 			files: map[string]string{"1_bad.sql": "SELECT 1;\n"}, args: []string{"up"},
-			wantExit: contract.ExitUsage, wantReport: contract.InvalidMigrations, wantText: "1_bad.sql: it must begin with",
+			wantExit: contract.ExitUsage, wantReport: contract.InvalidMigrations, wantText: "1_bad.sql: line 1: it must begin with",
 		},
 		"an empty directory": {
 			args:     []string{"up"},
