@@ -76,7 +76,7 @@ func TestTheStatusIsWrittenByItself(t *testing.T) {
 	}
 }
 
-// docs/design/0031-size-of-the-schema.md says where the bound comes from.
+// docs/design/0028-size-of-the-schema.md says where the bound comes from.
 func TestEveryCRDIsBelow80KB(t *testing.T) {
 	const limit = 80 << 10
 	files, err := filepath.Glob(filepath.Join(crdDirectory, "*.yaml"))
