@@ -41,6 +41,7 @@ func TestDefaults(t *testing.T) {
 		Environment: "local", Release: buildVersion(), LogLevel: slog.LevelInfo, APIAddr: ":8080", OpsAddr: ":9090",
 		RequestTimeout: 5 * time.Second, DrainDelay: time.Second, ShutdownTimeout: 20 * time.Second,
 		DatabaseURL: secret.FromValue(testURL), DatabaseConns: 10, JWTSecret: secret.FromValue(testSecret),
+		FileSizeMiB: 50, FileQuotaMiB: 1024, JobWorkers: 2, JobPatience: 20 * time.Second,
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(secret.Source{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -63,6 +64,7 @@ func TestFlagsOverrideVariablesOverrideDefaults(t *testing.T) {
 		"DATABASE_URL_FILE": "/overridden", "JWT_SECRET_FILE": current, "JWT_PREVIOUS_SECRET_FILE": filepath.Join(dir, "absent"),
 		"NOTES_KEYSET_FILE": current, "JWT_ISSUER": "https://id.example.com", "JWT_AUDIENCE": "scores", "CORS_ORIGIN": "https://a.example.com, http://localhost:3000",
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+		"STORAGE":                     "s3://files?region=eu", "FILE_MAX_MIB": "20", "FILE_QUOTA_MIB": "100", "JOB_WORKERS": "4", "JOB_PATIENCE": "1m",
 	}, "--database-url-file", url, "--api-addr", "127.0.0.1:3")
 	if err != nil {
 		t.Fatal(err)
@@ -76,6 +78,7 @@ func TestFlagsOverrideVariablesOverrideDefaults(t *testing.T) {
 		Origins:     []string{"https://a.example.com", "http://localhost:3000"},
 		Traces:      "http://collector:4318",
 		Tokens:      auth.Policy{Issuer: "https://id.example.com", Audience: "scores"},
+		Storage:     "s3://files?region=eu", FileSizeMiB: 20, FileQuotaMiB: 100, JobWorkers: 4, JobPatience: time.Minute,
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(secret.Source{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

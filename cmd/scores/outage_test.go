@@ -293,7 +293,8 @@ func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 				t.Errorf("%d of %d acknowledged writes are lost, such as %s", len(missing), len(o.created), missing[0])
 			}
 			http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-			o.eventually("no goroutine is left behind", func() bool { return runtime.NumGoroutine() <= before+8 })
+			// The queue has two dozen more while its process leads; requests that each left one behind would leave hundreds.
+			o.eventually("no goroutine is left behind", func() bool { return runtime.NumGoroutine() <= before+40 })
 			// The pool and the one of the probes. The server needs a moment to notice which ones were given up.
 			o.eventually("no connection is left behind", func() bool {
 				return connectionsTo(t, o.url) <= testConfig("").DatabaseConns+1
