@@ -36,12 +36,12 @@ const (
 
 // TestPage is what people do, in a real browser. All parts share one browser and one service, since starting them takes longer than any part.
 func TestPage(t *testing.T) {
-	v := &visitors{library: open(t, nil)}
+	v := &visitors{library: open(t, func(c *Config) { c.Storage = t.TempDir() })}
 	v.fill(t)
 	v.browser = browser(t)
 	for name, part := range map[string]func(*testing.T, *visitors){
 		"browsing": browsing, "reading a score": reading, "what is private stays private": privacy, "signing in": signingIn,
-		"by keyboard alone": byKeyboard, "when something fails": failing, "for everybody, on every screen": forEverybody,
+		"by keyboard alone": byKeyboard, "when something fails": failing, "adding music": uploading, "for everybody, on every screen": forEverybody,
 	} {
 		t.Run(name, func(t *testing.T) { part(t, v) })
 	}
