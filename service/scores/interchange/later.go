@@ -20,7 +20,7 @@ import (
 const (
 	// importTimeout is what one attempt at an import may take. The next one goes on where it ended.
 	importTimeout = 30 * time.Minute
-	// importAttempts outlast a database that is away for some twenty minutes.
+	// importAttempts outlast a database that is away for an hour, or a few processes that are killed.
 	importAttempts = 8
 	// sweepEvery is how often it is looked for imports that failed long ago.
 	sweepEvery = time.Hour
@@ -269,14 +269,15 @@ func (r *resumed) each(ctx context.Context, write func(context.Context) ([]Line,
 		did.add(lines)
 		return r.imports.Advance(ctx, r.kept.ID, did, r.worthKeeping(lines))
 	})
-	switch {
-	case errors.Is(err, errOvertaken):
+	if errors.Is(err, errOvertaken) {
 		r.kept.Done = done
-	case err == nil:
-		r.kept.Done += len(lines)
-		r.kept.Counts.add(lines)
 	}
-	return lines, err
+	if err != nil {
+		return nil, err
+	}
+	r.kept.Done += len(lines)
+	r.kept.Counts.add(lines)
+	return lines, nil
 }
 
 // worthKeeping are the first lines of a file that are refused.
