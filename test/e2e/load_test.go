@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -107,13 +108,26 @@ func request(ctx context.Context, client *http.Client, method, url, body, token 
 		return fmt.Errorf("%s: %w", method, err)
 	}
 	defer response.Body.Close()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
 		return fmt.Errorf("%s: reading the answer: %w", method, err)
 	}
 	if response.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("%s: %s", method, response.Status)
+		return fmt.Errorf("%s: %s: %s", method, response.Status, reason(answer))
 	}
 	return nil
+}
+
+// reason is what an answer says went wrong, without what is different in each.
+func reason(answer []byte) string {
+	var envelope struct {
+		Error string `json:"error"`
+		Code  string `json:"code"`
+	}
+	if err := json.Unmarshal(answer, &envelope); err != nil {
+		return "no envelope"
+	}
+	return envelope.Error + " (" + envelope.Code + ")"
 }
 
 func (l *load) note(err error) {
