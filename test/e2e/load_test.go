@@ -18,7 +18,8 @@ import (
 
 const (
 	// loadRate is how many requests a second are sent to each environment, unless a scenario says otherwise.
-	loadRate = 200
+	// On two cores, which they share with everything else of a cluster, it leaves half of them to the rollout.
+	loadRate = 60
 	// loadLimit ends the load even if the scenario hangs.
 	loadLimit = 15 * time.Minute
 	// loadConnections bounds the connections that are kept open between requests.
