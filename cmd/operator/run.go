@@ -65,6 +65,7 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 			OwnedBy:      microservice.OwnedByIndex,
 			Events:       mgr.GetEventRecorder("mirubato-operator"),
 			MigrateImage: config.MigrateImage,
+			Namespaces:   config.Namespaces,
 			Smoke: &smoke.Executor{
 				Client: pods, Endpoints: podclient.Direct{}, Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Now: time.Now,
 			},
@@ -85,7 +86,7 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 	if err := mgr.AddReadyzCheck("process", healthz.Ping); err != nil {
 		return fmt.Errorf("adding the readiness check: %w", err)
 	}
-	logger.Info("starting", "version", version, "migrateImage", config.MigrateImage)
+	logger.Info("starting", "version", version, "migrateImage", config.MigrateImage, "namespaces", config.Namespaces)
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("running the controllers: %w", err)
 	}
@@ -105,6 +106,6 @@ func managerOptions(config Config, logger logr.Logger) ctrl.Options {
 		LeaderElection:                config.LeaderElection,
 		LeaderElectionID:              leaderElectionID,
 		LeaderElectionReleaseOnCancel: true, // the process ends when the manager does, so the successor need not wait
-		Cache:                         microservice.CacheOptions(),
+		Cache:                         microservice.CacheOptions(config.Namespaces),
 	}
 }

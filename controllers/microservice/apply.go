@@ -63,7 +63,8 @@ func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *stat
 	case release.Shift:
 		return r.shift(ctx, ms, s, action.Weight)
 	case release.StopCanary:
-		return r.remove(ctx, s.live("Deployment", s.place.CanaryName(), "Service", s.place.CanaryName()))
+		// The Deployment last: it is what tells that there is still something to stop.
+		return r.remove(ctx, s.live("Service", s.place.CanaryName(), "Deployment", s.place.CanaryName()))
 	case release.RunSmoke:
 		return r.smoke(ctx, ms, s, action.Smoke)
 	case release.CleanUp:

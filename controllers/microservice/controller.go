@@ -74,6 +74,8 @@ type Reconciler struct {
 	Budget   *gate.Budget
 	// MigrateImage holds mirubato-migrate.
 	MigrateImage string
+	// Namespaces are those that the operator may look into and write to; none means all. An environment elsewhere waits.
+	Namespaces []string
 	// Now tells the time.
 	Now func() time.Time
 }

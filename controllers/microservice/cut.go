@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/image"
 	"github.com/mirubato/mirubato/controllers/manifest"
 	"github.com/mirubato/mirubato/controllers/ownership"
@@ -54,9 +55,13 @@ func (r *Reconciler) cut(ctx context.Context, ms *v1alpha1.Microservice, release
 // resolve returns the spec's image with the digest that its tag stands for now, or what keeps the registry from telling.
 func (r *Reconciler) resolve(ctx context.Context, ms *v1alpha1.Microservice) (string, *v1alpha1.WaitingFor, error) {
 	var secrets []corev1.Secret
+	namespace := ms.Spec.Environments[0].Namespace
 	for _, name := range ms.Spec.Workload.ImagePullSecrets {
+		if !r.looksAfter(namespace) {
+			return "", environment.Outside(namespace), nil
+		}
 		secret := &corev1.Secret{}
-		key := client.ObjectKey{Namespace: ms.Spec.Environments[0].Namespace, Name: name}
+		key := client.ObjectKey{Namespace: namespace, Name: name}
 		if err := r.Live.Get(ctx, key, secret); client.IgnoreNotFound(err) != nil {
 			return "", nil, fmt.Errorf("reading Secret %s: %w", key, err)
 		} else if err == nil {

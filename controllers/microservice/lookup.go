@@ -3,6 +3,7 @@ package microservice
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -72,9 +73,16 @@ func (r *Reconciler) namespaceFacts(ctx context.Context, name, consent string) (
 		return facts, fmt.Errorf("reading namespace %s: %w", name, err)
 	}
 	facts.Exists = true
+	facts.Outside = !r.looksAfter(name)
 	facts.Terminating = namespace.DeletionTimestamp != nil
-	facts.Consents = namespace.Labels[consent] == v1alpha1.ConsentValue
+	facts.Consents = namespace.Labels[consent] == v1alpha1.ConsentValue && !facts.Outside
 	return facts, nil
+}
+
+// looksAfter reports whether the operator has rights in a namespace. Elsewhere every call would be refused, and the cache knows
+// nothing.
+func (r *Reconciler) looksAfter(namespace string) bool {
+	return len(r.Namespaces) == 0 || slices.Contains(r.Namespaces, namespace)
 }
 
 // missingSecrets looks for the Secrets that the content refers to. Their values are read and dropped.
