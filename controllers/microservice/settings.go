@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	settingsapi "github.com/mirubato/mirubato/api/settings"
@@ -15,6 +16,7 @@ import (
 	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/controllers/release"
 	"github.com/mirubato/mirubato/controllers/settings"
+	"github.com/mirubato/mirubato/controllers/telemetry"
 )
 
 // delivery is how live settings reach the pods of a station.
@@ -66,6 +68,7 @@ func (r *Reconciler) observeSettings(ctx context.Context, ms *v1alpha1.Microserv
 		return
 	}
 	d.result = r.Settings.Read(ctx, key, d.assigned, s.input.Now)
+	r.Telemetry.Acknowledged(telemetryPlace(s), d.acknowledged(), s.input.Now)
 	d.await(ownership.ComponentAPI, &facts.Stable)
 	d.await(ownership.ComponentCanary, &facts.Canary)
 }
@@ -101,8 +104,23 @@ func (r *Reconciler) tellPods(ctx context.Context, s *station) error {
 		if err := r.patchPod(ctx, &a.Pod, a.Patch()); err != nil {
 			return err
 		}
+		r.Telemetry.Told(telemetryPlace(s), &a.Pod, r.Now())
 	}
 	return nil
+}
+
+func telemetryPlace(s *station) telemetry.Place {
+	return telemetry.Place{Microservice: s.place.Owner.Microservice, Environment: s.name()}
+}
+
+// acknowledged says of each pod whether it runs with the generation meant for it.
+func (d *delivery) acknowledged() map[types.UID]bool {
+	out := map[types.UID]bool{}
+	for _, a := range d.assigned {
+		_, missing := d.result.Missing[a.Pod.Name]
+		out[a.Pod.UID] = !missing
+	}
+	return out
 }
 
 // reportSettings tells that somebody else has changed or removed the settings of pods, which is about to be undone.
