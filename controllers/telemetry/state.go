@@ -11,6 +11,7 @@ import (
 // What is so, from the statuses of the Microservices.
 var (
 	infoDesc          = prometheus.NewDesc("mirubato_operator_info", "Always 1; the label says which version runs.", []string{"version"}, nil)
+	leadingDesc       = prometheus.NewDesc("mirubato_operator_leading", "1 if this replica works, 0 if it waits for its turn.", nil, nil)
 	microservicesDesc = prometheus.NewDesc("mirubato_microservices", "Microservices that there are.", nil, nil)
 	waitingDesc       = prometheus.NewDesc("mirubato_environments_waiting", "Environments that wait, by what for.", []string{"reason"}, nil)
 	rolloutsDesc      = prometheus.NewDesc("mirubato_rollouts", "Rollouts under way.", nil, nil)
@@ -28,7 +29,7 @@ var (
 
 // states are all that the Recorder tells besides events.
 var states = []*prometheus.Desc{
-	infoDesc, microservicesDesc, waitingDesc, rolloutsDesc, maxRolloutsDesc, conditionDesc, stepDesc, sinceDesc, weightDesc, podsDesc,
+	infoDesc, leadingDesc, microservicesDesc, waitingDesc, rolloutsDesc, maxRolloutsDesc, conditionDesc, stepDesc, sinceDesc, weightDesc, podsDesc,
 	deploymentsDesc, leadDesc, restoreDesc,
 }
 

@@ -8,6 +8,7 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -82,35 +83,50 @@ const gatherTimeout = time.Second
 // Collect implements prometheus.Collector.
 func (r *Recorder) Collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(infoDesc, prometheus.GaugeValue, 1, r.options.Version)
-	microservices, leads := r.microservices()
+	leads := r.isLeading()
+	out <- prometheus.MustNewConstMetric(leadingDesc, prometheus.GaugeValue, number(leads))
 	if leads {
-		for _, environment := range r.environments(microservices) {
-			r.events.prepare(environment)
-		}
-		r.collectStates(out, microservices)
-		r.collectFigures(out, microservices)
+		r.collectMicroservices(out)
 	}
 	r.events.collect(out)
 }
 
-// microservices lists them, and says whether this process leads. What cannot be listed now is left out of this answer.
-func (r *Recorder) microservices() ([]v1alpha1.Microservice, bool) {
-	r.mu.Lock()
-	reader, leads := r.reader, r.leads
-	r.mu.Unlock()
-	select {
-	case <-leads: // never, while it is nil
-	default:
-		return nil, false
+func (r *Recorder) collectMicroservices(out chan<- prometheus.Metric) {
+	microservices, err := r.microservices()
+	if err != nil {
+		return // the caches are not filled yet; the next answer has it
 	}
+	for _, environment := range r.environments(microservices) {
+		r.events.prepare(environment)
+	}
+	r.collectStates(out, microservices)
+	r.collectFigures(out, microservices)
+}
+
+func (r *Recorder) isLeading() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-r.leads: // never, while it is nil
+		return true
+	default:
+		return false
+	}
+}
+
+// microservices lists them from the cache. What cannot be listed now is left out of this answer, and is there in the next.
+func (r *Recorder) microservices() ([]v1alpha1.Microservice, error) {
+	r.mu.Lock()
+	reader := r.reader
+	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), gatherTimeout)
 	defer cancel()
 	list := &v1alpha1.MicroserviceList{}
 	// Nothing of it is changed, and with many Microservices the copies would be the larger part of the work.
 	if err := reader.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, false
+		return nil, fmt.Errorf("listing the Microservices: %w", err)
 	}
-	return list.Items, true
+	return list.Items, nil
 }
 
 // environments are the names under which the environments of all Microservices are measured, each once.

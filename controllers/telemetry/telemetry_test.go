@@ -97,7 +97,7 @@ func TestStateOfMicroservices(t *testing.T) {
 		{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionUnknown, Reason: "Unknown"},
 	}
 	got := scrape(t, leading(&cache{items: []v1alpha1.Microservice{scores, microservice("mirubato", "new")}}),
-		"mirubato_microservice_condition", "mirubato_environment", "mirubato_rollouts", "mirubato_microservices", "mirubato_operator_info")
+		"mirubato_microservice_condition", "mirubato_environment", "mirubato_rollouts", "mirubato_microservices", "mirubato_operator")
 	want := []string{
 		`mirubato_environment_settings_pods{environment="staging",microservice="scores",microservice_namespace="mirubato",state="acknowledged"} 2`,
 		`mirubato_environment_settings_pods{environment="staging",microservice="scores",microservice_namespace="mirubato",state="refused"} 1`,
@@ -113,6 +113,7 @@ func TestStateOfMicroservices(t *testing.T) {
 		`mirubato_microservice_condition{microservice="scores",microservice_namespace="mirubato",reason="Progressing",type="Reconciling"} 1`,
 		`mirubato_microservices 2`,
 		`mirubato_operator_info{version="1.2.3"} 1`,
+		`mirubato_operator_leading 1`,
 		`mirubato_rollouts 1`,
 		`mirubato_rollouts_max 10`,
 	}
