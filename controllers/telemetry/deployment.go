@@ -35,14 +35,11 @@ type deployment struct {
 func deploymentOf(w Written) *deployment {
 	before, after := recordOf(w.Before, w.Last), recordOf(w.Release.Status, w.Last)
 	rejection := w.Release.Status.Rejection
+	verified := after.VerifiedAt != nil && before.VerifiedAt == nil
 	switch {
-	case after.VerifiedAt != nil && before.VerifiedAt == nil && w.Release.Spec.Number < w.Previous:
-		out := &deployment{outcome: outcomeReverted}
-		if after.AdmittedAt != nil && after.PromotedAt != nil {
-			out.restore = new(atLeastZero(after.PromotedAt.Sub(after.AdmittedAt.Time)))
-		}
-		return out
-	case after.VerifiedAt != nil && before.VerifiedAt == nil:
+	case verified && w.Release.Spec.Number < w.Previous:
+		return reverted(after)
+	case verified:
 		return &deployment{outcome: outcomeVerified, lead: new(atLeastZero(after.VerifiedAt.Sub(w.Release.CreationTimestamp.Time)))}
 	case rejection == nil || rejection.Environment != w.Last || after.AdmittedAt == nil:
 		return nil
@@ -52,6 +49,15 @@ func deploymentOf(w Written) *deployment {
 		return &deployment{restore: new(atLeastZero(after.RolledBackAt.Sub(rejection.Time.Time)))}
 	}
 	return nil
+}
+
+// reverted is a deployment whose place an earlier release has taken: it was let in to mend something, and did when all pods were of it.
+func reverted(earlier v1alpha1.ReleaseEnvironmentStatus) *deployment {
+	out := &deployment{outcome: outcomeReverted}
+	if earlier.AdmittedAt != nil && earlier.PromotedAt != nil {
+		out.restore = new(atLeastZero(earlier.PromotedAt.Sub(earlier.AdmittedAt.Time)))
+	}
+	return out
 }
 
 // figures are the sums of a Microservice since the process began.

@@ -21,8 +21,8 @@ var (
 	stepDesc  = prometheus.NewDesc("mirubato_environment_step", "Always 1; the label says at which step the environment's target is.", of("environment", "step"), nil)
 	sinceDesc = prometheus.NewDesc("mirubato_environment_waiting_since_timestamp_seconds",
 		"Since when an environment has waited for the same thing, as seconds since 1970; none if it does not wait.", of("environment", "reason"), nil)
-	weightDesc = prometheus.NewDesc("mirubato_environment_weight_percent",
-		"Share of the requests that the new pods get beside the others; none while there are no others.", of("environment"), nil)
+	weightDesc = prometheus.NewDesc("mirubato_environment_weight_ratio",
+		"Share of the requests, from 0 to 1, that the new pods get beside the others; none while there are no others.", of("environment"), nil)
 	podsDesc = prometheus.NewDesc("mirubato_environment_settings_pods",
 		"Pods that are to run with live settings, by what they say: acknowledged, waiting, refused; none without settings.", of("environment", "state"), nil)
 )
@@ -66,13 +66,16 @@ func (r *Recorder) collectStates(out chan<- prometheus.Metric, microservices []v
 	gauge(maxRolloutsDesc, float64(r.options.MaxRollouts))
 }
 
+// percent is what weights are told in by a status; a metric tells a ratio.
+const percent = 100
+
 func collectEnvironment(gauge func(*prometheus.Desc, float64, ...string), ms *v1alpha1.Microservice, e *v1alpha1.EnvironmentStatus) {
 	gauge(stepDesc, 1, ms.Namespace, ms.Name, e.Name, string(e.Step))
 	if e.WaitingFor != nil {
 		gauge(sinceDesc, float64(e.WaitingFor.Since.Unix()), ms.Namespace, ms.Name, e.Name, string(e.WaitingFor.Type))
 	}
 	if e.Weight > 0 {
-		gauge(weightDesc, float64(e.Weight), ms.Namespace, ms.Name, e.Name)
+		gauge(weightDesc, float64(e.Weight)/percent, ms.Namespace, ms.Name, e.Name)
 	}
 	if s := e.Settings; s != nil {
 		refused := len(s.Rejected)

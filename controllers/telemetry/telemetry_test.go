@@ -106,7 +106,7 @@ func TestStateOfMicroservices(t *testing.T) {
 		`mirubato_environment_step{environment="staging",microservice="scores",microservice_namespace="mirubato",step="Canary"} 1`,
 		`mirubato_environment_waiting_since_timestamp_seconds{environment="production",microservice="scores",microservice_namespace="mirubato",reason="PreviousEnvironment"} 900`,
 		`mirubato_environment_waiting_since_timestamp_seconds{environment="staging",microservice="scores",microservice_namespace="mirubato",reason="Analysis"} 1000`,
-		`mirubato_environment_weight_percent{environment="staging",microservice="scores",microservice_namespace="mirubato"} 20`,
+		`mirubato_environment_weight_ratio{environment="staging",microservice="scores",microservice_namespace="mirubato"} 0.2`,
 		`mirubato_environments_waiting{reason="Analysis"} 1`,
 		`mirubato_environments_waiting{reason="PreviousEnvironment"} 1`,
 		`mirubato_microservice_condition{microservice="scores",microservice_namespace="mirubato",reason="Analysis",type="Ready"} 0`,

@@ -53,7 +53,7 @@ func operatorScrape(t *testing.T) map[string]*dto.MetricFamily {
 				return err
 			}
 			scrapes.operatorText, scrapes.ofOperator = text, families
-			return lacking(families, "mirubato_environment_weight_percent", "mirubato_environment_settings_pods",
+			return lacking(families, "mirubato_environment_weight_ratio", "mirubato_environment_settings_pods",
 				"mirubato_environment_waiting_since_timestamp_seconds", "mirubato_rejections_total")
 		})
 	})
