@@ -12,11 +12,11 @@ import (
 	settingsapi "github.com/mirubato/mirubato/api/settings"
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/environment"
+	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/manifest"
 	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/controllers/release"
 	"github.com/mirubato/mirubato/controllers/settings"
-	"github.com/mirubato/mirubato/controllers/telemetry"
 )
 
 // delivery is how live settings reach the pods of a station.
@@ -68,7 +68,7 @@ func (r *Reconciler) observeSettings(ctx context.Context, ms *v1alpha1.Microserv
 		return
 	}
 	d.result = r.Settings.Read(ctx, key, d.assigned, s.input.Now)
-	r.Telemetry.Acknowledged(telemetryPlace(s), d.acknowledged(), s.input.Now)
+	r.Telemetry.Acknowledged(s.measured(), d.acknowledged(), s.input.Now)
 	d.await(ownership.ComponentAPI, &facts.Stable)
 	d.await(ownership.ComponentCanary, &facts.Canary)
 }
@@ -104,13 +104,14 @@ func (r *Reconciler) tellPods(ctx context.Context, s *station) error {
 		if err := r.patchPod(ctx, &a.Pod, a.Patch()); err != nil {
 			return err
 		}
-		r.Telemetry.Told(telemetryPlace(s), &a.Pod, r.Now())
+		r.Telemetry.Told(s.measured(), &a.Pod, r.Now())
 	}
 	return nil
 }
 
-func telemetryPlace(s *station) telemetry.Place {
-	return telemetry.Place{Microservice: s.place.Owner.Microservice, Environment: s.name()}
+// measured is how the station is called where something of it is measured.
+func (s *station) measured() gate.Place {
+	return gate.Place{Microservice: s.place.Owner.Microservice, Environment: s.name()}
 }
 
 // acknowledged says of each pod whether it runs with the generation meant for it.

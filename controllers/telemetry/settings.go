@@ -5,11 +5,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mirubato/mirubato/controllers/gate"
 )
 
 // Told notes that a pod was told its settings. Only one that is ready counts: another has to start first, which is not the time
 // that is measured.
-func (r *Recorder) Told(place Place, pod *corev1.Pod, now time.Time) {
+func (r *Recorder) Told(place gate.Place, pod *corev1.Pod, now time.Time) {
 	if r == nil || !isReady(pod) {
 		return
 	}
@@ -24,7 +26,7 @@ func (r *Recorder) Told(place Place, pod *corev1.Pod, now time.Time) {
 // Acknowledged measures those pods of an environment that were told and have acknowledged since. acknowledged says of each pod that
 // is there whether it has; pods that are gone are forgotten. What this process has not told itself is not measured: it does not
 // know when that was.
-func (r *Recorder) Acknowledged(place Place, acknowledged map[types.UID]bool, now time.Time) {
+func (r *Recorder) Acknowledged(place gate.Place, acknowledged map[types.UID]bool, now time.Time) {
 	if r == nil {
 		return
 	}

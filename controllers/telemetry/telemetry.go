@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/gate"
 )
 
 // Options are what a Recorder is told about the operator.
@@ -41,13 +42,7 @@ type Recorder struct {
 	// figures of the Microservices of which something has happened since the process began.
 	figures map[types.NamespacedName]*figures
 	// told is since when pods are to take their settings.
-	told map[Place]map[types.UID]time.Time
-}
-
-// Place is an environment of a Microservice.
-type Place struct {
-	Microservice types.NamespacedName
-	Environment  string
+	told map[gate.Place]map[types.UID]time.Time
 }
 
 // New returns a Recorder that has measured nothing.
@@ -57,7 +52,7 @@ func New(options Options) *Recorder {
 		events:  newEvents(),
 		names:   names{known: map[string]bool{}},
 		figures: map[types.NamespacedName]*figures{},
-		told:    map[Place]map[types.UID]time.Time{},
+		told:    map[gate.Place]map[types.UID]time.Time{},
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/gate"
 )
 
 // cache is what a filled cache holds.
@@ -168,7 +169,7 @@ func TestSeriesBeginAtZeroAndGoWithTheirMicroservice(t *testing.T) {
 		}
 	}
 	r.ReleaseWritten(verifiedRelease("mirubato", "scores"))
-	r.Told(Place{types.NamespacedName{Namespace: "mirubato", Name: "scores"}, "production"}, readyPod("a"), time.Now())
+	r.Told(gate.Place{Microservice: types.NamespacedName{Namespace: "mirubato", Name: "scores"}, Environment: "production"}, readyPod("a"), time.Now())
 	for _, line := range []string{
 		`mirubato_deployments_total{microservice="scores",microservice_namespace="mirubato",outcome="verified"} 1`,
 		`mirubato_microservice_lead_time_seconds_sum{microservice="scores",microservice_namespace="mirubato"} 60`,
@@ -229,7 +230,7 @@ func readyPod(uid types.UID) *corev1.Pod {
 
 func TestAcknowledgementIsMeasuredFromTelling(t *testing.T) {
 	r := New(Options{})
-	place := Place{types.NamespacedName{Namespace: "mirubato", Name: "scores"}, "production"}
+	place := gate.Place{Microservice: types.NamespacedName{Namespace: "mirubato", Name: "scores"}, Environment: "production"}
 	count := func() string {
 		return strings.Join(scrape(t, r, "mirubato_settings_acknowledgement_seconds_sum", "mirubato_settings_acknowledgement_seconds_count"), " ")
 	}
@@ -253,8 +254,8 @@ func TestAcknowledgementIsMeasuredFromTelling(t *testing.T) {
 func TestNilMeasuresNothing(_ *testing.T) {
 	var r *Recorder
 	r.ReleaseWritten(Written{})
-	r.Told(Place{}, readyPod("a"), time.Time{})
-	r.Acknowledged(Place{}, nil, time.Time{})
+	r.Told(gate.Place{}, readyPod("a"), time.Time{})
+	r.Acknowledged(gate.Place{}, nil, time.Time{})
 }
 
 func TestReasonOf(t *testing.T) {

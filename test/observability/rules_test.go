@@ -192,3 +192,29 @@ func TestObjectsAreTheRuleFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestKustomizationHasEverything: what is forgotten there is installed by nobody.
+func TestKustomizationHasEverything(t *testing.T) {
+	var kustomization struct {
+		Resources  []string
+		Generators []struct{ Files []string } `json:"configMapGenerator"`
+	}
+	read(t, filepath.Join(prometheus, "kustomization.yaml"), &kustomization)
+	got := kustomization.Resources
+	for _, generator := range kustomization.Generators {
+		got = append(got, generator.Files...)
+	}
+	var want []string
+	for _, file := range append(glob(t, prometheus, "*.yaml"), glob(t, prometheus, "dashboards", "*.json")...) {
+		if name, err := filepath.Rel(prometheus, file); err != nil {
+			t.Fatal(err)
+		} else if name != "kustomization.yaml" {
+			want = append(want, name)
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-files +kustomization):\n%s", diff)
+	}
+}

@@ -45,11 +45,13 @@ func serviceScrape(t *testing.T) map[string]*dto.MetricFamily {
 			t.Fatal(err)
 		}
 		defer func() { _ = db.Close() }()
-		if _, err := db.ExecContext(t.Context(), "ALTER TABLE scores RENAME TO gone"); err != nil {
+		if _, err := db.ExecContext(t.Context(), "DROP TABLE scores CASCADE"); err != nil {
 			t.Fatal(err)
 		}
+		page := 1
 		eventually(t, func() error {
-			ask("/api/scores?page=2")
+			page++ // another one each time, lest a cache answer
+			ask(fmt.Sprint("/api/scores?page=", page))
 			text, err := get(t.Context(), operations+contract.MetricsPath, http.Header{})
 			if err != nil {
 				return err
