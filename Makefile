@@ -18,8 +18,9 @@ MODULES := . hack charts
 # The images of the product. Those that only the local cluster needs are its own affair.
 IMAGES := operator scores migrate
 
-# What the tests need from Debian: a PostgreSQL server, etcd and a browser, all started privately and only for the tests.
-TEST_PACKAGES := postgresql etcd-server chromium
+# What the tests need from Debian: a PostgreSQL server, etcd and a browser, all started privately and only for the tests, and promtool,
+# which comes with a Prometheus that is not started.
+TEST_PACKAGES := postgresql etcd-server chromium prometheus
 
 export KUBEBUILDER_ASSETS      := $(BIN)
 export GOLANGCI_LINT_CACHE     := $(LOCAL)/cache/golangci-lint
@@ -117,13 +118,14 @@ verify: ## Regenerate everything; fail if that changes a file, or if a module or
 ##@ Change it
 
 .PHONY: generate
-generate: $(BIN)/controller-gen $(BIN)/crd $(BIN)/charts ## Deep copies, CRDs and the operator's role, from the types and markers; what the charts share with config
+generate: $(BIN)/controller-gen $(BIN)/crd $(BIN)/charts ## Deep copies, CRDs and the operator's role, from the types and markers; alerts as objects; what the charts share with config
 	@$(BIN)/controller-gen object paths=./api/...
 	@$(BIN)/controller-gen crd paths=./api/... output:crd:dir=$(LOCAL)/generate/crd
 	@$(BIN)/controller-gen rbac:roleName=mirubato-operator paths=./controllers/... output:rbac:dir=$(LOCAL)/generate/rbac
 	@$(BIN)/crd $(LOCAL)/generate/crd
 	@hack/tools/replace-files $(LOCAL)/generate/crd config/crd/bases
 	@hack/tools/replace-files $(LOCAL)/generate/rbac config/rbac role.yaml
+	@hack/tools/prometheus-rules config/prometheus
 	@$(BIN)/charts .
 
 .PHONY: format

@@ -26,6 +26,7 @@ import (
 	"github.com/mirubato/mirubato/controllers/podclient"
 	"github.com/mirubato/mirubato/controllers/settings"
 	"github.com/mirubato/mirubato/controllers/smoke"
+	"github.com/mirubato/mirubato/controllers/telemetry"
 	"github.com/mirubato/mirubato/controllers/watchdog"
 )
 
@@ -44,10 +45,12 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 		ctrl.SetLogger(logger)
 		klog.SetLogger(logger) // what client-go has to say, in the same form
 	}
+	measured := telemetry.New(telemetry.Options{Version: version, MaxRollouts: config.MaxRollouts})
 	var mgr ctrl.Manager
 	{
 		// The API server's own fairness decides; a limit here would only hide a queue.
 		restConfig.QPS = -1
+		restConfig.Wrap(measured.Transport)
 		var err error
 		if mgr, err = ctrl.NewManager(restConfig, managerOptions(config, logger)); err != nil {
 			return fmt.Errorf("building the manager: %w", err)
@@ -69,13 +72,15 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 			Smoke: &smoke.Executor{
 				Client: pods, Endpoints: podclient.Direct{}, Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Now: time.Now,
 			},
-			Analysis: analysis.NewRecorder(pods),
-			Settings: settings.NewReader(pods, podclient.Direct{}),
-			Budget:   gate.NewBudget(config.MaxRollouts),
-			Now:      time.Now,
+			Analysis:  analysis.NewRecorder(pods),
+			Settings:  settings.NewReader(pods, podclient.Direct{}),
+			Budget:    gate.NewBudget(config.MaxRollouts),
+			Telemetry: measured,
+			Now:       time.Now,
 		}
-		metrics.Registry.MustRegister(reconciler.Analysis)
-		watch = watchdog.New(reconciler, watchdog.QueueDepth(metrics.Registry, microservice.ControllerName), config.Patience, time.Now)
+		measured.Watch(mgr.GetCache(), mgr.Elected())
+		metrics.Registry.MustRegister(reconciler.Analysis, measured)
+		watch = watchdog.New(measured.Reconciler(reconciler), watchdog.QueueDepth(metrics.Registry, microservice.ControllerName), config.Patience, time.Now)
 		if err := reconciler.SetupWithManager(mgr, watch, controller.Options{MaxConcurrentReconciles: config.Concurrency}); err != nil {
 			return fmt.Errorf("building the controller: %w", err)
 		}

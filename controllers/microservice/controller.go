@@ -32,6 +32,7 @@ import (
 	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/controllers/settings"
 	"github.com/mirubato/mirubato/controllers/smoke"
+	"github.com/mirubato/mirubato/controllers/telemetry"
 )
 
 // +kubebuilder:rbac:groups=platform.mirubato.com,resources=microservices,verbs=get;list;watch;patch
@@ -72,6 +73,8 @@ type Reconciler struct {
 	// Settings asks pods which settings they run with.
 	Settings *settings.Reader
 	Budget   *gate.Budget
+	// Telemetry measures what was stored; nil measures nothing.
+	Telemetry *telemetry.Recorder
 	// MigrateImage holds mirubato-migrate.
 	MigrateImage string
 	// Namespaces are those that the operator may look into and write to; none means all. An environment elsewhere waits.
