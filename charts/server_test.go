@@ -62,6 +62,7 @@ func TestServerTakesEveryRendering(t *testing.T) {
 	}
 	taken := map[string]bool{} // most objects are alike in most renderings
 	eachRendering(t, func(t *testing.T, _ string, _ values, r rendering) {
+		t.Helper()
 		for i, object := range r.objects(t) {
 			if taken[r.documents[i]] {
 				continue

@@ -26,6 +26,7 @@ func TestEveryRenderingIsSound(t *testing.T) {
 		t.Fatal(err)
 	}
 	eachRendering(t, func(t *testing.T, name string, _ values, r rendering) {
+		t.Helper()
 		seen := map[string]bool{}
 		for _, object := range r.objects(t) {
 			if seen[key(object)] {
@@ -85,7 +86,10 @@ func TestLintFindsNothing(t *testing.T) {
 	for _, name := range []string{operatorChart, serviceChart} {
 		t.Run(name, func(t *testing.T) { expectClean(t, name, values{}) })
 	}
-	eachRendering(t, func(t *testing.T, name string, given values, _ rendering) { expectClean(t, name, given) })
+	eachRendering(t, func(t *testing.T, name string, given values, _ rendering) {
+		t.Helper()
+		expectClean(t, name, given)
+	})
 }
 
 // TestEveryValueDoesSomething takes each value away again that a variant is there for.
