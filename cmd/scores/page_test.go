@@ -184,7 +184,7 @@ func signingIn(t *testing.T, v *visitors) {
 	if kept := asks[string](p, `JSON.stringify([Object.keys(sessionStorage), Object.keys(localStorage), document.cookie])`); kept != `[["mirubato.token"],[],""]` {
 		t.Errorf("kept is %s", kept)
 	}
-	p.click(".cards a")
+	p.click(`.cards a[href="` + strings.TrimPrefix(v.private, "/api") + `"]`)
 	p.waitForText(".badge", "only you see this")
 	p.waitFor(`!document.querySelector('.favorite').disabled`)
 	p.click(".favorite")

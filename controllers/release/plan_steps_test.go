@@ -20,7 +20,12 @@ func noted(record v1alpha1.ReleaseEnvironmentStatus) []string {
 }
 
 func TestEachStepIsNotedWhenItBegins(t *testing.T) {
-	in := input(func(in *Input) { in.PreviousVerified = false; in.Target.Migration = "m1"; in.Rollout.Steps = nil; in.Rollout.Strategy = v1alpha1.StrategyRolling })
+	in := input(func(in *Input) {
+		in.PreviousVerified = false
+		in.Target.Migration = "m1"
+		in.Rollout.Steps = nil
+		in.Rollout.Strategy = v1alpha1.StrategyRolling
+	})
 	pass := func(after time.Duration, changes ...change) {
 		in.Now = noon.Add(after)
 		for _, c := range changes {

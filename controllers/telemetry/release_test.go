@@ -26,7 +26,8 @@ type record = v1alpha1.ReleaseEnvironmentStatus
 func TestStepsBetween(t *testing.T) {
 	begun := record{Step: v1alpha1.StepAdmit, Steps: []v1alpha1.StepTime{step(v1alpha1.StepAdmit, 0)}}
 	verified := record{Step: v1alpha1.StepVerified, Steps: []v1alpha1.StepTime{
-		step(v1alpha1.StepAdmit, 0), step(v1alpha1.StepCanary, 10), step(v1alpha1.StepPromote, 130), step(v1alpha1.StepVerified, 130)}}
+		step(v1alpha1.StepAdmit, 0), step(v1alpha1.StepCanary, 10), step(v1alpha1.StepPromote, 130), step(v1alpha1.StepVerified, 130),
+	}}
 	for name, tc := range map[string]struct {
 		before, after record
 		steps         []v1alpha1.Step

@@ -86,11 +86,15 @@ func microservice(namespace, name string, environments ...v1alpha1.EnvironmentSt
 
 func TestStateOfMicroservices(t *testing.T) {
 	scores := microservice("mirubato", "scores",
-		v1alpha1.EnvironmentStatus{Name: "staging", Step: v1alpha1.StepCanary, Weight: 20,
+		v1alpha1.EnvironmentStatus{
+			Name: "staging", Step: v1alpha1.StepCanary, Weight: 20,
 			WaitingFor: &v1alpha1.WaitingFor{Type: v1alpha1.WaitAnalysis, Since: metav1.Unix(1000, 0)},
-			Settings:   &v1alpha1.SettingsStatus{Pods: 5, Acknowledged: 2, Rejected: []v1alpha1.SettingsRejection{{Pod: "a"}}}},
-		v1alpha1.EnvironmentStatus{Name: "production", Step: v1alpha1.StepAdmit,
-			WaitingFor: &v1alpha1.WaitingFor{Type: v1alpha1.WaitPreviousEnvironment, Since: metav1.Unix(900, 0)}},
+			Settings:   &v1alpha1.SettingsStatus{Pods: 5, Acknowledged: 2, Rejected: []v1alpha1.SettingsRejection{{Pod: "a"}}},
+		},
+		v1alpha1.EnvironmentStatus{
+			Name: "production", Step: v1alpha1.StepAdmit,
+			WaitingFor: &v1alpha1.WaitingFor{Type: v1alpha1.WaitPreviousEnvironment, Since: metav1.Unix(900, 0)},
+		},
 	)
 	scores.Status.Conditions = []metav1.Condition{
 		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: "Analysis"},

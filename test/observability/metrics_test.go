@@ -140,7 +140,7 @@ func TestDashboardsAreInOrder(t *testing.T) {
 var (
 	quoted     = regexp.MustCompile(`"[^"]*"`)
 	braces     = regexp.MustCompile(`\{[^}]*\}`)
-	number     = regexp.MustCompile(`\b[0-9][\w.]*`)
+	number     = regexp.MustCompile(`(^|[^\w:])[0-9][\w.]*`) // not that in the name of a record
 	grouping   = regexp.MustCompile(`\b(by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)`)
 	selector   = regexp.MustCompile(`([a-zA-Z_:][\w:]*)\s*\{([^}]*)\}`)
 	matcher    = regexp.MustCompile(`(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"`)
@@ -151,9 +151,10 @@ var (
 
 // metricsOf returns the metrics that an expression names.
 func metricsOf(text string) []string {
-	for _, no := range []*regexp.Regexp{quoted, braces, durations, grouping, number} { // what is quoted may hold any of the others
+	for _, no := range []*regexp.Regexp{quoted, braces, durations, grouping} { // what is quoted may hold any of the others
 		text = no.ReplaceAllString(text, " ")
 	}
+	text = number.ReplaceAllString(text, "$1 ")
 	var out []string
 	for _, word := range identifier.FindAllString(text, -1) {
 		if !strings.HasSuffix(word, "(") && !slices.Contains(operators, strings.TrimSpace(word)) {
@@ -185,7 +186,7 @@ func TestMetricsOf(t *testing.T) {
 	for text, want := range map[string][]string{
 		`sum by (a, b) (rate(x_total{a="y_total",b!~"c|d"}[5m])) / on (a) group_left (z) y > 0.5`: {"x_total", "y"},
 		`histogram_quantile(0.99, sum(rate(x_bucket[5m])) by (le)) unless absent(up) == 1e3`:      {"x_bucket", "up"},
-		`a:b:c and on (instance) d offset 5m`:                                                     {"a:b:c", "d"},
+		`a:b:c30d and on (instance) d:30d{e="f"} * 30 offset 5m`:                                  {"a:b:c30d", "d:30d"},
 	} {
 		if diff := cmp.Diff(want, metricsOf(text)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", text, diff)
@@ -273,7 +274,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	documented := map[string]string{}
-	for _, row := range regexp.MustCompile("(?m)^\\| `(mirubato_\\w+)` \\| (\\w+) \\| ([^|]*) \\| \\S").FindAllStringSubmatch(string(text), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `(mirubato_\\w+)` \\| (\\w+) \\|([^|]*)\\| \\S").FindAllStringSubmatch(string(text), -1) {
 		labels := regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row[3], -1)
 		var names []string
 		for _, label := range labels {

@@ -39,19 +39,23 @@ func serviceScrape(t *testing.T) map[string]*dto.MetricFamily {
 			}
 		}
 		ask("/api/scores")
-		ask("/api/scores/no-such-score")
 		db, err := sql.Open("postgres", url)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = db.Close() }()
-		if _, err := db.ExecContext(t.Context(), "DROP TABLE scores CASCADE"); err != nil {
-			t.Fatal(err)
+		for _, statement := range []string{
+			"INSERT INTO river_job (kind, queue, max_attempts, args) VALUES ('analyse', 'of nobody', 1, '{}')", // waits for ever
+			"DROP TABLE scores CASCADE",
+		} {
+			if _, err := db.ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
 		}
-		page := 1
+		score := 0
 		eventually(t, func() error {
-			page++ // another one each time, lest a cache answer
-			ask(fmt.Sprint("/api/scores?page=", page))
+			score++ // another one each time, lest a cache answer
+			ask(fmt.Sprintf("/api/scores/00000000-0000-4000-8000-%012d", score))
 			text, err := get(t.Context(), operations+contract.MetricsPath, http.Header{})
 			if err != nil {
 				return err

@@ -18,14 +18,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgserver.Run(m)) }
+func TestMain(m *testing.M) {
+	ctrl.SetLogger(logr.Discard()) // failures are told by the tests
+	os.Exit(pgserver.Run(m))
+}
 
 // patience is a generous bound on what takes seconds on an idle machine.
 const patience = 3 * time.Minute
