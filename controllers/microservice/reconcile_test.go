@@ -3,7 +3,9 @@ package microservice_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -342,11 +344,15 @@ func TestDeletionLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestKilledAtEveryWrite kills the operator before and after each of its writes, starts it again, and expects the same
-// end.
-func TestKilledAtEveryWrite(t *testing.T) {
+// killStride is from which write to the next one the operator is killed at. With 1, each of them, the test takes a quarter of an hour.
+var killStride = flag.Int("kill.stride", 8, "TestKilledAtAnyWrite kills the operator at one of so many writes, others in each run")
+
+// TestKilledAtAnyWrite kills the operator before and after its writes, starts it again, and expects the same end.
+func TestKilledAtAnyWrite(t *testing.T) {
+	first := 1 + rand.IntN(*killStride)
+	t.Logf("killed at write %d, and each %d writes after it", first, *killStride)
 	for _, afterIt := range []bool{false, true} {
-		for kill, killed := 1, 1; killed > 0; kill++ {
+		for kill, killed := first, 1; killed > 0; kill += *killStride {
 			ctx := t.Context()
 			w := newWorldOf(ctx, t, "staging", "production")
 			w.create(ctx)
