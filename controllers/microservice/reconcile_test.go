@@ -344,7 +344,7 @@ func TestDeletionLeavesNothing(t *testing.T) {
 	}
 }
 
-// killStride is from which write to the next one the operator is killed at. With 1, each of them, the test takes a quarter of an hour.
+// killStride is from which write to the next one the operator is killed at. With 1, each of them, the test takes six minutes and more.
 var killStride = flag.Int("kill.stride", 8, "TestKilledAtAnyWrite kills the operator at one of so many writes, others in each run")
 
 // TestKilledAtAnyWrite kills the operator before and after its writes, starts it again, and expects the same end.
