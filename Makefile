@@ -23,6 +23,8 @@ IMAGES := operator scores migrate
 TEST_PACKAGES := postgresql etcd-server chromium prometheus
 
 export KUBEBUILDER_ASSETS      := $(BIN)
+# Several API servers start at once, beside whatever else a machine does; half a minute is not always enough.
+export KUBEBUILDER_CONTROLPLANE_START_TIMEOUT := 3m
 export GOLANGCI_LINT_CACHE     := $(LOCAL)/cache/golangci-lint
 export VERSION PROVIDER
 # PostgreSQL's grammar, by which migrations are judged, is C. gcc takes three times as long to make it fast, which neither tests nor checks
