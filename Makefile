@@ -23,7 +23,7 @@ IMAGES := operator scores migrate
 TEST_PACKAGES := postgresql etcd-server chromium prometheus
 
 export KUBEBUILDER_ASSETS      := $(BIN)
-# Several API servers start at once, beside whatever else a machine does; half a minute is not always enough.
+# Several API servers start at once, beside whatever else a machine does; twenty seconds are not always enough.
 export KUBEBUILDER_CONTROLPLANE_START_TIMEOUT := 3m
 export GOLANGCI_LINT_CACHE     := $(LOCAL)/cache/golangci-lint
 export VERSION PROVIDER
