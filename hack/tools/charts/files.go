@@ -1,13 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/mirubato/mirubato/hack/tools/document"
 )
 
 // policy makes Helm leave an object where it is when the chart is uninstalled.
@@ -69,35 +70,13 @@ func writeCRDs(config, to string) error {
 
 // keep adds the annotation to an object, and leaves the rest of the text as package crd writes it.
 func keep(content []byte) ([]byte, error) {
-	var document yaml.Node
-	if err := yaml.Unmarshal(content, &document); err != nil {
-		return nil, err
-	}
-	annotations := value(value(document.Content[0], "metadata"), "annotations")
-	if annotations == nil {
-		return nil, errors.New("metadata.annotations is missing")
-	}
-	annotations.Content = append(annotations.Content,
-		&yaml.Node{Kind: yaml.ScalarNode, Value: policy}, &yaml.Node{Kind: yaml.ScalarNode, Value: "keep"})
-	var out bytes.Buffer
-	encoder := yaml.NewEncoder(&out)
-	encoder.SetIndent(2)
-	encoder.CompactSeqIndent()
-	if err := encoder.Encode(&document); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), encoder.Close()
-}
-
-// value returns the value of a key of a mapping, or nil.
-func value(node *yaml.Node, key string) *yaml.Node {
-	if node == nil || node.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		if node.Content[i].Value == key {
-			return node.Content[i+1]
+	return document.Change(content, func(object *yaml.Node) error {
+		annotations := document.Value(document.Value(object.Content[0], "metadata"), "annotations")
+		if annotations == nil {
+			return errors.New("metadata.annotations is missing")
 		}
-	}
-	return nil
+		annotations.Content = append(annotations.Content,
+			&yaml.Node{Kind: yaml.ScalarNode, Value: policy}, &yaml.Node{Kind: yaml.ScalarNode, Value: "keep"})
+		return nil
+	})
 }
