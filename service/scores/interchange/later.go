@@ -66,20 +66,11 @@ type Imports interface {
 	Sweep(ctx context.Context, age time.Duration) error
 }
 
-// Storage is where files lie; a blob.Store is one.
-type Storage interface {
-	Receive(ctx context.Context, from io.Reader, limit int64, tooLarge error) (blob.Content, error)
-	Keep(ctx context.Context, c blob.Content) error
-	Forget(ctx context.Context, c blob.Content)
-	Claim(ctx context.Context, sum blob.Sum) error
-	Read(ctx context.Context, sum blob.Sum) (blob.Object, error)
-}
-
 // LaterConfig says how imports are done later. All fields are required, except that Storage may be nil: then none are taken.
 type LaterConfig struct {
 	Service *Service
 	Imports Imports
-	Storage Storage
+	Storage blob.Storage
 	Queue   *jobs.Queue
 }
 
