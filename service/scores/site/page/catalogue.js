@@ -40,6 +40,9 @@ export async function catalogue({ here, signal, go }) {
     results.setAttribute('aria-busy', 'true');
     try {
       const found = await find(wanted, current);
+      if (current.aborted) {
+        return; // something else has been asked for meanwhile
+      }
       results.replaceChildren(...listing(found, wanted));
       say(found.text);
     } catch (error) {
