@@ -117,6 +117,21 @@ func TestLargeImportsAreDoneLater(t *testing.T) {
 	}
 }
 
+// TestFilesThatWaitToBeImportedAreBounded: they are nobody's quota, so that whoever sends faster than they are done would fill the storage.
+func TestFilesThatWaitToBeImportedAreBounded(t *testing.T) {
+	l, _ := openWithFiles(t, nil)
+	runSQL(t, l.database, fmt.Sprintf(`insert into blobs (sha256, size) values (sha256('a'), 1);
+		insert into score_imports (id, owner_id, format, size, sha256) values (gen_random_uuid(), '%s', 'csv', %d, sha256('a'))`, alice.ID, 4*interchange.MaxFile))
+	file := manyLines(1200)
+	l.as(t, alice, http.MethodPost, "/api/scores/import", file, "Content-Type", "application/x-ndjson").is(t, http.StatusConflict, "CONFLICT")
+	if n := count(t, l.database, `select count(*) from score_imports`); n != 1 {
+		t.Errorf("%d imports are kept", n)
+	}
+	if r := l.as(t, bob, http.MethodPost, "/api/scores/import", file, "Content-Type", "application/x-ndjson"); r.status != http.StatusAccepted {
+		t.Errorf("another's file: %d %s", r.status, r.body)
+	}
+}
+
 // sweepNow removes files to which nobody refers, however new they are.
 func sweepNow(t testing.TB, database, dir string) {
 	t.Helper()

@@ -28,6 +28,9 @@ const (
 	keepImports = 30 * 24 * time.Hour
 )
 
+// maxWaiting is how many bytes the files of one owner have together that are not imported yet: they do not count against the quota.
+const maxWaiting = 4 * MaxFile
+
 // Kept is an import whose file is kept to be done later.
 type Kept struct {
 	// ID is a UUID in lower case.
@@ -52,6 +55,8 @@ type Imports interface {
 	Atomically(ctx context.Context, do func(context.Context) error) error
 	// Insert adds an import.
 	Insert(ctx context.Context, k Kept) error
+	// LockWaiting returns how many bytes the imports of an owner have, of which nobody adds others before the transaction ends.
+	LockWaiting(ctx context.Context, owner string) (int64, error)
 	// Find returns an import, or ErrAbsent.
 	Find(ctx context.Context, id string) (Kept, error)
 	// Lock returns how many lines are done, which nobody else changes before the transaction ends; or ErrAbsent.
@@ -114,7 +119,7 @@ type Taken struct {
 func (l *Later) takes() bool { return l != nil && l.cfg.Storage != nil }
 
 // Take keeps a file, which begins with head, and has it imported. It is not idempotent. Faults: Unauthenticated, Invalid if the file
-// cannot be read from its beginning, TooLarge, Unavailable, and those of in.
+// cannot be read from its beginning, TooLarge, Conflict while too much of the caller's waits, Unavailable, and those of in.
 func (l *Later) Take(ctx context.Context, caller auth.Identity, format Format, head []byte, in io.Reader) (Taken, jobs.Task, error) {
 	if err := requireCaller(caller); err != nil {
 		return Taken{}, jobs.Task{}, err
@@ -136,6 +141,13 @@ func (l *Later) Take(ctx context.Context, caller auth.Identity, format Format, h
 	err = l.cfg.Imports.Atomically(ctx, func(ctx context.Context) (err error) {
 		if err := l.cfg.Storage.Claim(ctx, kept.Sum); err != nil {
 			return err
+		}
+		waiting, err := l.cfg.Imports.LockWaiting(ctx, caller.ID)
+		if err != nil {
+			return err
+		}
+		if waiting+kept.Size > maxWaiting {
+			return fault.New(fault.Conflict, fmt.Sprintf("Files of %d MiB together may wait to be imported; send it again when a task is done", maxWaiting>>20))
 		}
 		if err := l.cfg.Imports.Insert(ctx, kept); err != nil {
 			return err

@@ -17,6 +17,7 @@ create table score_imports (
     created_at timestamptz not null default now()
 );
 create index score_imports_by_content on score_imports (sha256);
+create index score_imports_by_owner on score_imports (owner_id);
 create index score_imports_by_time on score_imports (created_at);
 
 -- The first lines that were refused, and why.

@@ -18,6 +18,11 @@ import (
 const (
 	insertImport = `insert into score_imports (id, owner_id, format, size, sha256) values ($1, $2, $3, $4, $5)`
 
+	// The lock keeps imports of one owner from being added beside each other, where none would see the others.
+	lockWaiting = `select pg_advisory_xact_lock(hashtextextended('score_imports ' || $1, 0))`
+
+	sumWaiting = `select coalesce(sum(size), 0)::bigint from score_imports where owner_id = $1`
+
 	findImport = `select id, owner_id, format, size, sha256, done, created, updated, unchanged, refused from score_imports where id = $1`
 
 	lockImport = `select done from score_imports where id = $1 for update`
@@ -41,6 +46,7 @@ const (
 type Imports struct {
 	db                                                        *postgres.DB
 	insert, find, lock, advance, keep, refused, remove, sweep *postgres.Statement
+	lockWaiting, sumWaiting                                   *postgres.Statement
 }
 
 var _ interchange.Imports = (*Imports)(nil)
@@ -57,6 +63,9 @@ func NewImports(db *postgres.DB) *Imports {
 		refused: db.Prepared("imports.refused", findRefused),
 		remove:  db.Prepared("imports.remove", removeImport, postgres.Repeatable),
 		sweep:   db.Prepared("imports.sweep", sweepImports, postgres.Repeatable),
+
+		lockWaiting: db.Prepared("imports.lock_waiting", lockWaiting),
+		sumWaiting:  db.Prepared("imports.sum_waiting", sumWaiting),
 	}
 }
 
@@ -69,6 +78,16 @@ func (s *Imports) Atomically(ctx context.Context, do func(context.Context) error
 func (s *Imports) Insert(ctx context.Context, k interchange.Kept) error {
 	_, err := s.insert.Exec(ctx, k.ID, k.OwnerID, string(k.Format), k.Size, k.Sum[:])
 	return err
+}
+
+// LockWaiting implements interchange.Imports. The sum is a statement of its own, since one that waits for the lock would not see what
+// was added meanwhile.
+func (s *Imports) LockWaiting(ctx context.Context, owner string) (bytes int64, err error) {
+	if _, err := s.lockWaiting.Exec(ctx, owner); err != nil {
+		return 0, err
+	}
+	err = s.sumWaiting.QueryRow(ctx, []any{&bytes}, owner)
+	return bytes, err
 }
 
 // Find implements interchange.Imports.
