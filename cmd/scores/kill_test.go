@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/mirubato/mirubato/service/chassis/auth"
+	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/scores"
 	"github.com/mirubato/mirubato/service/scores/scorestest"
 	"github.com/mirubato/mirubato/service/scores/store"
@@ -58,12 +59,10 @@ func (v *victim) try(ctx context.Context, token, path, body, contentType string)
 	return res.StatusCode
 }
 
-// Processes are killed at random moments while they take and read files. Every file must be read exactly once in effect, which the
-// version of its score counts, and the storage must hold each content and nothing else.
-func TestKilledProcessesLoseNoFile(t *testing.T) {
-	url, dir := scorestest.URL(t), filepath.Join(t.TempDir(), "files")
-	db := scorestest.Open(t, url)
-	ids := make([]string, *killedFiles)
+// waltzes adds scores of alice to the database and returns their IDs.
+func waltzes(t testing.TB, db *postgres.DB, n int) []string {
+	t.Helper()
+	ids := make([]string, n)
 	for i := range ids {
 		ids[i] = uuid.NewString()
 		s := scores.Score{ID: ids[i], OwnerID: alice.ID, Fields: scores.Fields{
@@ -73,6 +72,15 @@ func TestKilledProcessesLoseNoFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return ids
+}
+
+// Processes are killed at random moments while they take and read files. Every file must be read exactly once in effect, which the
+// version of its score counts, and the storage must hold each content and nothing else.
+func TestKilledProcessesLoseNoFile(t *testing.T) {
+	url, dir := scorestest.URL(t), filepath.Join(t.TempDir(), "files")
+	db := scorestest.Open(t, url)
+	ids := waltzes(t, db, *killedFiles)
 	start := func() *running {
 		return startProcess(t, "DATABASE_URL="+url, "STORAGE="+dir, "JOB_PATIENCE=1s")
 	}

@@ -26,6 +26,9 @@ import (
 	"github.com/mirubato/mirubato/service/scores/scorestest"
 )
 
+// raceEnabled says that the detector of races looks on, which makes a process several times as large and slow.
+var raceEnabled bool
+
 func runSQL(t testing.TB, url, text string) {
 	t.Helper()
 	db, err := sql.Open("postgres", url)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mirubato/mirubato/service/chassis/blob"
+	"github.com/mirubato/mirubato/service/chassis/blob/s3server"
 	"github.com/mirubato/mirubato/service/chassis/fault"
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
@@ -39,11 +40,32 @@ type world struct {
 
 func newWorld(t *testing.T, wrap func(blob.Bucket) blob.Bucket) *world {
 	t.Helper()
-	w := &world{db: scorestest.Open(t, scorestest.URL(t)), dir: filepath.Join(t.TempDir(), "files")}
+	dir := filepath.Join(t.TempDir(), "files")
+	return newWorldAt(t, dir, dir, wrap)
+}
+
+// everywhere runs a test on each kind of storage.
+func everywhere(t *testing.T, test func(t *testing.T, open func(*testing.T) *world)) {
+	t.Helper()
+	t.Run("in a directory", func(t *testing.T) {
+		test(t, func(t *testing.T) *world { return newWorld(t, nil) })
+	})
+	t.Run("in a bucket", func(t *testing.T) {
+		test(t, func(t *testing.T) *world {
+			server := s3server.Start(t)
+			return newWorldAt(t, server.URL(), server.Dir(), nil)
+		})
+	})
+}
+
+// newWorldAt is a world whose objects are the files of a directory.
+func newWorldAt(t *testing.T, where, dir string, wrap func(blob.Bucket) blob.Bucket) *world {
+	t.Helper()
+	w := &world{db: scorestest.Open(t, scorestest.URL(t)), dir: dir}
 	if _, err := w.db.Pool().ExecContext(t.Context(), `create table refs (sha256 bytea references blobs)`); err != nil {
 		t.Fatal(err)
 	}
-	bucket, err := blob.Open(t.Context(), w.dir)
+	bucket, err := blob.Open(t.Context(), where)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +126,11 @@ func (w *world) files(t *testing.T) []string {
 }
 
 func TestContentIsKeptOnceUnderItsHash(t *testing.T) {
-	w := newWorld(t, nil)
+	everywhere(t, isKeptOnce)
+}
+
+func isKeptOnce(t *testing.T, open func(*testing.T) *world) {
+	w := open(t)
 	for range 3 {
 		if _, err := w.keep(t.Context(), "waltz", true); err != nil {
 			t.Fatal(err)
@@ -123,24 +149,55 @@ func TestContentIsKeptOnceUnderItsHash(t *testing.T) {
 	}
 }
 
+// long is a text of several of the parts in which an object goes to a bucket.
+const long = 12 << 20
+
 func TestWhatDoesNotArriveLeavesNothing(t *testing.T) {
+	everywhere(t, leavesNothing)
+}
+
+func leavesNothing(t *testing.T, open func(*testing.T) *world) {
 	gone := errors.New("the client is gone")
 	for name, tc := range map[string]struct {
 		from io.Reader
 		want error
 	}{
-		"a body that breaks off": {io.MultiReader(strings.NewReader("half"), &failing{gone}), gone},
-		"one that is too large":  {bytes.NewReader(make([]byte, 1<<20+1)), errTooLarge},
+		"a body that breaks off":               {io.MultiReader(strings.NewReader("half"), &failing{gone}), gone},
+		"one that is too large":                {bytes.NewReader(make([]byte, long+1)), errTooLarge},
+		"one that breaks off after some parts": {io.MultiReader(bytes.NewReader(make([]byte, long)), &failing{gone}), gone},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, nil)
-			if _, err := w.Receive(t.Context(), tc.from, 1<<20, errTooLarge); !errors.Is(err, tc.want) {
+			w := open(t)
+			if _, err := w.Receive(t.Context(), tc.from, long, errTooLarge); !errors.Is(err, tc.want) {
 				t.Errorf("error %v, want %v", err, tc.want)
 			}
 			if got := w.files(t); len(got) != 0 {
 				t.Errorf("files %v are left", got)
 			}
 		})
+	}
+}
+
+func TestLongContentArrivesWhole(t *testing.T) {
+	everywhere(t, arrivesWhole)
+}
+
+func arrivesWhole(t *testing.T, open func(*testing.T) *world) {
+	w := open(t)
+	sent := strings.Repeat("la le lu ", long/9)
+	c, err := w.Receive(t.Context(), strings.NewReader(sent), long, errTooLarge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Keep(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	w.Forget(t.Context(), c)
+	if got, err := w.read(t.Context(), c.SHA256); err != nil || got != sent {
+		t.Errorf("%d bytes came back of %d (%v)", len(got), len(sent), err)
+	}
+	if got := w.files(t); len(got) != 1 {
+		t.Errorf("files %v, want one", got)
 	}
 }
 
@@ -181,7 +238,11 @@ func TestStorageThatFailsIsUnavailableAndLeavesNothing(t *testing.T) {
 }
 
 func TestSweepRemovesWhatNobodyRefersToAndNothingElse(t *testing.T) {
-	w := newWorld(t, nil)
+	everywhere(t, sweepRemoves)
+}
+
+func sweepRemoves(t *testing.T, open func(*testing.T) *world) {
+	w := open(t)
 	wanted, err := w.keep(t.Context(), "wanted", true)
 	if err != nil {
 		t.Fatal(err)

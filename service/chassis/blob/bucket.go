@@ -14,7 +14,6 @@ import (
 
 	cloud "gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
-	_ "gocloud.dev/blob/s3blob" // buckets by s3:// URLs
 	"gocloud.dev/gcerrors"
 )
 
@@ -36,6 +35,9 @@ type Bucket interface {
 	Exists(ctx context.Context, key string) (bool, error)
 	// List hands on the objects whose keys begin with the prefix, in their order, until an error. One may be handed on again.
 	List(ctx context.Context, prefix string, each func(key string, written time.Time) error) error
+	// Abandon removes what writes have left that began before the time and never ended, and counts them. What such a write leaves
+	// under a key that List shows is not its affair.
+	Abandon(ctx context.Context, before time.Time) (int, error)
 	// Check returns nil if the storage answers.
 	Check(ctx context.Context) error
 	// Close frees what the bucket holds.
@@ -55,19 +57,24 @@ const partSize = 5 << 20
 // bucket is a Bucket on gocloud.dev.
 type bucket struct {
 	*cloud.Bucket
+	// writing is the same bucket for those who write, who cannot do so again.
+	writing *cloud.Bucket
 	// sync makes the object under a key durable; nil if it is when it was written.
 	sync func(key string) error
+	// abandon is Abandon; nil if writes that never ended leave nothing but files.
+	abandon func(ctx context.Context, before time.Time) (int, error)
 }
 
 // Open opens a bucket: a directory, which is made if it is missing, or an s3:// URL, whose parameters are those of
-// https://gocloud.dev/howto/blob/#s3-compatible and whose credentials are found where the AWS SDK looks for them.
+// https://gocloud.dev/howto/blob/#s3-compatible and whose credentials are found where the AWS SDK looks for them. Those in a file,
+// which AWS_SHARED_CREDENTIALS_FILE names, are read again while the bucket is open, so they may rotate.
 func Open(ctx context.Context, where string) (Bucket, error) {
 	if strings.HasPrefix(where, "s3://") {
-		opened, err := cloud.OpenBucket(ctx, where)
+		opened, err := openS3(ctx, where)
 		if err != nil {
 			return nil, fmt.Errorf("opening the storage: %w", err)
 		}
-		return &bucket{Bucket: opened}, nil
+		return opened, nil
 	}
 	dir := strings.TrimPrefix(where, "file://")
 	if !filepath.IsAbs(dir) {
@@ -79,7 +86,7 @@ func Open(ctx context.Context, where string) (Bucket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the storage: %w", err)
 	}
-	return &bucket{Bucket: opened, sync: func(key string) error { return syncFile(filepath.Join(dir, filepath.FromSlash(key))) }}, nil
+	return &bucket{Bucket: opened, writing: opened, sync: func(key string) error { return syncFile(filepath.Join(dir, filepath.FromSlash(key))) }}, nil
 }
 
 // withoutSecrets is a place for people to read.
@@ -112,7 +119,7 @@ func (b *bucket) Write(ctx context.Context, key string, from io.Reader) error {
 	// A writer whose context has ended when it is closed leaves nothing.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w, err := b.NewWriter(ctx, key, &cloud.WriterOptions{
+	w, err := b.writing.NewWriter(ctx, key, &cloud.WriterOptions{
 		ContentType: "application/octet-stream", BufferSize: partSize, MaxConcurrency: 1,
 	})
 	if err != nil {
@@ -192,6 +199,22 @@ func (b *bucket) list(ctx context.Context, prefix string, each func(string, time
 			return err
 		}
 	}
+}
+
+// Abandon implements Bucket.
+func (b *bucket) Abandon(ctx context.Context, before time.Time) (int, error) {
+	if b.abandon == nil {
+		return 0, nil
+	}
+	return b.abandon(ctx, before)
+}
+
+// Close implements Bucket.
+func (b *bucket) Close() error {
+	if b.writing == b.Bucket {
+		return b.Bucket.Close()
+	}
+	return errors.Join(b.writing.Close(), b.Bucket.Close())
 }
 
 // Check implements Bucket.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -27,6 +28,11 @@ const (
 	contentsPrefix = "sha256/"
 	incomingPrefix = "incoming/"
 )
+
+// ours reports whether a key is one that a Store writes: a bucket may hold other things.
+func ours(key string) bool {
+	return strings.HasPrefix(key, incomingPrefix) || strings.HasPrefix(key, contentsPrefix)
+}
 
 // Content is a file that was received.
 type Content struct {

@@ -54,7 +54,7 @@ const lockUnknownBlob = `insert into blobs (sha256, size) values ($1, 1) on conf
 type Swept struct {
 	// Contents to which nobody referred any more.
 	Contents int
-	// Strays are objects that never became a content.
+	// Strays are objects that never became a content, and writes that never ended.
 	Strays int
 }
 
@@ -123,13 +123,21 @@ func (s *Store) removeUnused(ctx context.Context, sum Sum, grace time.Duration) 
 	return removed && err == nil, err
 }
 
-// sweepIncoming removes what was received and neither kept nor forgotten.
+// sweepIncoming removes what was received and neither kept nor forgotten, and what was never received as a whole.
 func (s *Store) sweepIncoming(ctx context.Context, grace time.Duration, swept *Swept) error {
-	return s.cfg.Bucket.List(ctx, incomingPrefix, func(key string, written time.Time) error {
+	err := s.cfg.Bucket.List(ctx, incomingPrefix, func(key string, written time.Time) error {
 		if time.Since(written) < grace {
 			return nil
 		}
 		return s.removeStray(ctx, key, swept)
+	})
+	if err != nil {
+		return err
+	}
+	return s.do(ctx, true, func(ctx context.Context) error {
+		abandoned, err := s.cfg.Bucket.Abandon(ctx, time.Now().Add(-grace))
+		swept.Strays += abandoned
+		return err
 	})
 }
 
