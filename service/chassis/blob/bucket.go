@@ -14,7 +14,6 @@ import (
 
 	cloud "gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
-	_ "gocloud.dev/blob/s3blob" // buckets by s3:// URLs
 	"gocloud.dev/gcerrors"
 )
 
@@ -61,9 +60,10 @@ type bucket struct {
 
 // Open opens a bucket: a directory, which is made if it is missing, or an s3:// URL, whose parameters are those of
 // https://gocloud.dev/howto/blob/#s3-compatible and whose credentials are found where the AWS SDK looks for them.
+// Those of a file, AWS_SHARED_CREDENTIALS_FILE, may change at any time.
 func Open(ctx context.Context, where string) (Bucket, error) {
 	if strings.HasPrefix(where, "s3://") {
-		opened, err := cloud.OpenBucket(ctx, where)
+		opened, err := openS3(ctx, where)
 		if err != nil {
 			return nil, fmt.Errorf("opening the storage: %w", err)
 		}
