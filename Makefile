@@ -23,6 +23,7 @@ IMAGES := operator scores migrate
 TEST_PACKAGES := postgresql etcd-server chromium prometheus
 
 export KUBEBUILDER_ASSETS      := $(BIN)
+export S3_SERVER               := $(BIN)/versitygw
 # Several API servers start at once, beside whatever else a machine does; twenty seconds are not always enough.
 export KUBEBUILDER_CONTROLPLANE_START_TIMEOUT := 3m
 export GOLANGCI_LINT_CACHE     := $(LOCAL)/cache/golangci-lint
@@ -202,9 +203,14 @@ $(BIN)/helm: hack/tools/helm/go.mod
 	@$(BUILD) -C hack/tools/helm -o $@ helm.sh/helm/v4/cmd/helm
 	@touch $@
 
-# What tests run against: a PostgreSQL server, etcd, and the API server of the local cluster's build.
+$(BIN)/versitygw: hack/tools/versitygw/go.mod
+	@echo "Building versitygw, an S3-compatible server (about a minute, once)"
+	@$(BUILD) -C hack/tools/versitygw -o $@ github.com/versity/versitygw/cmd/versitygw
+	@touch $@
+
+# What tests run against: a PostgreSQL server, etcd, an S3-compatible server, and the API server of the local cluster's build.
 .PHONY: test-binaries
-test-binaries: $(BIN)/localcluster $(BIN)/packages
+test-binaries: $(BIN)/localcluster $(BIN)/packages $(BIN)/versitygw
 	@$(BIN)/packages $(TEST_PACKAGES)
 	@$(BIN)/localcluster binaries
 

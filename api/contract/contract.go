@@ -88,6 +88,12 @@ const (
 	EnvJWTIssuer = "JWT_ISSUER"
 	// EnvJWTAudience is the required aud claim; empty means that none is required.
 	EnvJWTAudience = "JWT_AUDIENCE"
+	// EnvStorage says where the service keeps files: the path of a directory, which may have to be made, or the URL of a bucket,
+	// s3://BUCKET?region=R, with endpoint, use_path_style, disable_https and prefix as further parameters.
+	EnvStorage = "STORAGE"
+	// EnvStorageCredentialsFile is the path of the file, in the form that every SDK of AWS reads, with the credentials of the bucket. It
+	// may change at any time.
+	EnvStorageCredentialsFile = "AWS_SHARED_CREDENTIALS_FILE"
 	// EnvSettingsDir is the directory of settings generations; without it a service runs with its defaults.
 	EnvSettingsDir = "SETTINGS_DIR"
 	// EnvSettingsGenerationFile is the path of the file that holds the pod's own generation, see SettingsGenerationFile.
@@ -96,7 +102,7 @@ const (
 	EnvMigrationsDir = "MIGRATIONS_DIR"
 )
 
-// Files that the operator mounts. DatabaseDir, AuthDir and SecretsDir are whole directories, not single files, because the
+// Files that the operator mounts. DatabaseDir, AuthDir, StorageDir and SecretsDir are whole directories, not single files, because the
 // kubelet refreshes only those when a Secret changes.
 const (
 	DatabaseDir      = "/var/run/mirubato/database"
@@ -104,6 +110,12 @@ const (
 	AuthDir          = "/var/run/mirubato/auth"
 	AuthSecretFile   = AuthDir + "/secret"
 	AuthPreviousFile = AuthDir + "/previous"
+	// StorageDir holds the credentials of the storage. VolumeDir is where a file system is mounted, and FilesDir the directory in it
+	// that EnvStorage names: the root of a volume may hold what is not the service's.
+	StorageDir             = "/var/run/mirubato/storage"
+	StorageCredentialsFile = StorageDir + "/credentials"
+	VolumeDir              = "/var/lib/mirubato"
+	FilesDir               = VolumeDir + "/files"
 	// SecretsDir holds a file for each variable of spec.workload.env that refers to a Secret, see SecretFile.
 	SecretsDir         = "/var/run/mirubato/secrets"
 	MigrationsDir      = "/migrations"

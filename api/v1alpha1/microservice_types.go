@@ -46,6 +46,8 @@ type MicroserviceList struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.database) || self.environments.all(e, !has(e.overrides) || !has(e.overrides.database))",message="an environment overrides database, but spec.database is not set; set spec.database first"
 // +kubebuilder:validation:XValidation:rule="has(self.auth) || self.environments.all(e, !has(e.overrides) || !has(e.overrides.auth))",message="an environment overrides auth, but spec.auth is not set; set spec.auth first"
+// +kubebuilder:validation:XValidation:rule="has(self.storage) || self.environments.all(e, !has(e.overrides) || !has(e.overrides.storage))",message="an environment overrides storage, but spec.storage is not set; set spec.storage first"
+// +kubebuilder:validation:XValidation:rule="!has(self.storage) || has(self.storage.s3) || self.environments.all(e, !has(e.overrides) || !has(e.overrides.storage) || !has(e.overrides.storage.s3) || has(e.overrides.storage.s3.bucket))",message="an environment overrides storage.s3 without a bucket, and spec.storage has none"
 type MicroserviceSpec struct {
 	// image of the service, with a tag or a digest. It must keep the service contract. Changing it runs the
 	// migrations of the new image and then replaces the pods, one environment after the other.
@@ -69,6 +71,11 @@ type MicroserviceSpec struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.secretRef)",message="spec.database.secretRef is required: name the Secret that holds the connection URL in every environment's namespace"
 	Database *DatabaseSpec `json:"database,omitempty"`
+
+	// storage is where the service keeps files. Changing it replaces the pods, and moves no file. Default: nowhere.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="!has(self.s3) || has(self.s3.bucket)",message="spec.storage.s3.bucket is required: name the bucket that holds the files"
+	Storage *StorageSpec `json:"storage,omitempty"`
 
 	// settings take effect in running pods, without a restart. They are part of the release and pass its gates.
 	// +optional
@@ -133,6 +140,9 @@ type EnvironmentOverrides struct {
 	// database differs from spec.database. Changing it runs the migrations again and replaces the pods of this environment.
 	// +optional
 	Database *DatabaseSpec `json:"database,omitempty"`
+	// storage differs from spec.storage. Changing it replaces the pods of this environment, and moves no file.
+	// +optional
+	Storage *StorageSpec `json:"storage,omitempty"`
 	// settings differ from spec.settings; its lists are taken whole. They take effect in running pods of this environment.
 	// +optional
 	Settings *settings.Settings `json:"settings,omitempty"`
@@ -263,7 +273,7 @@ type EnvironmentVariable struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",message="the name of a variable must be made of letters, digits and '_', not starting with a digit"
-	// +kubebuilder:validation:XValidation:rule="!(self in ['ENVIRONMENT', 'RELEASE', 'DATABASE_URL', 'DATABASE_URL_FILE', 'JWT_SECRET', 'JWT_SECRET_FILE', 'JWT_PREVIOUS_SECRET', 'JWT_PREVIOUS_SECRET_FILE', 'JWT_ISSUER', 'JWT_AUDIENCE', 'GOMEMLIMIT', 'SETTINGS_DIR', 'SETTINGS_GENERATION_FILE'])",message="this variable is set by the operator: use spec.auth, spec.database, spec.settings or spec.workload.resources instead"
+	// +kubebuilder:validation:XValidation:rule="!(self in ['ENVIRONMENT', 'RELEASE', 'DATABASE_URL', 'DATABASE_URL_FILE', 'JWT_SECRET', 'JWT_SECRET_FILE', 'JWT_PREVIOUS_SECRET', 'JWT_PREVIOUS_SECRET_FILE', 'JWT_ISSUER', 'JWT_AUDIENCE', 'GOMEMLIMIT', 'SETTINGS_DIR', 'SETTINGS_GENERATION_FILE', 'STORAGE', 'AWS_SHARED_CREDENTIALS_FILE'])",message="this variable is set by the operator: use spec.auth, spec.database, spec.storage, spec.settings or spec.workload.resources instead"
 	Name string `json:"name"`
 	// value of the variable.
 	// +optional
@@ -369,12 +379,12 @@ type SecretKeyReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="must be the name of a Secret: a-z, 0-9, '-' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="must be the name of a Secret"
 	Name string `json:"name"`
 	// key within the Secret. The default depends on the field that holds this reference.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$')",message="must be a key of a Secret: letters, digits, '-', '_' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$')",message="must be a key of a Secret"
 	Key string `json:"key,omitempty"`
 }

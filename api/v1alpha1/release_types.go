@@ -76,6 +76,9 @@ type ReleaseSpec struct {
 	// database of the Microservice.
 	// +optional
 	Database *DatabaseSpec `json:"database,omitempty"`
+	// storage of the Microservice.
+	// +optional
+	Storage *StorageSpec `json:"storage,omitempty"`
 	// settings of the Microservice. The number of the release is their generation.
 	// +optional
 	// +kubebuilder:validation:Schemaless

@@ -173,7 +173,7 @@ type Hold struct {
 }
 
 // WaitType says what kind of thing is waited for.
-// +kubebuilder:validation:Enum=PreviousEnvironment;Namespace;Consent;NameConflict;Secret;Database;Backup;Migration;Image;Pods;Window;Budget;Approval;Hold;Pause;Step;SmokeTest;Analysis;Soak;Rejected;Registry;Gateway;Connections;Schema;Contract
+// +kubebuilder:validation:Enum=PreviousEnvironment;Namespace;Consent;NameConflict;Secret;Database;Backup;Migration;Image;Pods;Window;Budget;Approval;Hold;Pause;Step;SmokeTest;Analysis;Soak;Rejected;Registry;Gateway;Connections;Schema;Contract;Volume
 type WaitType string
 
 // What an environment can wait for.
@@ -228,6 +228,8 @@ const (
 	WaitGateway WaitType = "Gateway"
 	// WaitConnections: the database has too few connections for the pods that a rollout adds.
 	WaitConnections WaitType = "Connections"
+	// WaitVolume: the claim of the storage is missing, or cannot be shared.
+	WaitVolume WaitType = "Volume"
 )
 
 // WaitingFor says what has to happen next, since when, until when, and who can make it happen.

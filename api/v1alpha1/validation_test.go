@@ -104,6 +104,16 @@ func TestAccepted(t *testing.T) {
 				"workload": map[string]any{"replicas": int64(500)},
 			})),
 		},
+		"files on a volume, and in a bucket in one environment": {
+			"spec.storage.fileSystem.claimName": "files",
+			"spec.environments": environments(environment("a", "a", map[string]any{"storage": map[string]any{"s3": map[string]any{
+				"bucket": "files.prod", "region": "eu-central-1", "endpoint": "https://minio.example.com:9000", "prefix": "scores/v1/", "secretRef": secret("bucket"),
+			}}})),
+		},
+		"another prefix of the same bucket": {
+			"spec.storage.s3.bucket": "files",
+			"spec.environments":      environments(environment("a", "a", map[string]any{"storage": map[string]any{"s3": map[string]any{"prefix": "a/"}}})),
+		},
 		"ten environments": {"spec.environments": environments(
 			environment("e-0", "n-0"), environment("e-1", "n-1"), environment("e-2", "n-2"), environment("e-3", "n-3"), environment("e-4", "n-4"),
 			environment("e-5", "n-5"), environment("e-6", "n-6"), environment("e-7", "n-7"), environment("e-8", "n-8"), environment("e-9", "9"),
@@ -124,11 +134,12 @@ func TestRefused(t *testing.T) {
 		reference = "must be the name of an image"
 		cpu       = "must be an amount of CPU of at least 1m"
 		memory    = "must be an amount of memory of at least 4Mi"
-		reserved  = "this variable is set by the operator: use spec.auth, spec.database, spec.settings or spec.workload.resources instead"
+		reserved  = "this variable is set by the operator: use spec.auth, spec.database, spec.storage, spec.settings or spec.workload.resources instead"
 	)
 	migrations := func(field string, value any) map[string]any {
 		return map[string]any{"spec.database": map[string]any{"secretRef": secret("db"), "migrations": map[string]any{field: value}}}
 	}
+	storage := func(storage map[string]any) map[string]any { return map[string]any{"spec.storage": storage} }
 	for name, tc := range map[string]struct {
 		fields     map[string]any
 		field, fix string
@@ -189,14 +200,25 @@ func TestRefused(t *testing.T) {
 		"a Secret without a name":                 {map[string]any{"spec.auth.secretRef": map[string]any{"key": "k"}}, "spec.auth.secretRef.name", "Required value"},
 		"an override of no database":              {map[string]any{"spec.environments": environments(environment("a", "a", map[string]any{"database": map[string]any{"secretRef": secret("db")}}))}, "spec", "set spec.database first"},
 		"an override of no auth":                  {map[string]any{"spec.environments": environments(environment("a", "a", map[string]any{"auth": map[string]any{"issuer": "us"}}))}, "spec", "set spec.auth first"},
-		"a wait for the lock that is too short":   {migrations("advisoryLockWait", "999ms"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},
-		"a wait for the lock that is too long":    {migrations("advisoryLockWait", "61m"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},
-		"a wait that is no duration":              {migrations("advisoryLockWait", "soon"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},
-		"a wait in days":                          {migrations("advisoryLockWait", "1d"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},
-		"a statement that waits too long":         {migrations("statementLockTimeout", "2m"), "spec.database.migrations.statementLockTimeout", "must be between 50ms and 1m"},
-		"a statement that does not wait":          {migrations("statementLockTimeout", "0s"), "spec.database.migrations.statementLockTimeout", "must be between 50ms and 1m"},
-		"too many retries":                        {migrations("retries", int64(101)), "spec.database.migrations.retries", "less than or equal to 100"},
-		"an empty command":                        {migrations("exportCommand", []any{}), "spec.database.migrations.exportCommand", "at least 1 items"},
+		"two storages":                            {storage(map[string]any{"fileSystem": map[string]any{"claimName": "a"}, "s3": map[string]any{"bucket": "files"}}), "spec.storage", "either fileSystem or s3"},
+		"a storage that is none":                  {storage(map[string]any{}), "spec.storage", "either fileSystem or s3"},
+		"a bucket without a name":                 {storage(map[string]any{"s3": map[string]any{"region": "eu-central-1"}}), "spec.storage", "spec.storage.s3.bucket is required"},
+		"a bucket that is no name":                {storage(map[string]any{"s3": map[string]any{"bucket": "My_Files"}}), "spec.storage.s3.bucket", "should match"},
+		"a claim that is no name":                 {storage(map[string]any{"fileSystem": map[string]any{"claimName": "My Files"}}), "spec.storage.fileSystem.claimName", "must be the name of a PersistentVolumeClaim"},
+		"an endpoint with a password":             {storage(map[string]any{"s3": map[string]any{"bucket": "files", "endpoint": "https://a:b@c"}}), "spec.storage.s3.endpoint", "must be http(s)://HOST"},
+		"a prefix without an end":                 {storage(map[string]any{"s3": map[string]any{"bucket": "files", "prefix": "a"}}), "spec.storage.s3.prefix", "should match"},
+		"an override of no storage":               {map[string]any{"spec.environments": environments(environment("a", "a", map[string]any{"storage": map[string]any{"s3": map[string]any{"bucket": "files"}}}))}, "spec", "set spec.storage first"},
+		"an override without a bucket": {map[string]any{
+			"spec.storage.fileSystem.claimName": "a", "spec.environments": environments(environment("a", "a", map[string]any{"storage": map[string]any{"s3": map[string]any{"prefix": "a/"}}})),
+		}, "spec", "overrides storage.s3 without a bucket"},
+		"a wait for the lock that is too short": {migrations("advisoryLockWait", "999ms"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},
+		"a wait for the lock that is too long":  {migrations("advisoryLockWait", "61m"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},
+		"a wait that is no duration":            {migrations("advisoryLockWait", "soon"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},
+		"a wait in days":                        {migrations("advisoryLockWait", "1d"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},
+		"a statement that waits too long":       {migrations("statementLockTimeout", "2m"), "spec.database.migrations.statementLockTimeout", "must be between 50ms and 1m"},
+		"a statement that does not wait":        {migrations("statementLockTimeout", "0s"), "spec.database.migrations.statementLockTimeout", "must be between 50ms and 1m"},
+		"too many retries":                      {migrations("retries", int64(101)), "spec.database.migrations.retries", "less than or equal to 100"},
+		"an empty command":                      {migrations("exportCommand", []any{}), "spec.database.migrations.exportCommand", "at least 1 items"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := validate(t, tc.fields)

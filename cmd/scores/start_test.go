@@ -1,9 +1,6 @@
 package main
 
 import (
-	"os"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +20,8 @@ func BenchmarkStart(b *testing.B) {
 			}
 		}
 		b.StopTimer()
-		resident = residentMegabytes(b, p.cmd.Process.Pid)
+		time.Sleep(200 * time.Millisecond) // the process has nothing to do any more
+		resident = memory(b, p.cmd.Process.Pid, "VmRSS")
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait()
 		b.StartTimer()
@@ -35,25 +33,4 @@ func BenchmarkStart(b *testing.B) {
 	} {
 		results.Record(b, figure)
 	}
-}
-
-// residentMegabytes reads the memory that a process holds after it has been idle for a moment.
-func residentMegabytes(b *testing.B, pid int) float64 {
-	b.Helper()
-	time.Sleep(200 * time.Millisecond)
-	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	if err != nil {
-		b.Fatal(err)
-	}
-	for line := range strings.Lines(string(raw)) {
-		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
-			if err != nil {
-				b.Fatal(err)
-			}
-			return kib * 1024 / 1e6
-		}
-	}
-	b.Fatal("the status of the process does not tell its memory")
-	return 0
 }

@@ -14,6 +14,7 @@ var obstacles = []func(Place, Facts) *v1alpha1.WaitingFor{
 	namespaceConsents,
 	namesAreFree,
 	secretsExist,
+	claimIsShared,
 }
 
 // Blocked returns the first thing that a person has to mend before anything can be written to the environment, or nil.
@@ -94,5 +95,21 @@ func secretsExist(place Place, facts Facts) *v1alpha1.WaitingFor {
 	}
 	waiting.Message = fmt.Sprintf("Secret %s does not exist in namespace %s (%s)", missing.Name, place.Namespace, missing.Field)
 	waiting.Unblock = fmt.Sprintf("create it with key %s", missing.Key)
+	return waiting
+}
+
+func claimIsShared(place Place, facts Facts) *v1alpha1.WaitingFor {
+	claim := facts.Claim
+	waiting := &v1alpha1.WaitingFor{Type: v1alpha1.WaitVolume}
+	switch {
+	case claim.Name == "" || claim.Shared:
+		return nil
+	case !claim.Exists:
+		waiting.Message = fmt.Sprintf("PersistentVolumeClaim %s does not exist in namespace %s (spec.storage.fileSystem.claimName)", claim.Name, place.Namespace)
+		waiting.Unblock = "create it with the access mode ReadWriteMany"
+	default:
+		waiting.Message = fmt.Sprintf("PersistentVolumeClaim %s in namespace %s cannot be shared by several pods (spec.storage.fileSystem.claimName)", claim.Name, place.Namespace)
+		waiting.Unblock = "name a claim with the access mode ReadWriteMany, or use spec.storage.s3"
+	}
 	return waiting
 }

@@ -212,6 +212,7 @@ func variablesOf(place Place, content Content) map[string]string {
 			data[contract.EnvJWTPreviousSecretFile] = contract.AuthPreviousFile
 		}
 	}
+	content.Storage.setVariables(data)
 	return data
 }
 
@@ -298,6 +299,7 @@ func podSpec(place Place, content Content, configMap string, component ownership
 		pod.WithVolumes(restricted.SecretVolume(mount.name, mount.files...))
 		container.WithVolumeMounts(corev1ac.VolumeMount().WithName(mount.name).WithMountPath(mount.dir).WithReadOnly(true))
 	}
+	content.Storage.mount(pod, container)
 	return pod.WithContainers(container)
 }
 
@@ -371,6 +373,11 @@ func secretMounts(content Content) []secretMount {
 		if len(mount.files) > 0 {
 			out = append(out, mount)
 		}
+	}
+	if content.Storage.credentials() != nil {
+		out = append(out, secretMount{name: "storage", dir: contract.StorageDir, files: []restricted.SecretFile{
+			{Secret: *content.Storage.credentials(), Path: contract.StorageCredentialsFile},
+		}})
 	}
 	if own := secretsOfVariables(content); len(own.files) > 0 {
 		out = append(out, own)

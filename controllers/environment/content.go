@@ -50,6 +50,8 @@ type Content struct {
 	Auth *Auth
 	// Database is nil for a service without a database.
 	Database *Database
+	// Storage is nil for a service without files.
+	Storage *Storage
 	// Settings reach running pods and are no part of what the pods are made from. Generation is their number.
 	Settings   settings.Settings
 	Generation int64
@@ -110,6 +112,7 @@ func ContentOf(release *v1alpha1.Release, environment string, scale Scale) Conte
 		},
 		Auth:       mergeAuth(spec.Auth, overrides.Auth),
 		Database:   mergeDatabase(spec.Database, overrides.Database),
+		Storage:    mergeStorage(spec.Storage, overrides.Storage),
 		Settings:   settings.Merge(or(spec.Settings, settings.Settings{}), or(overrides.Settings, settings.Settings{})),
 		Generation: spec.Number,
 	}

@@ -20,7 +20,9 @@ type Facts struct {
 	// MissingSecrets are references that lead nowhere. They are looked up only while something is about to change or not
 	// ready: what runs well has its Secrets.
 	MissingSecrets []MissingSecret
-	Jobs           []batchv1.Job
+	// Claim is what is known of the claim of the storage; looked up when Secrets are.
+	Claim ClaimFacts
+	Jobs  []batchv1.Job
 	// Pods of the service and of its migrations.
 	Pods []corev1.Pod
 }
@@ -47,6 +49,12 @@ type MissingSecret struct {
 	Exists bool
 	// Field of the spec that refers to it.
 	Field string
+}
+
+// ClaimFacts is what is known of a PersistentVolumeClaim. The zero value is one that nobody needs.
+type ClaimFacts struct {
+	Name           string
+	Exists, Shared bool
 }
 
 // Deployment returns the live Deployment of that name, or nil.
@@ -77,6 +85,9 @@ func SecretUses(content Content) []SecretUse {
 		if auth.Previous != nil {
 			out = append(out, SecretUse{*auth.Previous, "auth.previousSecretRef"})
 		}
+	}
+	if content.Storage.credentials() != nil {
+		out = append(out, SecretUse{*content.Storage.credentials(), "storage.s3.secretRef"})
 	}
 	for _, variable := range content.Env {
 		if variable.SecretRef != nil {

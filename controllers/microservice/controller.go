@@ -38,7 +38,7 @@ import (
 // +kubebuilder:rbac:groups=platform.mirubato.com,resources=microservices,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=platform.mirubato.com,resources=microservices/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims;secrets,verbs=get
 // +kubebuilder:rbac:groups=platform.mirubato.com,resources=releases,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups=platform.mirubato.com,resources=releases/status,verbs=patch
 // +kubebuilder:rbac:groups=platform.mirubato.com,resources=approvals,verbs=get;list;watch

@@ -90,6 +90,7 @@ func contentOf(ms *v1alpha1.Microservice, image string) v1alpha1.ReleaseSpec {
 		Workload:     *ms.Spec.Workload.DeepCopy(),
 		Auth:         ms.Spec.Auth.DeepCopy(),
 		Database:     ms.Spec.Database.DeepCopy(),
+		Storage:      ms.Spec.Storage.DeepCopy(),
 		Settings:     ms.Spec.Settings.DeepCopy(),
 	}
 	out.Workload.Replicas, out.Workload.Autoscaling = nil, nil

@@ -101,6 +101,21 @@ func (r *Reconciler) missingSecrets(ctx context.Context, namespace string, conte
 	return out, nil
 }
 
+// claimFacts looks for the claim of the storage, if there is to be one.
+func (r *Reconciler) claimFacts(ctx context.Context, namespace, name string) (environment.ClaimFacts, error) {
+	if name == "" {
+		return environment.ClaimFacts{}, nil
+	}
+	claim := &corev1.PersistentVolumeClaim{}
+	err := r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, claim)
+	if client.IgnoreNotFound(err) != nil {
+		return environment.ClaimFacts{}, fmt.Errorf("reading PersistentVolumeClaim %s/%s: %w", namespace, name, err)
+	}
+	return environment.ClaimFacts{
+		Name: name, Exists: err == nil, Shared: slices.Contains(claim.Spec.AccessModes, corev1.ReadWriteMany),
+	}, nil
+}
+
 // foreign finds objects that bear one of the children's names but not their labels. The caches do not hold those.
 func (r *Reconciler) foreign(ctx context.Context, place environment.Place, wanted []manifest.Manifest, facts environment.Facts) ([]environment.ObjectKey, error) {
 	var out []environment.ObjectKey

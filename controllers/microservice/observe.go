@@ -193,7 +193,11 @@ func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Micros
 	}
 	// Asked of the API server itself, so only where something is about to be made.
 	if s.facts.Namespace.Consents && !s.isSettled() {
-		if s.facts.MissingSecrets, err = r.missingSecrets(ctx, s.place.Namespace, s.content(ms, s.target)); err != nil {
+		content := s.content(ms, s.target)
+		if s.facts.MissingSecrets, err = r.missingSecrets(ctx, s.place.Namespace, content); err != nil {
+			return nil, err
+		}
+		if s.facts.Claim, err = r.claimFacts(ctx, s.place.Namespace, content.Storage.SharedClaim()); err != nil {
 			return nil, err
 		}
 		wanted, err := s.everything(ms)

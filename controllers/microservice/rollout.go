@@ -234,7 +234,7 @@ func (s *station) wakeUps(now time.Time, sooner func(time.Duration)) {
 }
 
 // polled is what no watch tells of.
-var polled = []v1alpha1.WaitType{v1alpha1.WaitSecret, v1alpha1.WaitNameConflict, v1alpha1.WaitGateway, v1alpha1.WaitConnections}
+var polled = []v1alpha1.WaitType{v1alpha1.WaitSecret, v1alpha1.WaitNameConflict, v1alpha1.WaitGateway, v1alpha1.WaitConnections, v1alpha1.WaitVolume}
 
 // routePoll is how often an HTTPRoute is looked at for edits by hand.
 const routePoll = time.Minute

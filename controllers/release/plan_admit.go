@@ -17,11 +17,15 @@ func (p *pass) paused() *Plan {
 	})
 }
 
-// blocked waits for what must be mended before anything can be written. A Secret that is missing later shows in the pods, and
-// must not keep requests with a canary that fails.
+// blocked waits for what must be mended before anything can be written. A Secret or a volume that is missing later shows in the
+// pods, and must not keep requests with a canary that fails.
 func (p *pass) blocked() *Plan {
 	blocked := p.Facts.Blocked
-	if blocked == nil || blocked.Type == v1alpha1.WaitSecret && (p.admitted() || p.Rejection != nil) {
+	if blocked == nil {
+		return nil
+	}
+	provided := blocked.Type == v1alpha1.WaitSecret || blocked.Type == v1alpha1.WaitVolume
+	if provided && (p.admitted() || p.Rejection != nil) {
 		return nil
 	}
 	p.suspend()

@@ -24,8 +24,7 @@ func credentials(t *testing.T, path, key, secret string) {
 	}
 }
 
-// The SDK reads the file when the bucket is opened, and never again by itself. The second rotation is noticed once the credentials of
-// the first one are too old, which takes ten seconds.
+// The SDK reads the file when the bucket is opened, and never again by itself.
 func TestCredentialsOfABucketRotate(t *testing.T) {
 	server, file := s3server.Start(t), filepath.Join(t.TempDir(), "credentials")
 	first := server.Env()
@@ -42,21 +41,7 @@ func TestCredentialsOfABucketRotate(t *testing.T) {
 	server.Restart(t, "another-key", "another-secret")
 	credentials(t, file, "another-key", "another-secret")
 	if err := bucket.Write(t.Context(), "incoming/1", strings.NewReader("waltz")); err != nil {
-		t.Errorf("after the first rotation: %v", err)
-	}
-
-	// From now on those of the file are used until they are too old.
-	server.Stop()
-	server.Restart(t, "a-third-key", "a-third-secret")
-	credentials(t, file, "a-third-key", "a-third-secret")
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		there, err := bucket.Exists(t.Context(), "incoming/1")
-		if err == nil && there {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after the second rotation: %t, %v", there, err)
-		}
+		t.Errorf("after the rotation: %v", err)
 	}
 }
 
@@ -85,7 +70,7 @@ func TestCredentialsThatAreNoneAreNamed(t *testing.T) {
 // A process that is killed while it sends the parts of a file leaves them where no listing shows them.
 func TestSweepRemovesPartsOfUploadsThatNeverEnded(t *testing.T) {
 	server := s3server.Start(t)
-	w := newWorldAt(t, server.URL(), server.Dir(), nil)
+	w := newWorldAt(t, server.URL()+"&prefix=library/", server.Dir(), nil)
 	opened, err := cloud.OpenBucket(t.Context(), server.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +80,7 @@ func TestSweepRemovesPartsOfUploadsThatNeverEnded(t *testing.T) {
 	if !opened.As(&client) {
 		t.Fatal("the bucket is not one of S3")
 	}
-	for _, key := range []string{"incoming/1", "somebody/elses"} {
+	for _, key := range []string{"library/incoming/1", "library/elses", "incoming/1"} {
 		begun, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String("files"), Key: &key})
 		if err != nil {
 			t.Fatal(err)
