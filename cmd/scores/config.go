@@ -64,7 +64,7 @@ type Config struct {
 	Storage string
 	// FileSizeMiB is how large a file may be, FileQuotaMiB all files of a user together.
 	FileSizeMiB, FileQuotaMiB int
-	// JobWorkers is how many jobs the process does at once.
+	// JobWorkers is how many jobs the process does at once, beside a long one.
 	JobWorkers int
 	// JobPatience is how long another process may be silent before its jobs are taken over.
 	JobPatience time.Duration
@@ -138,7 +138,7 @@ func variables() []variable {
 		{serving, envStorage, "storage", "", "where files are kept: a directory, or an s3:// URL; empty is nowhere", setStorage},
 		{serving, envFileSize, "file-max-mib", "50", "how many MiB a file may have", setInt(1024, func(c *Config) *int { return &c.FileSizeMiB })},
 		{serving, envFileQuota, "file-quota-mib", "1024", "how many MiB the files of a user may have together", setInt(1<<20, func(c *Config) *int { return &c.FileQuotaMiB })},
-		{serving, envJobWorkers, "job-workers", "2", "how many jobs are done at once", setInt(100, func(c *Config) *int { return &c.JobWorkers })},
+		{serving, envJobWorkers, "job-workers", "2", "how many jobs are done at once, beside a long one", setInt(100, func(c *Config) *int { return &c.JobWorkers })},
 		{serving, envJobPatience, "job-patience", "20s", "how long another process may be silent before its jobs are taken over", setDuration(time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.JobPatience })},
 		{tokens, contract.EnvJWTIssuer, "jwt-issuer", "", "required iss claim", setText(func(c *Config) *string { return &c.Tokens.Issuer })},
 		{tokens, contract.EnvJWTAudience, "jwt-audience", "", "required aud claim", setText(func(c *Config) *string { return &c.Tokens.Audience })},

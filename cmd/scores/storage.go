@@ -90,7 +90,7 @@ func (sweepFiles) Kind() string { return "sweep_files" }
 // sweepFilesByQueue has such files removed by whichever process is free.
 func sweepFilesByQueue(queue *jobs.Queue, store *blob.Store, logger *slog.Logger) {
 	jobs.Register(queue, jobs.Kind[sweepFiles]{
-		Every: sweepFilesEvery, Timeout: sweepFilesTimeout,
+		Long: true, Every: sweepFilesEvery, Timeout: sweepFilesTimeout,
 		Work: func(ctx context.Context, _ *jobs.Job[sweepFiles]) (jobs.Outcome, error) {
 			if store == nil {
 				return jobs.Outcome{}, nil

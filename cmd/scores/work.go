@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// queueConns are the connections of the queue beyond one for each job: to look for work, to lead, and to end jobs.
-	queueConns = 3
+	// queueConns are the connections of the queue beyond one for each of its workers: for a long job, to look for work, to lead, and to
+	// end jobs.
+	queueConns = 4
 	// queuePatience bounds a statement of the queue itself.
 	queuePatience = 10 * time.Second
 	// sweepEvery is how often what has expired is removed. Each pass removes a bounded number of rows.

@@ -176,6 +176,41 @@ func TestRefusedJobIsNotTriedAgainAndTellsWhy(t *testing.T) {
 	}
 }
 
+// wait is long work that ends when the test says so.
+type wait struct{ N int }
+
+func (wait) Kind() string { return "wait" }
+
+func TestNobodyWaitsForLongJobs(t *testing.T) {
+	db := scorestest.Open(t, scorestest.URL(t))
+	q := newQueue(t, db, func(c *jobs.Config) { c.Workers = 1 })
+	began, release := make(chan int, 4), make(chan struct{})
+	jobs.Register(q, jobs.Kind[wait]{Long: true, Work: func(ctx context.Context, j *jobs.Job[wait]) (jobs.Outcome, error) {
+		began <- j.Args.N
+		select {
+		case <-release:
+			return jobs.Outcome{}, nil
+		case <-ctx.Done():
+			return jobs.Outcome{}, ctx.Err()
+		}
+	}})
+	jobs.Register(q, jobs.Kind[sums]{Work: func(context.Context, *jobs.Job[sums]) (jobs.Outcome, error) { return jobs.Outcome{}, nil }})
+	run(t, q)
+	var long []jobs.Task
+	for n := range 2 {
+		long = append(long, enqueued(t, q, wait{N: n}, jobs.Order{Owner: "alice"}))
+	}
+	<-began
+	await(t, q, enqueued(t, q, sums{}, jobs.Order{Owner: "alice"}).ID, jobs.Completed)
+	if len(began) > 0 {
+		t.Error("two long jobs were done at once")
+	}
+	close(release)
+	for _, task := range long {
+		await(t, q, task.ID, jobs.Completed)
+	}
+}
+
 func TestEffectsHappenWithTheEndOfTheJobOrNotAtAll(t *testing.T) {
 	db := scorestest.Open(t, scorestest.URL(t))
 	if _, err := db.Pool().ExecContext(t.Context(), `create table effects (n int)`); err != nil {

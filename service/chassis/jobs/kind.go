@@ -35,6 +35,9 @@ type Kind[A Args] struct {
 	Timeout time.Duration
 	// Attempts is how often a job is tried; 0 is DefaultAttempts.
 	Attempts int
+	// Long says that a job may take minutes. A process does one such job at a time, beside its Workers, so that others do not wait
+	// for it. A kind keeps what it is: who does not know that it became long does not look for its jobs.
+	Long bool
 	// Every makes a job with the zero Args that often, one for all processes; 0 is never.
 	Every time.Duration
 }
@@ -97,6 +100,7 @@ func (r *Refusal) Unwrap() error { return r.cause }
 // kind is a Kind without its type.
 type kind struct {
 	attempts int
+	long     bool
 	every    time.Duration
 	zero     Args
 	// tell hears of the state of a job by its encoded Args.
@@ -114,7 +118,7 @@ func Register[A Args](q *Queue, k Kind[A]) {
 	}
 	q.counters.begin(zero.Kind())
 	q.kinds[zero.Kind()] = kind{
-		attempts: k.Attempts, every: k.Every, zero: zero,
+		attempts: k.Attempts, long: k.Long, every: k.Every, zero: zero,
 		tell: func(ctx context.Context, encoded []byte, state State, reason string) error {
 			if k.Tell == nil {
 				return nil

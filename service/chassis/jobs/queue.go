@@ -26,9 +26,9 @@ type Config struct {
 	// DB is where jobs are asked for and end.
 	DB *postgres.DB
 	// Pool is what the queue itself works with, apart from DB, so that looking for work never waits for requests. It needs a
-	// connection for each of Workers and three more.
+	// connection for each of Workers and four more.
 	Pool *sql.DB
-	// Workers is how many jobs this process does at once.
+	// Workers is how many jobs this process does at once, and one long one.
 	Workers int
 	// Patience is how long a process may be silent before its jobs are taken over by others.
 	Patience time.Duration
@@ -40,6 +40,10 @@ type Config struct {
 const (
 	// pollEvery is how long a job waits at most before a process that has a worker free sees it.
 	pollEvery = 200 * time.Millisecond
+	// pollLongEvery is the same for long jobs, to which a second is nothing.
+	pollLongEvery = time.Second
+	// longJobs is the library's queue of them.
+	longJobs = "long"
 	// cooldown is the least time between two looks for work. Workers that have just become free wait for it.
 	cooldown = 10 * time.Millisecond
 	// rescueAfter is when the library itself takes a job for abandoned; it never comes to that while Run is.
@@ -78,7 +82,10 @@ func New(cfg Config) (*Queue, error) {
 		tasks: newTaskStatements(cfg.DB), fleet: newFleetStatements(cfg.DB), counters: newCounters(),
 	}
 	q.client, err = river.NewClient(riverdatabasesql.New(cfg.Pool), &river.Config{
-		ID: q.id, Workers: q.workers, Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: cfg.Workers}},
+		ID: q.id, Workers: q.workers, Queues: map[string]river.QueueConfig{
+			river.QueueDefault: {MaxWorkers: cfg.Workers},
+			longJobs:           {MaxWorkers: 1, FetchPollInterval: pollLongEvery},
+		},
 		PollOnly: true, FetchPollInterval: pollEvery, FetchCooldown: cooldown,
 		JobTimeout: DefaultTimeout, RescueStuckJobsAfter: rescueAfter, MaxAttempts: DefaultAttempts, RetryPolicy: backoff{},
 		CompletedJobRetentionPeriod: keepCompleted, CancelledJobRetentionPeriod: keepDead, DiscardedJobRetentionPeriod: keepDead,
@@ -157,6 +164,9 @@ func (q *Queue) Enqueue(ctx context.Context, args Args, o Order) (Task, error) {
 
 func insertOptions(k kind, o Order, taskID string) *river.InsertOpts {
 	opts := &river.InsertOpts{MaxAttempts: k.attempts}
+	if k.long {
+		opts.Queue = longJobs
+	}
 	if taskID != "" {
 		encoded, err := json.Marshal(metadata{Task: taskID})
 		if err != nil {

@@ -85,7 +85,7 @@ type Later struct{ cfg LaterConfig }
 // NewLater returns one, and registers with the queue how imports are done.
 func NewLater(cfg LaterConfig) *Later {
 	l := &Later{cfg: cfg}
-	jobs.Register(cfg.Queue, jobs.Kind[importFile]{Work: l.work, Timeout: importTimeout, Attempts: importAttempts})
+	jobs.Register(cfg.Queue, jobs.Kind[importFile]{Work: l.work, Long: true, Timeout: importTimeout, Attempts: importAttempts})
 	jobs.Register(cfg.Queue, jobs.Kind[sweepImports]{Work: l.sweep, Every: sweepEvery})
 	return l
 }
