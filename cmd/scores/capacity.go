@@ -35,9 +35,10 @@ type capacity struct {
 	last  int64
 }
 
-// connectionsOf is how many connections a process opens at most: for requests, to count limits and for the news of changes.
+// connectionsOf is how many connections a process opens at most: for requests, to count limits, for the news of changes
+// and for jobs.
 func connectionsOf(cfg Config) int {
-	return cfg.DatabaseConns + ownProbes + limitConns + feedConns + ownListener
+	return cfg.DatabaseConns + ownProbes + limitConns + feedConns + ownListener + cfg.JobWorkers + queueConns
 }
 
 // Describe implements prometheus.Collector.

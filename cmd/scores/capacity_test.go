@@ -33,7 +33,7 @@ func TestCapacity(t *testing.T) {
 	metrics(1, 2) // what is not known is not told
 	now, away = now.Add(capacityFreshFor), false
 	metrics(2, 3)
-	if want := 4 + 6; c.conns != want {
+	if want := 4 + 6 + 2 + 4; c.conns != want {
 		t.Errorf("a process with 4 connections for requests opens %d, want %d", c.conns, want)
 	}
 }

@@ -82,7 +82,7 @@ func Ensure(ctx context.Context, c client.Client, image archive.Identity) ([]Con
 func objects(image archive.Identity) ([]*unstructured.Unstructured, error) {
 	return manifest.Render(manifests, "manifests/*.yaml", map[string]any{
 		"Image": image.Name, "Digest": image.Digest, "UID": postgres.UID, "Secret": secretName, "Key": secretKey,
-		"Arguments": append(postgres.ServerArguments(), "-c", "shared_buffers=64MB", "-c", "max_connections=200"),
+		"Arguments": append(postgres.ServerArguments(), "-c", "shared_buffers=64MB", "-c", "max_connections=400"),
 	})
 }
 

@@ -72,7 +72,7 @@ func TestObjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := append(postgres.ServerArguments(), "-c", "shared_buffers=64MB", "-c", "max_connections=200")
+	want := append(postgres.ServerArguments(), "-c", "shared_buffers=64MB", "-c", "max_connections=400")
 	if diff := cmp.Diff(want, arguments); diff != "" {
 		t.Errorf("arguments of the server (-want +got):\n%s", diff)
 	}
