@@ -26,6 +26,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("ROOT", suite.root)
 	env.Setenv("FIRST", "localhost/mirubato/scores:"+versionFirst)
 	env.Setenv("NEXT", "localhost/mirubato/scores:"+versionNext)
+	env.Setenv("CONTRACTING", "localhost/mirubato/scores:"+versionContracting)
 	env.Setenv("BROKEN", "localhost/mirubato/scores:"+versionBroken)
 	env.Values[worldKey{}] = &world{}
 	return nil

@@ -20,6 +20,8 @@ const (
 	versionNext = "1.1.0"
 	// versionBroken has a migration that the database refuses.
 	versionBroken = "1.2.0"
+	// versionContracting has one more migration, and one that no earlier version can live with.
+	versionContracting = "1.3.0"
 )
 
 // tools starts the programs in .local/bin.
@@ -45,7 +47,7 @@ func (t tools) runWith(ctx context.Context, environment []string, program string
 // buildVariants makes and loads an image of the service for each version.
 func (t tools) buildVariants(ctx context.Context) error {
 	images := filepath.Join(t.local, "images")
-	for version, migrations := range map[string]string{versionFirst: "", versionNext: "next", versionBroken: "broken"} {
+	for version, migrations := range map[string]string{versionFirst: "", versionNext: "next", versionBroken: "broken", versionContracting: "contracting"} {
 		args := []string{"build", "--out", images, "--version", version}
 		if migrations != "" {
 			args = append(args, "--migrations", filepath.Join(t.root, "test", "e2e", "migrations", migrations))

@@ -1,0 +1,3 @@
+-- mirubato:phase expand
+-- +goose Up
+ALTER TABLE scores ADD COLUMN replacement text;

@@ -1,0 +1,3 @@
+-- mirubato:phase contract
+-- +goose Up
+COMMENT ON COLUMN scores.replacement IS 'what came before it is gone';
