@@ -48,10 +48,14 @@ func newWorld(t *testing.T, wrap func(blob.Bucket) blob.Bucket) *world {
 func everywhere(t *testing.T, test func(t *testing.T, open func(*testing.T) *world)) {
 	t.Helper()
 	t.Run("in a directory", func(t *testing.T) {
-		test(t, func(t *testing.T) *world { return newWorld(t, nil) })
+		test(t, func(t *testing.T) *world {
+			t.Helper()
+			return newWorld(t, nil)
+		})
 	})
 	t.Run("in a bucket", func(t *testing.T) {
 		test(t, func(t *testing.T) *world {
+			t.Helper()
 			server := s3server.Start(t)
 			return newWorldAt(t, server.URL(), server.Dir(), nil)
 		})
@@ -130,6 +134,7 @@ func TestContentIsKeptOnceUnderItsHash(t *testing.T) {
 }
 
 func isKeptOnce(t *testing.T, open func(*testing.T) *world) {
+	t.Helper()
 	w := open(t)
 	for range 3 {
 		if _, err := w.keep(t.Context(), "waltz", true); err != nil {
@@ -157,6 +162,7 @@ func TestWhatDoesNotArriveLeavesNothing(t *testing.T) {
 }
 
 func leavesNothing(t *testing.T, open func(*testing.T) *world) {
+	t.Helper()
 	gone := errors.New("the client is gone")
 	for name, tc := range map[string]struct {
 		from io.Reader
@@ -183,6 +189,7 @@ func TestLongContentArrivesWhole(t *testing.T) {
 }
 
 func arrivesWhole(t *testing.T, open func(*testing.T) *world) {
+	t.Helper()
 	w := open(t)
 	sent := strings.Repeat("la le lu ", long/9)
 	c, err := w.Receive(t.Context(), strings.NewReader(sent), long, errTooLarge)
@@ -242,6 +249,7 @@ func TestSweepRemovesWhatNobodyRefersToAndNothingElse(t *testing.T) {
 }
 
 func sweepRemoves(t *testing.T, open func(*testing.T) *world) {
+	t.Helper()
 	w := open(t)
 	wanted, err := w.keep(t.Context(), "wanted", true)
 	if err != nil {

@@ -3,6 +3,7 @@
 package s3server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -45,10 +46,10 @@ func Start(t testing.TB) *Server {
 	}
 	var err error
 	for range starts {
-		if s.address, err = freeAddress(); err != nil {
+		if s.address, err = freeAddress(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err = s.run(); err == nil {
+		if err = s.run(t.Context()); err == nil {
 			break
 		}
 	}
@@ -94,13 +95,13 @@ func (s *Server) Restart(t testing.TB, key, secret string) {
 	if key != "" {
 		s.key, s.secret = key, secret
 	}
-	if err := s.run(); err != nil {
+	if err := s.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // run starts the server and waits until it listens.
-func (s *Server) run() error {
+func (s *Server) run(ctx context.Context) error {
 	program := os.Getenv(Binary)
 	if program == "" {
 		return fmt.Errorf("%s does not name an S3-compatible server: run these tests by make test", Binary)
@@ -110,7 +111,8 @@ func (s *Server) run() error {
 		return err
 	}
 	defer func() { _ = log.Close() }() // the process has its own
-	s.process = exec.Command(program, "--port", s.address, "--quiet", "posix", "--sidecar", s.side(), filepath.Dir(s.Dir()))
+	//nolint:gosec // whoever runs the tests names the program
+	s.process = exec.CommandContext(ctx, program, "--port", s.address, "--quiet", "posix", "--sidecar", s.side(), filepath.Dir(s.Dir()))
 	s.process.Env = append(os.Environ(), "ROOT_ACCESS_KEY_ID="+s.key, "ROOT_SECRET_ACCESS_KEY="+s.secret)
 	s.process.Stdout, s.process.Stderr = log, log
 	if err := s.process.Start(); err != nil {
@@ -121,7 +123,7 @@ func (s *Server) run() error {
 		_ = process.Wait() // a server that is killed says so
 		close(ended)
 	}(s.process, s.ended)
-	if err := s.await(); err != nil {
+	if err := s.await(ctx); err != nil {
 		s.Stop()
 		said, _ := os.ReadFile(log.Name())
 		return fmt.Errorf("%w; it said: %s", err, said)
@@ -129,9 +131,10 @@ func (s *Server) run() error {
 	return nil
 }
 
-func (s *Server) await() error {
+func (s *Server) await(ctx context.Context) error {
+	dialer := net.Dialer{Timeout: time.Second}
 	for deadline := time.Now().Add(startPatience); time.Now().Before(deadline); {
-		if conn, err := net.DialTimeout("tcp", s.address, time.Second); err == nil {
+		if conn, err := dialer.DialContext(ctx, "tcp", s.address); err == nil {
 			return conn.Close()
 		}
 		select {
@@ -143,8 +146,8 @@ func (s *Server) await() error {
 	return errors.New("the S3-compatible server does not listen")
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
