@@ -69,6 +69,12 @@ func TestArguments(t *testing.T) {
 			program: Program{Package: "./cmd/scores", Output: "out/scores"},
 			want:    []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", "out/scores", "./cmd/scores"},
 		},
+		"with a version": {
+			program: Program{Package: "./cmd/operator", Output: "out/operator", Version: "1.2.0"},
+			want: []string{
+				"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=1.2.0", "-o", "out/operator", "./cmd/operator",
+			},
+		},
 		"with C": {
 			program: Program{Package: "./cmd/a", Output: "out/a", C: true},
 			want: []string{
