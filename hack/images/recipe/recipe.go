@@ -135,13 +135,17 @@ func goProgram(module, pkg string, arguments ...string) recipe {
 		if err != nil {
 			return archive.Image{}, err
 		}
-		inside := "/" + filepath.Base(pkg)
-		return archive.Image{
-			Entrypoint: []string{inside},
-			Arguments:  arguments,
-			User:       unprivileged,
-			Files:      []archive.File{{Path: inside, Source: binary, Mode: 0o755}},
-		}, nil
+		return programImage(pkg, binary, arguments), nil
+	}
+}
+
+func programImage(pkg, binary string, arguments []string) archive.Image {
+	inside := "/" + filepath.Base(pkg)
+	return archive.Image{
+		Entrypoint: []string{inside},
+		Arguments:  arguments,
+		User:       unprivileged,
+		Files:      []archive.File{{Path: inside, Source: binary, Mode: 0o755}},
 	}
 }
 
