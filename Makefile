@@ -23,6 +23,9 @@ REGISTRY  ?= registry.example.com/mirubato
 SOURCE    ?= https://github.com/mirubato/mirubato
 DOWNLOADS ?= $(SOURCE)/releases/download/v$(VERSION)
 
+# Where known vulnerabilities are looked up.
+VULNDB    ?= https://vuln.go.dev
+
 # What the images need from Debian: PostgreSQL's programs.
 IMAGE_PACKAGES := postgresql
 
@@ -121,6 +124,10 @@ lint: $(BIN)/golangci-lint ## Hold the code to .golangci.yml
 		(cd $$module && $(BIN)/golangci-lint run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...) || status=1; \
 	done; exit $$status
 
+.PHONY: security
+security: $(BIN)/govulncheck ## Known vulnerabilities in what the code calls; asks a database on the network [VULNDB=https://vuln.go.dev]
+	@hack/tools/vulnerabilities $(BIN)/govulncheck $(VULNDB) $(MODULES)
+
 .PHONY: verify
 verify: ## Regenerate everything; fail if that changes a file, or if a module or a file is not in order
 	@hack/tools/verify
@@ -209,6 +216,10 @@ $(BIN)/controller-gen: hack/tools/controller-gen/go.mod
 $(BIN)/golangci-lint: hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/main.go
 	@echo "Building golangci-lint (a minute or two, once)"
 	@$(BUILD) -C hack/tools/golangci-lint -o $@ .
+	@touch $@
+
+$(BIN)/govulncheck: hack/tools/govulncheck/go.mod
+	@$(BUILD) -C hack/tools/govulncheck -o $@ golang.org/x/vuln/cmd/govulncheck
 	@touch $@
 
 $(BIN)/helm: hack/tools/helm/go.mod
