@@ -128,7 +128,9 @@ func TestChartFilesLeaveOutWhatHelmDoes(t *testing.T) {
 
 func TestOrigin(t *testing.T) {
 	environment := func(revision, epoch string) func(string) string {
-		return func(name string) string { return map[string]string{revisionVariable: revision, epochVariable: epoch}[name] }
+		return func(name string) string {
+			return map[string]string{revisionVariable: revision, epochVariable: epoch}[name]
+		}
 	}
 	for name, tc := range map[string]struct {
 		revision, epoch string
