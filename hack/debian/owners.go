@@ -53,8 +53,8 @@ func Owners(ctx context.Context, paths []string) ([]Package, error) {
 // either; a link may be made by a script of the package, and its target is the file that came with it.
 func spellings(path string) []string {
 	out := []string{path}
-	if real, err := filepath.EvalSymlinks(path); err == nil && real != path {
-		out = append(out, real)
+	if target, err := filepath.EvalSymlinks(path); err == nil && target != path {
+		out = append(out, target)
 	}
 	for _, one := range slices.Clone(out) {
 		if shorter, below := strings.CutPrefix(one, "/usr"); below {

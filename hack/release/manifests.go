@@ -103,7 +103,7 @@ func checkVersion(chart []byte, version string) error {
 		return fmt.Errorf("decoding Chart.yaml: %w", err)
 	}
 	if described.Version != version || described.AppVersion != version {
-		return fmt.Errorf("Chart.yaml has version %s and appVersion %s; releasing %s, both must be that", described.Version, described.AppVersion, version)
+		return fmt.Errorf("the chart has version %s and appVersion %s; releasing %s, both must be that", described.Version, described.AppVersion, version)
 	}
 	return nil
 }
@@ -114,22 +114,22 @@ func chartFiles(directory, name string) ([]bundle.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	root, err := os.OpenRoot(directory)
+	if err != nil {
+		return nil, fmt.Errorf("opening the chart: %w", err)
+	}
+	defer root.Close()
 	var files []bundle.File
-	err = filepath.WalkDir(directory, func(path string, found fs.DirEntry, err error) error {
-		if err != nil {
+	err = fs.WalkDir(root.FS(), ".", func(inside string, found fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
 			return err
-		}
-		relative, err := filepath.Rel(directory, path)
-		if err != nil {
-			return err
-		}
-		switch inside := filepath.ToSlash(relative); {
 		case found.IsDir() && slices.Contains(ignored, inside+"/"):
 			return fs.SkipDir
 		case found.IsDir() || slices.Contains(ignored, inside):
 			return nil
 		default:
-			content, err := os.ReadFile(path)
+			content, err := fs.ReadFile(root.FS(), inside)
 			files = append(files, bundle.File{Path: name + "/" + inside, Content: content, Mode: 0o644})
 			return err
 		}
