@@ -1,6 +1,6 @@
-# One target an image: docker build --target operator|scores|migrate .
+# One target an image: docker build --target operator|scores|migrate --build-arg VERSION=0.1.0 .
 #
-# `make images` builds the same images without a container engine; the build commands are those of hack/images.
+# `make images` and `make release` build the same images without a container engine; a test compares the two.
 
 FROM golang:1.26 AS build
 WORKDIR /src
@@ -13,18 +13,28 @@ COPY controllers controllers
 COPY plugin plugin
 COPY service service
 ENV CGO_ENABLED=0
-RUN go build -trimpath -buildvcs=false -ldflags "-s -w" -o /out/ ./cmd/operator ./cmd/scores
+ARG VERSION=dev
+RUN go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /out/ ./cmd/operator
+RUN go build -trimpath -buildvcs=false -ldflags "-s -w" -o /out/ ./cmd/scores
 # PostgreSQL's grammar, by which migrations are judged, is C; it is linked statically.
 RUN CGO_ENABLED=1 CGO_CFLAGS="-O1 -g0" go build -trimpath -buildvcs=false -tags netgo,osusergo \
 	-ldflags "-s -w -linkmode external -extldflags -static" -o /out/ ./cmd/mirubato-migrate
 
 FROM scratch AS operator
+ARG VERSION=dev
+LABEL org.opencontainers.image.title="mirubato-operator" org.opencontainers.image.version="${VERSION}" \
+	org.opencontainers.image.description="Carries Microservices through their environments, migrations and settings included" \
+	org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /out/operator /operator
 USER 65532:65532
 WORKDIR /
 ENTRYPOINT ["/operator"]
 
 FROM scratch AS scores
+ARG VERSION=dev
+LABEL org.opencontainers.image.title="mirubato-scores" org.opencontainers.image.version="${VERSION}" \
+	org.opencontainers.image.description="A library of sheet music: the sample service that Mirubato runs" \
+	org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /out/scores /scores
 USER 65532:65532
 WORKDIR /
@@ -33,6 +43,9 @@ CMD ["serve"]
 
 # The programs that back up and restore must not be older than the server that they meet.
 FROM debian:bookworm-slim AS migrate
+ARG VERSION=dev
+LABEL org.opencontainers.image.title="mirubato-migrate" org.opencontainers.image.version="${VERSION}" \
+	org.opencontainers.image.description="Migrations, backups and rehearsals of PostgreSQL databases"
 RUN apt-get update && apt-get install --yes --no-install-recommends postgresql-15 && rm -rf /var/lib/apt/lists/* \
 	&& groupadd --gid 65532 nonroot && useradd --uid 65532 --gid 65532 --no-create-home --home-dir /tmp nonroot
 ENV PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin

@@ -18,6 +18,17 @@ MODULES := . hack charts
 # The images of the product. Those that only the local cluster needs are its own affair.
 IMAGES := operator scores migrate
 
+# Where a release will be found: images below REGISTRY, files below DOWNLOADS.
+REGISTRY  ?= registry.example.com/mirubato
+SOURCE    ?= https://github.com/mirubato/mirubato
+DOWNLOADS ?= $(SOURCE)/releases/download/v$(VERSION)
+
+# Where known vulnerabilities are looked up.
+VULNDB    ?= https://vuln.go.dev
+
+# What the images need from Debian: PostgreSQL's programs.
+IMAGE_PACKAGES := postgresql
+
 # What the tests need from Debian: a PostgreSQL server, etcd and a browser, all started privately and only for the tests, and promtool,
 # which comes with a Prometheus that is not started.
 TEST_PACKAGES := postgresql etcd-server chromium prometheus
@@ -114,6 +125,10 @@ lint: $(BIN)/golangci-lint ## Hold the code to .golangci.yml
 		(cd $$module && $(BIN)/golangci-lint run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...) || status=1; \
 	done; exit $$status
 
+.PHONY: security
+security: $(BIN)/govulncheck ## Known vulnerabilities in what the code calls; asks a database on the network [VULNDB=https://vuln.go.dev]
+	@hack/tools/vulnerabilities $(BIN)/govulncheck $(VULNDB) $(MODULES)
+
 .PHONY: verify
 verify: ## Regenerate everything; fail if that changes a file, or if a module or a file is not in order
 	@hack/tools/verify
@@ -139,8 +154,14 @@ format: $(BIN)/golangci-lint ## Format the code as `make lint` wants it
 
 .PHONY: images
 images: $(BIN)/images $(BIN)/packages ## The container images, as OCI archives in .local/images; no container engine needed
-	@$(BIN)/packages postgresql
+	@$(BIN)/packages $(IMAGE_PACKAGES)
 	@cd hack && $(BIN)/images build --out $(LOCAL)/images --version $(VERSION) $(IMAGES)
+
+.PHONY: release
+release: $(BIN)/release $(BIN)/packages ## All that a release consists of, in dist [REGISTRY=registry.example.com/mirubato VERSION=0.1.0]
+	@$(BIN)/packages $(IMAGE_PACKAGES)
+	@rm -rf dist
+	@GOGC=400 $(BIN)/release --repository . --out dist --work $(LOCAL)/release --version $(VERSION) --registry $(REGISTRY) --source $(SOURCE) --downloads $(DOWNLOADS)
 
 ##@ The local cluster
 
@@ -172,7 +193,7 @@ help: ## This list
 		/^[a-z0-9-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
 
 # Programs of ours: go knows better than make whether they are up to date, and is quick to say so.
-$(BIN)/localcluster $(BIN)/images $(BIN)/dev $(BIN)/run $(BIN)/results $(BIN)/bench: $(BIN)/%: FORCE
+$(BIN)/localcluster $(BIN)/images $(BIN)/dev $(BIN)/run $(BIN)/results $(BIN)/bench $(BIN)/release: $(BIN)/%: FORCE
 	@$(BUILD) -C hack -o $@ ./$*
 
 $(BIN)/scores: FORCE
@@ -196,6 +217,10 @@ $(BIN)/controller-gen: hack/tools/controller-gen/go.mod
 $(BIN)/golangci-lint: hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/main.go
 	@echo "Building golangci-lint (a minute or two, once)"
 	@$(BUILD) -C hack/tools/golangci-lint -o $@ .
+	@touch $@
+
+$(BIN)/govulncheck: hack/tools/govulncheck/go.mod
+	@$(BUILD) -C hack/tools/govulncheck -o $@ golang.org/x/vuln/cmd/govulncheck
 	@touch $@
 
 $(BIN)/helm: hack/tools/helm/go.mod

@@ -30,7 +30,7 @@ import (
 )
 
 // format is part of every fingerprint; it changes when the same Image is to be packed differently.
-const format = "1"
+const format = "2"
 
 // Image describes what an archive holds.
 type Image struct {
@@ -44,7 +44,13 @@ type Image struct {
 	StopSignal string
 	// Environment is in the form NAME=value.
 	Environment []string
-	Files       []File
+	// Labels describe it to people and scanners.
+	Labels map[string]string
+	// Architecture is that of its programs, as Go names it; empty means this machine's.
+	Architecture string
+	// Created is when it was made, as its own description says; zero means the beginning of 1970. Files carry that in any case.
+	Created time.Time
+	Files   []File
 }
 
 // File is one entry of an image's only layer. The directories above it are made with mode 0755 and belong to root, as
@@ -130,11 +136,14 @@ func assemble(image Image) (v1.Image, error) {
 		return nil, fmt.Errorf("reading the configuration of %s: %w", image.Name, err)
 	}
 	config = config.DeepCopy()
-	config.OS, config.Architecture = "linux", runtime.GOARCH
+	config.OS, config.Architecture = "linux", cmp.Or(image.Architecture, runtime.GOARCH)
 	config.Created = v1.Time{Time: epoch}
+	if !image.Created.IsZero() {
+		config.Created.Time = image.Created.UTC()
+	}
 	config.Config = v1.Config{
 		Entrypoint: image.Entrypoint, Cmd: image.Arguments, User: image.User, Env: image.Environment, WorkingDir: "/",
-		StopSignal: image.StopSignal,
+		StopSignal: image.StopSignal, Labels: image.Labels,
 	}
 	assembled, err = mutate.ConfigFile(assembled, config)
 	if err != nil {
@@ -143,7 +152,7 @@ func assemble(image Image) (v1.Image, error) {
 	return assembled, nil
 }
 
-// epoch is the time that every file and image carries.
+// epoch is the time that every file carries.
 var epoch = time.Unix(0, 0).UTC()
 
 // compress packs files into a layer. Speed counts more than size here: an archive travels a few centimetres.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -16,39 +18,19 @@ import (
 // nameAnnotation is where containerd looks for the full name of an image in an archive.
 const nameAnnotation = "io.containerd.image.name"
 
+// tagAnnotation is where the OCI's own programs look for the tag.
+const tagAnnotation = "org.opencontainers.image.ref.name"
+
 const indexFile = "index.json"
 
 // writeLayout writes an OCI layout as a tar file, with the list that docker load wants beside it, so that containerd,
 // kind and Docker all take it.
 func writeLayout(w io.Writer, name string, image v1.Image) error {
-	manifest, err := image.RawManifest()
+	blobs, err := blobsOf(image)
 	if err != nil {
-		return fmt.Errorf("encoding the manifest: %w", err)
+		return err
 	}
-	config, err := image.RawConfigFile()
-	if err != nil {
-		return fmt.Errorf("encoding the configuration: %w", err)
-	}
-	layers, err := image.Layers()
-	if err != nil {
-		return fmt.Errorf("listing the layers: %w", err)
-	}
-	blobs := [][]byte{manifest, config}
-	for _, layer := range layers {
-		blob, err := readLayer(layer)
-		if err != nil {
-			return err
-		}
-		blobs = append(blobs, blob)
-	}
-	index, err := json.Marshal(v1.IndexManifest{
-		SchemaVersion: 2,
-		MediaType:     types.OCIImageIndex,
-		Manifests: []v1.Descriptor{{
-			MediaType: types.OCIManifestSchema1, Size: int64(len(manifest)), Digest: digest(manifest),
-			Annotations: map[string]string{nameAnnotation: name},
-		}},
-	})
+	index, err := json.Marshal(indexOf(name, types.OCIManifestSchema1, blobs[0]))
 	if err != nil {
 		return fmt.Errorf("encoding the index: %w", err)
 	}
@@ -57,6 +39,44 @@ func writeLayout(w io.Writer, name string, image v1.Image) error {
 		return err
 	}
 	return writeTar(w, index, list, blobs)
+}
+
+// blobsOf returns the manifest of an image, its configuration and its layers, in this order.
+func blobsOf(image v1.Image) ([][]byte, error) {
+	manifest, err := image.RawManifest()
+	if err != nil {
+		return nil, fmt.Errorf("encoding the manifest: %w", err)
+	}
+	config, err := image.RawConfigFile()
+	if err != nil {
+		return nil, fmt.Errorf("encoding the configuration: %w", err)
+	}
+	layers, err := image.Layers()
+	if err != nil {
+		return nil, fmt.Errorf("listing the layers: %w", err)
+	}
+	blobs := [][]byte{manifest, config}
+	for _, layer := range layers {
+		blob, err := readLayer(layer)
+		if err != nil {
+			return nil, err
+		}
+		blobs = append(blobs, blob)
+	}
+	return blobs, nil
+}
+
+// indexOf is the entry of a layout: it names the one thing in it.
+func indexOf(name string, kind types.MediaType, blob []byte) v1.IndexManifest {
+	_, tag, _ := strings.Cut(path.Base(name), ":")
+	return v1.IndexManifest{
+		SchemaVersion: 2,
+		MediaType:     types.OCIImageIndex,
+		Manifests: []v1.Descriptor{{
+			MediaType: kind, Size: int64(len(blob)), Digest: digest(blob),
+			Annotations: map[string]string{nameAnnotation: name, tagAnnotation: tag},
+		}},
+	}
 }
 
 // dockerList is the manifest.json of docker save.
@@ -72,33 +92,32 @@ func dockerList(name string, config []byte, layers [][]byte) ([]byte, error) {
 	return list, nil
 }
 
-// writeTar puts the index first, where it is found without reading the rest.
+// writeTar puts the index first, where it is found without reading the rest. Of blobs that are the same one is written, and no list
+// of docker save if list is nil.
 func writeTar(w io.Writer, index, list []byte, blobs [][]byte) error {
 	writer := tar.NewWriter(w)
-	entries := []struct {
-		name string
-		data []byte
-	}{
-		{"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)},
-		{indexFile, index},
-		{"manifest.json", list},
-	}
-	for _, blob := range blobs {
-		entries = append(entries, struct {
-			name string
-			data []byte
-		}{blobPath(blob), blob})
-	}
-	for _, entry := range entries {
-		header := &tar.Header{Typeflag: tar.TypeReg, Name: entry.name, Size: int64(len(entry.data)), Mode: 0o644, ModTime: epoch}
+	written := map[string]bool{}
+	add := func(name string, data []byte) error {
+		if data == nil || written[name] {
+			return nil
+		}
+		written[name] = true
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(data)), Mode: 0o644, ModTime: epoch}
 		if err := writer.WriteHeader(header); err != nil {
-			return fmt.Errorf("writing %s: %w", entry.name, err)
+			return fmt.Errorf("writing %s: %w", name, err)
 		}
-		if _, err := writer.Write(entry.data); err != nil {
-			return fmt.Errorf("writing %s: %w", entry.name, err)
+		if _, err := writer.Write(data); err != nil {
+			return fmt.Errorf("writing %s: %w", name, err)
 		}
+		return nil
 	}
-	return writer.Close()
+	err := errors.Join(
+		add("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)), add(indexFile, index), add("manifest.json", list),
+	)
+	for _, blob := range blobs {
+		err = errors.Join(err, add(blobPath(blob), blob))
+	}
+	return errors.Join(err, writer.Close())
 }
 
 func readLayer(layer v1.Layer) ([]byte, error) {

@@ -4,6 +4,7 @@ package program
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,15 +22,21 @@ type Program struct {
 	Output string
 	// Overlay, if not empty, is the path of a file as WriteOverlay makes it.
 	Overlay string
-	// C is true for one that links C code, statically like the rest. It needs gcc and the archive of the C library.
+	// C is true for one that links C code, statically like the rest. It needs gcc and the archive of the C library, and is
+	// built for this machine's architecture only.
 	C bool
+	// Version, if not empty, is what the program's variable main.version says.
+	Version string
+	// OS and Architecture are those that the program is for, as Go names them; empty means linux, and this machine's.
+	OS, Architecture string
 }
 
 // Build compiles a program. When nothing changed, this takes as long as Go needs to find that out.
 func Build(ctx context.Context, p Program) error {
 	command := exec.CommandContext(ctx, "go", arguments(p)...)
 	command.Dir = p.Dir
-	command.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+runtime.GOARCH, "GOWORK=off")
+	command.Env = append(os.Environ(),
+		"GOOS="+cmp.Or(p.OS, "linux"), "GOARCH="+cmp.Or(p.Architecture, runtime.GOARCH), "GOWORK=off")
 	if p.C {
 		// PostgreSQL's grammar takes gcc twice as long at its default of -O2, for a parser that reads some files in a Job.
 		command.Env = append(command.Env, "CGO_ENABLED=1", "CGO_CFLAGS=-O1 -g0")
@@ -46,6 +53,9 @@ func Build(ctx context.Context, p Program) error {
 
 func arguments(p Program) []string {
 	link := "-s -w"
+	if p.Version != "" {
+		link += " -X main.version=" + p.Version
+	}
 	args := []string{"build", "-trimpath", "-buildvcs=false"}
 	if p.C {
 		// Go's own resolver and user database: those of a static C library would look for shared ones.

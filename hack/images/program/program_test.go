@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -69,6 +70,12 @@ func TestArguments(t *testing.T) {
 			program: Program{Package: "./cmd/scores", Output: "out/scores"},
 			want:    []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", "out/scores", "./cmd/scores"},
 		},
+		"with a version": {
+			program: Program{Package: "./cmd/operator", Output: "out/operator", Version: "1.2.0"},
+			want: []string{
+				"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=1.2.0", "-o", "out/operator", "./cmd/operator",
+			},
+		},
 		"with C": {
 			program: Program{Package: "./cmd/a", Output: "out/a", C: true},
 			want: []string{
@@ -82,6 +89,29 @@ func TestArguments(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestDockerfileBuildsAlike looks for the commands of this package in the Dockerfile.
+func TestDockerfileBuildsAlike(t *testing.T) {
+	content, err := os.ReadFile("../../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(content), "\\\n\t", "")
+	for _, p := range []Program{
+		{Package: "./cmd/operator", Version: "${VERSION}"}, {Package: "./cmd/scores"}, {Package: "./cmd/mirubato-migrate", C: true},
+	} {
+		p.Output = "/out/"
+		args := arguments(p)
+		for i, arg := range args {
+			if strings.Contains(arg, " ") {
+				args[i] = `"` + arg + `"`
+			}
+		}
+		if want := "go " + strings.Join(args, " "); !strings.Contains(text, want) {
+			t.Errorf("the Dockerfile does not run:\n%s", want)
+		}
 	}
 }
 

@@ -1,9 +1,12 @@
 package recipe
 
 import (
+	"errors"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -52,5 +55,34 @@ func TestBuildOfAProgram(t *testing.T) {
 	}
 	if again.Written {
 		t.Error("an archive that was up to date was written again")
+	}
+}
+
+func TestForeignArchitecturesOfDebianAreRefused(t *testing.T) {
+	foreign := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
+	for _, name := range NativeOnly {
+		if _, err := Prepare(t.Context(), Options{Out: t.TempDir(), Architecture: foreign}, name); !errors.Is(err, errNative) {
+			t.Errorf("%s for %s: got %v, want %v", name, foreign, err, errNative)
+		}
+	}
+}
+
+func TestLabels(t *testing.T) {
+	options := Options{Version: "1.2.0", Source: "https://example.com/source", Revision: "abc", Created: time.Unix(0, 0)}
+	for name, want := range map[string]map[string]string{
+		"operator": {"licenses": "Apache-2.0", "title": "mirubato-operator", "created": "1970-01-01T00:00:00Z"},
+		"migrate":  {"licenses": "", "title": "mirubato-migrate", "version": "1.2.0", "revision": "abc", "source": "https://example.com/source"},
+	} {
+		got := labels(options, name)
+		for label, value := range want {
+			if got["org.opencontainers.image."+label] != value {
+				t.Errorf("%s: label %s is %q, want %q", name, label, got["org.opencontainers.image."+label], value)
+			}
+		}
+	}
+	for _, name := range Names() {
+		if descriptions[name] == "" {
+			t.Errorf("image %s has no description", name)
+		}
 	}
 }
