@@ -77,6 +77,11 @@ type MicroserviceSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!has(self.s3) || has(self.s3.bucket)",message="spec.storage.s3.bucket is required: name the bucket that holds the files"
 	Storage *StorageSpec `json:"storage,omitempty"`
 
+	// networkPolicy limits whom the pods talk to. Changing it replaces the pods, each of which keeps the policy that it started
+	// with. Default: no limits.
+	// +optional
+	NetworkPolicy *NetworkPolicySpec `json:"networkPolicy,omitempty"`
+
 	// settings take effect in running pods, without a restart. They are part of the release and pass its gates.
 	// +optional
 	Settings *settings.Settings `json:"settings,omitempty"`
@@ -181,13 +186,13 @@ type WorkloadSpec struct {
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.all(n, n.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'))",message="imagePullSecrets must be names of Secrets: a-z, 0-9, '-' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self.all(n, n.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'))",message="imagePullSecrets must be names of Secrets"
 	ImagePullSecrets []string `json:"imagePullSecrets,omitempty"`
 
 	// priorityClassName of the pods, which says whose pods make room first. The class must exist. Changing it replaces the pods.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="priorityClassName must be the name of a PriorityClass: a-z, 0-9, '-' and '.'"
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="priorityClassName must be the name of a PriorityClass"
 	PriorityClassName *string `json:"priorityClassName,omitempty"`
 
 	// nodeSelector are labels that a node must have to run the service, its migrations and its tests. Changing it replaces the
@@ -350,7 +355,7 @@ type BackupSpec struct {
 	// such as in an environment's overrides.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self == '' || !format.dns1123Subdomain().validate(self).hasValue()",message="claimName must be the name of a PersistentVolumeClaim: a-z, 0-9, '-' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self == '' || !format.dns1123Subdomain().validate(self).hasValue()",message="claimName must be the name of a PersistentVolumeClaim"
 	ClaimName *string `json:"claimName,omitempty"`
 	// retain is how many verified backups are kept, the new one included. Default: 5.
 	// +optional

@@ -170,9 +170,10 @@ func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Micros
 	s := &station{
 		spec: spec,
 		place: environment.Place{
-			Owner:        ownership.Owner{Microservice: client.ObjectKeyFromObject(ms), Environment: spec.Name},
-			Namespace:    spec.Namespace,
-			MigrateImage: r.MigrateImage,
+			Owner:             ownership.Owner{Microservice: client.ObjectKeyFromObject(ms), Environment: spec.Name},
+			Namespace:         spec.Namespace,
+			MigrateImage:      r.MigrateImage,
+			OperatorNamespace: r.OperatorNamespace,
 		},
 		target: o.target,
 		held:   heldOf(ms, spec.Name),
@@ -310,7 +311,7 @@ func (s *station) stable(ms *v1alpha1.Microservice, name string, weight int32) (
 	if err != nil {
 		return nil, err
 	}
-	out := slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap, settings}, front, children.Stable)
+	out := slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap, settings}, children.NetworkPolicy, front, children.Stable)
 	autoscaler, follows, err := children.Autoscaler(s.facts.Deployment(s.place.CanaryName()) != nil)
 	if err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ schema:
     conditions:
       description: conditions of it. There are three.
       items:
+        description: One of them.
         properties:
           reason:
             description: |-
@@ -103,7 +104,7 @@ func TestCompact(t *testing.T) {
 
 // Without overrides, without what Kubernetes documents and without what is there twice, nothing but the form may change.
 func TestCompactKeepsTheObject(t *testing.T) {
-	text := strings.NewReplacer("overrides", "others", "apiVersion", "version", "conditions", "terms",
+	text := strings.NewReplacer("overrides", "others", "apiVersion", "version", "conditions", "terms", "        description: One of them.\n", "",
 		"the one before.\n      properties:\n        name", "the one before.\n      properties:\n        title").Replace(generated)
 	got, err := compact([]byte(text))
 	if err != nil {
