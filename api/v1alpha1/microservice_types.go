@@ -48,6 +48,8 @@ type MicroserviceList struct {
 // +kubebuilder:validation:XValidation:rule="has(self.auth) || self.environments.all(e, !has(e.overrides) || !has(e.overrides.auth))",message="an environment overrides auth, but spec.auth is not set; set spec.auth first"
 // +kubebuilder:validation:XValidation:rule="has(self.storage) || self.environments.all(e, !has(e.overrides) || !has(e.overrides.storage))",message="an environment overrides storage, but spec.storage is not set; set spec.storage first"
 // +kubebuilder:validation:XValidation:rule="!has(self.storage) || has(self.storage.s3) || self.environments.all(e, !has(e.overrides) || !has(e.overrides.storage) || !has(e.overrides.storage.s3) || has(e.overrides.storage.s3.bucket))",message="an environment overrides storage.s3 without a bucket, and spec.storage has none"
+// +kubebuilder:validation:XValidation:rule="has(self.traffic) || self.environments.all(e, !has(e.hosts))",message="an environment has hosts, but spec.traffic is not set"
+// +kubebuilder:validation:XValidation:rule="!has(self.traffic) || !has(self.traffic.ingress) || self.environments.exists(e, has(e.hosts))",message="spec.traffic.ingress needs environments with hosts"
 type MicroserviceSpec struct {
 	// image of the service, with a tag or a digest. It must keep the service contract. Changing it runs the
 	// migrations of the new image and then replaces the pods, one environment after the other.
@@ -122,6 +124,15 @@ type EnvironmentSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="an environment's namespace must be the name of a namespace: a-z, 0-9 and '-'"
 	Namespace string `json:"namespace"`
+
+	// hosts that lead here through the Ingress, or through the Gateway in place of hostnames. Changing them restarts nothing.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.all(h, h.matches('^([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$'))",message="must be names such as scores.example.com"
+	Hosts []string `json:"hosts,omitempty"`
 
 	// overrides are merged, field by field, over the fields of the same name in spec. References to Secrets and lists are
 	// taken whole.

@@ -201,6 +201,8 @@ func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Micros
 		if s.facts.Claim, err = r.claimFacts(ctx, s.place.Namespace, content.Storage.SharedClaim()); err != nil {
 			return nil, err
 		}
+	}
+	if s.facts.Namespace.Consents {
 		wanted, err := s.everything(ms)
 		if err != nil {
 			return nil, err
@@ -284,11 +286,12 @@ func (s *station) isSettled() bool {
 		s.facts.Deployment(s.place.CanaryName()) == nil
 }
 
-// everything returns all objects that a rollout may make, for the names that they bear.
+// everything returns all objects that may be made, for the names that they bear. Where all is settled they are there already,
+// unless one was just asked for that takes no rollout.
 func (s *station) everything(ms *v1alpha1.Microservice) ([]manifest.Manifest, error) {
 	out, err := s.stable(ms, s.target.Name, 0)
-	if err != nil {
-		return nil, err
+	if err != nil || s.isSettled() {
+		return out, err
 	}
 	canary, err := s.targetChildren().Canary(1, 0)
 	if err != nil {
@@ -311,7 +314,11 @@ func (s *station) stable(ms *v1alpha1.Microservice, name string, weight int32) (
 	if err != nil {
 		return nil, err
 	}
-	out := slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap, settings}, children.NetworkPolicy, front, children.Stable)
+	ingress, err := s.ingress(ms)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap, settings}, children.NetworkPolicy, front, ingress, children.Stable)
 	autoscaler, follows, err := children.Autoscaler(s.facts.Deployment(s.place.CanaryName()) != nil)
 	if err != nil {
 		return nil, err

@@ -265,7 +265,7 @@ func (w *world) children(ctx context.Context) int {
 	for _, into := range []client.ObjectList{
 		&appsv1.DeploymentList{}, &batchv1.JobList{}, &corev1.PodList{}, &corev1.ConfigMapList{},
 		&corev1.ServiceList{}, &corev1.ServiceAccountList{}, &policyv1.PodDisruptionBudgetList{},
-		&autoscalingv2.HorizontalPodAutoscalerList{}, &networkingv1.NetworkPolicyList{},
+		&autoscalingv2.HorizontalPodAutoscalerList{}, &networkingv1.NetworkPolicyList{}, &networkingv1.IngressList{},
 	} {
 		count += meta.LenList(list(ctx, w, into))
 	}
@@ -430,6 +430,9 @@ func (w *world) collectGarbage(ctx context.Context) {
 	}
 	for _, policy := range list(ctx, w, &networkingv1.NetworkPolicyList{}).Items {
 		release(&policy)
+	}
+	for _, ingress := range list(ctx, w, &networkingv1.IngressList{}).Items {
+		release(&ingress)
 	}
 	for _, hpa := range list(ctx, w, &autoscalingv2.HorizontalPodAutoscalerList{}).Items {
 		release(&hpa)
