@@ -69,7 +69,8 @@ type MicroserviceSpec struct {
 	// +optional
 	Auth *AuthSpec `json:"auth,omitempty"`
 
-	// database is the PostgreSQL database of the service. Without it no migrations are run.
+	// database is the PostgreSQL database of the service. Without it no migrations are run. Changing it runs the migrations again, and
+	// replaces the pods if secretRef changed.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.secretRef)",message="spec.database.secretRef is required: name the Secret that holds the connection URL in every environment's namespace"
 	Database *DatabaseSpec `json:"database,omitempty"`

@@ -189,6 +189,9 @@ func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Micros
 	}
 	s.collectSettings(ms, o)
 	var err error
+	if s.facts.SettingsSize, err = s.generations(0).Size(); err != nil {
+		return nil, err
+	}
 	if s.facts.Namespace, err = r.namespaceFacts(ctx, s.place.Namespace, consent); err != nil {
 		return nil, err
 	}
