@@ -51,10 +51,7 @@ func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *stat
 		if err != nil {
 			return err
 		}
-		if err := r.writeRoute(ctx, ms, s, s.input.Facts.Weight); err != nil {
-			return err
-		}
-		if err := r.removeIngress(ctx, ms, s); err != nil {
+		if err := r.writeEntries(ctx, ms, s); err != nil {
 			return err
 		}
 		if err := r.reportSettings(ms, s, wanted); err != nil {

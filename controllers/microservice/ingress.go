@@ -30,10 +30,11 @@ func (s *station) ingress(ms *v1alpha1.Microservice) ([]manifest.Manifest, error
 	return []manifest.Manifest{out}, err
 }
 
-// removeIngress removes an Ingress that is no longer wanted.
-func (r *Reconciler) removeIngress(ctx context.Context, ms *v1alpha1.Microservice, s *station) error {
-	if hasIngress(ms, s.spec) {
-		return nil
+// writeEntries brings the HTTPRoute to where it shall be, and removes an Ingress that is no longer wanted. One that is wanted is
+// written with what it leads to.
+func (r *Reconciler) writeEntries(ctx context.Context, ms *v1alpha1.Microservice, s *station) error {
+	if err := r.writeRoute(ctx, ms, s, s.input.Facts.Weight); err != nil || hasIngress(ms, s.spec) {
+		return err
 	}
 	return r.remove(ctx, s.live("Ingress", s.place.Name()))
 }
