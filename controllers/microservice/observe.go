@@ -204,30 +204,6 @@ func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Micros
 	return s, r.observeRollout(ctx, ms, o, s)
 }
 
-// observeNeeds looks for what others have to provide, and for names that they have taken. It asks the API server itself, so only
-// where something is about to be made.
-func (r *Reconciler) observeNeeds(ctx context.Context, ms *v1alpha1.Microservice, s *station) error {
-	if !s.facts.Namespace.Consents {
-		return nil
-	}
-	var err error
-	if !s.isSettled() {
-		content := s.content(ms, s.target)
-		if s.facts.MissingSecrets, err = r.missingSecrets(ctx, s.place.Namespace, content); err != nil {
-			return err
-		}
-		if s.facts.Claim, err = r.claimFacts(ctx, s.place.Namespace, content.Storage.SharedClaim()); err != nil {
-			return err
-		}
-	}
-	wanted, err := s.everything(ms)
-	if err != nil {
-		return err
-	}
-	s.facts.Foreign, err = r.foreign(ctx, s.place, wanted, s.facts)
-	return err
-}
-
 // sortChildren gives the station its own objects.
 func (r *Reconciler) sortChildren(s *station, all []client.Object) {
 	s.facts.Live = map[environment.ObjectKey]client.Object{}
