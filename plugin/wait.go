@@ -124,7 +124,7 @@ func message(e v1alpha1.EnvironmentStatus) string {
 var personal = map[v1alpha1.WaitType]bool{
 	v1alpha1.WaitApproval: true, v1alpha1.WaitHold: true, v1alpha1.WaitPause: true, v1alpha1.WaitRejected: true,
 	v1alpha1.WaitConsent: true, v1alpha1.WaitNamespace: true, v1alpha1.WaitNameConflict: true, v1alpha1.WaitSecret: true,
-	v1alpha1.WaitVolume: true,
+	v1alpha1.WaitVolume: true, v1alpha1.WaitSettings: true,
 }
 
 func needsPerson(ms *v1alpha1.Microservice, e v1alpha1.EnvironmentStatus) bool {

@@ -48,6 +48,8 @@ type MicroserviceList struct {
 // +kubebuilder:validation:XValidation:rule="has(self.auth) || self.environments.all(e, !has(e.overrides) || !has(e.overrides.auth))",message="an environment overrides auth, but spec.auth is not set; set spec.auth first"
 // +kubebuilder:validation:XValidation:rule="has(self.storage) || self.environments.all(e, !has(e.overrides) || !has(e.overrides.storage))",message="an environment overrides storage, but spec.storage is not set; set spec.storage first"
 // +kubebuilder:validation:XValidation:rule="!has(self.storage) || has(self.storage.s3) || self.environments.all(e, !has(e.overrides) || !has(e.overrides.storage) || !has(e.overrides.storage.s3) || has(e.overrides.storage.s3.bucket))",message="an environment overrides storage.s3 without a bucket, and spec.storage has none"
+// +kubebuilder:validation:XValidation:rule="has(self.traffic) || self.environments.all(e, !has(e.hosts))",message="an environment has hosts, but spec.traffic is not set"
+// +kubebuilder:validation:XValidation:rule="!has(self.traffic) || !has(self.traffic.ingress) || self.environments.exists(e, has(e.hosts))",message="spec.traffic.ingress needs environments with hosts"
 type MicroserviceSpec struct {
 	// image of the service, with a tag or a digest. It must keep the service contract. Changing it runs the
 	// migrations of the new image and then replaces the pods, one environment after the other.
@@ -67,7 +69,8 @@ type MicroserviceSpec struct {
 	// +optional
 	Auth *AuthSpec `json:"auth,omitempty"`
 
-	// database is the PostgreSQL database of the service. Without it no migrations are run.
+	// database is the PostgreSQL database of the service. Without it no migrations are run. Changing it runs the migrations again, and
+	// replaces the pods if secretRef changed.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.secretRef)",message="spec.database.secretRef is required: name the Secret that holds the connection URL in every environment's namespace"
 	Database *DatabaseSpec `json:"database,omitempty"`
@@ -76,6 +79,11 @@ type MicroserviceSpec struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!has(self.s3) || has(self.s3.bucket)",message="spec.storage.s3.bucket is required: name the bucket that holds the files"
 	Storage *StorageSpec `json:"storage,omitempty"`
+
+	// networkPolicy limits whom the pods talk to. Changing it replaces the pods, each of which keeps the policy that it started
+	// with. Default: no limits.
+	// +optional
+	NetworkPolicy *NetworkPolicySpec `json:"networkPolicy,omitempty"`
 
 	// settings take effect in running pods, without a restart. They are part of the release and pass its gates.
 	// +optional
@@ -117,6 +125,15 @@ type EnvironmentSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="an environment's namespace must be the name of a namespace: a-z, 0-9 and '-'"
 	Namespace string `json:"namespace"`
+
+	// hosts that lead here through the Ingress, or through the Gateway in place of hostnames. Changing them restarts nothing.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.all(h, h.matches('^([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$'))",message="must be names such as scores.example.com"
+	Hosts []string `json:"hosts,omitempty"`
 
 	// overrides are merged, field by field, over the fields of the same name in spec. References to Secrets and lists are
 	// taken whole.
@@ -181,13 +198,13 @@ type WorkloadSpec struct {
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.all(n, n.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'))",message="imagePullSecrets must be names of Secrets: a-z, 0-9, '-' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self.all(n, n.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'))",message="imagePullSecrets must be names of Secrets"
 	ImagePullSecrets []string `json:"imagePullSecrets,omitempty"`
 
 	// priorityClassName of the pods, which says whose pods make room first. The class must exist. Changing it replaces the pods.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="priorityClassName must be the name of a PriorityClass: a-z, 0-9, '-' and '.'"
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="priorityClassName must be the name of a PriorityClass"
 	PriorityClassName *string `json:"priorityClassName,omitempty"`
 
 	// nodeSelector are labels that a node must have to run the service, its migrations and its tests. Changing it replaces the
@@ -350,7 +367,7 @@ type BackupSpec struct {
 	// such as in an environment's overrides.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self == '' || !format.dns1123Subdomain().validate(self).hasValue()",message="claimName must be the name of a PersistentVolumeClaim: a-z, 0-9, '-' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self == '' || !format.dns1123Subdomain().validate(self).hasValue()",message="claimName must be the name of a PersistentVolumeClaim"
 	ClaimName *string `json:"claimName,omitempty"`
 	// retain is how many verified backups are kept, the new one included. Default: 5.
 	// +optional

@@ -79,6 +79,9 @@ type ReleaseSpec struct {
 	// storage of the Microservice.
 	// +optional
 	Storage *StorageSpec `json:"storage,omitempty"`
+	// networkPolicy of the Microservice.
+	// +optional
+	NetworkPolicy *NetworkPolicySpec `json:"networkPolicy,omitempty"`
 	// settings of the Microservice. The number of the release is their generation.
 	// +optional
 	// +kubebuilder:validation:Schemaless

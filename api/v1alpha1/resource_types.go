@@ -10,6 +10,6 @@ type ResourceAmounts struct {
 	CPU *resource.Quantity `json:"cpu,omitempty"`
 	// memory in bytes, such as 256Mi.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('4Mi')) >= 0",message="must be an amount of memory of at least 4Mi, such as 256Mi; m stands for thousandths, Mi for mebibytes"
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('4Mi')) >= 0",message="must be an amount of memory of at least 4Mi, such as 256Mi"
 	Memory *resource.Quantity `json:"memory,omitempty"`
 }

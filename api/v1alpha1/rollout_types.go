@@ -353,10 +353,34 @@ type Window struct {
 }
 
 // TrafficSpec is how requests reach the pods.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.gateway) || !has(self.ingress)",message="set either gateway or ingress"
 type TrafficSpec struct {
 	// gateway sends requests through an HTTPRoute of the Gateway API, which also splits them exactly by weight.
 	// +optional
 	Gateway *GatewaySpec `json:"gateway,omitempty"`
+	// ingress sends requests through an Ingress in each environment that has hosts. Weights come from the number of pods.
+	// +optional
+	Ingress *IngressSpec `json:"ingress,omitempty"`
+}
+
+// IngressSpec is an Ingress.
+type IngressSpec struct {
+	// className of the Ingress. Default: that of the cluster.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	ClassName *string `json:"className,omitempty"`
+	// tlsSecretName names the Secret, in each environment's namespace, with the certificate. Default: no TLS.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	TLSSecretName *string `json:"tlsSecretName,omitempty"`
+	// annotations for its controller.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('platform.mirubato.com/') && !format.qualifiedName().validate(k).hasValue())",message="must be annotations, and not the operator's"
+	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
 // GatewaySpec is an HTTPRoute.

@@ -173,7 +173,7 @@ type Hold struct {
 }
 
 // WaitType says what kind of thing is waited for.
-// +kubebuilder:validation:Enum=PreviousEnvironment;Namespace;Consent;NameConflict;Secret;Database;Backup;Migration;Image;Pods;Window;Budget;Approval;Hold;Pause;Step;SmokeTest;Analysis;Soak;Rejected;Registry;Gateway;Connections;Schema;Contract;Volume
+// +kubebuilder:validation:Enum=PreviousEnvironment;Namespace;Consent;NameConflict;Secret;Database;Backup;Migration;Image;Pods;Window;Budget;Approval;Hold;Pause;Step;SmokeTest;Analysis;Soak;Rejected;Registry;Gateway;Connections;Schema;Contract;Volume;Settings
 type WaitType string
 
 // What an environment can wait for.
@@ -230,6 +230,8 @@ const (
 	WaitConnections WaitType = "Connections"
 	// WaitVolume: the claim of the storage is missing, or cannot be shared.
 	WaitVolume WaitType = "Volume"
+	// WaitSettings: the generations of settings that pods use are larger together than a ConfigMap may be.
+	WaitSettings WaitType = "Settings"
 )
 
 // WaitingFor says what has to happen next, since when, until when, and who can make it happen.

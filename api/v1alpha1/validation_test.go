@@ -114,6 +114,14 @@ func TestAccepted(t *testing.T) {
 			"spec.storage.s3.bucket": "files",
 			"spec.environments":      environments(environment("a", "a", map[string]any{"storage": map[string]any{"s3": map[string]any{"prefix": "a/"}}})),
 		},
+		"a policy for the network": {"spec.networkPolicy": map[string]any{
+			"from": []any{map[string]any{"namespace": "ingress-nginx"}}, "metricsFrom": []any{map[string]any{"cidr": "fd00::/8"}},
+			"to": []any{map[string]any{"cidr": "10.0.0.0/8", "ports": []any{int64(5432)}}},
+		}},
+		"an Ingress": {
+			"spec.traffic.ingress": map[string]any{"className": "nginx", "tlsSecretName": "cert", "annotations": map[string]any{"cert-manager.io/cluster-issuer": "acme"}},
+			"spec.environments":    environments(map[string]any{"name": "a", "namespace": "a", "hosts": []any{"*.example.com", "a"}}, environment("b", "b")),
+		},
 		"ten environments": {"spec.environments": environments(
 			environment("e-0", "n-0"), environment("e-1", "n-1"), environment("e-2", "n-2"), environment("e-3", "n-3"), environment("e-4", "n-4"),
 			environment("e-5", "n-5"), environment("e-6", "n-6"), environment("e-7", "n-7"), environment("e-8", "n-8"), environment("e-9", "9"),
@@ -138,6 +146,15 @@ func TestRefused(t *testing.T) {
 	)
 	migrations := func(field string, value any) map[string]any {
 		return map[string]any{"spec.database": map[string]any{"secretRef": secret("db"), "migrations": map[string]any{field: value}}}
+	}
+	peers := func(list ...any) map[string]any {
+		return map[string]any{"spec.networkPolicy": map[string]any{"from": append([]any{}, list...)}}
+	}
+	hosts := func(list ...any) map[string]any {
+		return map[string]any{"spec.environments": environments(map[string]any{"name": "a", "namespace": "a", "hosts": append([]any{}, list...)})}
+	}
+	annotated := func(key string) map[string]any {
+		return map[string]any{"spec.traffic.ingress.annotations": map[string]any{key: "x"}}
 	}
 	storage := func(storage map[string]any) map[string]any { return map[string]any{"spec.storage": storage} }
 	for name, tc := range map[string]struct {
@@ -211,6 +228,17 @@ func TestRefused(t *testing.T) {
 		"an override without a bucket": {map[string]any{
 			"spec.storage.fileSystem.claimName": "a", "spec.environments": environments(environment("a", "a", map[string]any{"storage": map[string]any{"s3": map[string]any{"prefix": "a/"}}})),
 		}, "spec", "overrides storage.s3 without a bucket"},
+		"a peer that is nobody":                 {peers(map[string]any{}), "spec.networkPolicy.from[0]", "either a namespace or a cidr"},
+		"a peer that is two":                    {peers(map[string]any{"namespace": "a", "cidr": "10.0.0.0/8"}), "spec.networkPolicy.from[0]", "either a namespace or a cidr"},
+		"a range that is none":                  {peers(map[string]any{"cidr": "10.0.0.1"}), "spec.networkPolicy.from[0].cidr", "cidr"},
+		"peers that are none":                   {peers(), "spec.networkPolicy.from", "at least 1 items"},
+		"a gateway and an Ingress":              {map[string]any{"spec.traffic": map[string]any{"gateway": map[string]any{"parentRefs": []any{map[string]any{"name": "a"}}}, "ingress": map[string]any{}}}, "spec.traffic", "either gateway or ingress"},
+		"an Ingress that leads nowhere":         {map[string]any{"spec.traffic.ingress": map[string]any{}}, "spec", "needs environments with hosts"},
+		"hosts that nothing leads to":           {hosts("a.example.com"), "spec", "spec.traffic is not set"},
+		"a host with a port":                    {hosts("a.example.com:80"), "spec.environments[0].hosts", "must be names such as"},
+		"no hosts":                              {hosts(), "spec.environments[0].hosts", "at least 1 items"},
+		"an annotation of the operator's":       {annotated("platform.mirubato.com/applied"), "spec.traffic.ingress.annotations", "not the operator's"},
+		"an annotation without a name":          {annotated("a b"), "spec.traffic.ingress.annotations", "must be annotations"},
 		"a wait for the lock that is too short": {migrations("advisoryLockWait", "999ms"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},
 		"a wait for the lock that is too long":  {migrations("advisoryLockWait", "61m"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},
 		"a wait that is no duration":            {migrations("advisoryLockWait", "soon"), "spec.database.migrations.advisoryLockWait", "must be between 1s and 1h"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,9 +56,14 @@ holds. Every answer is one line; the exit code is 1 if one of them is bad.`,
 
 // ownNamespace is the pod's, or, outside of a cluster, the one that config/default installs to.
 func ownNamespace() string {
+	return cmp.Or(podNamespace(), "mirubato-system")
+}
+
+// podNamespace is empty outside of a cluster.
+func podNamespace() string {
 	text, err := os.ReadFile(ownNamespaceFile)
 	if err != nil {
-		return "mirubato-system"
+		return ""
 	}
 	return strings.TrimSpace(string(text))
 }

@@ -63,12 +63,13 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 	{
 		pods := podclient.New()
 		reconciler := &microservice.Reconciler{
-			Client:       mgr.GetClient(),
-			Live:         mgr.GetAPIReader(),
-			OwnedBy:      microservice.OwnedByIndex,
-			Events:       mgr.GetEventRecorder("mirubato-operator"),
-			MigrateImage: config.MigrateImage,
-			Namespaces:   config.Namespaces,
+			Client:            mgr.GetClient(),
+			Live:              mgr.GetAPIReader(),
+			OwnedBy:           microservice.OwnedByIndex,
+			Events:            mgr.GetEventRecorder("mirubato-operator"),
+			MigrateImage:      config.MigrateImage,
+			Namespaces:        config.Namespaces,
+			OperatorNamespace: podNamespace(),
 			Smoke: &smoke.Executor{
 				Client: pods, Endpoints: podclient.Direct{}, Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Now: time.Now,
 			},

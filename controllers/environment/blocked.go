@@ -13,6 +13,7 @@ var obstacles = []func(Place, Facts) *v1alpha1.WaitingFor{
 	namespaceIsInside,
 	namespaceConsents,
 	namesAreFree,
+	settingsFit,
 	secretsExist,
 	claimIsShared,
 }
@@ -79,6 +80,18 @@ func namesAreFree(place Place, facts Facts) *v1alpha1.WaitingFor {
 		Type:    v1alpha1.WaitNameConflict,
 		Message: fmt.Sprintf("%s %s exists in namespace %s and was not made for this Microservice", key.Kind, key.Name, place.Namespace),
 		Unblock: fmt.Sprintf("remove it (kubectl delete %s --namespace %s %s), or use another namespace", strings.ToLower(key.Kind), place.Namespace, key.Name),
+	}
+}
+
+func settingsFit(place Place, facts Facts) *v1alpha1.WaitingFor {
+	if facts.SettingsSize <= maxSettings {
+		return nil
+	}
+	return &v1alpha1.WaitingFor{
+		Type: v1alpha1.WaitSettings,
+		Message: fmt.Sprintf("the settings that pods in namespace %s use are %d KiB, and ConfigMap %s holds %d",
+			place.Namespace, facts.SettingsSize>>10, place.SettingsName(), maxSettings>>10),
+		Unblock: "make spec.settings smaller, such as cors.origins and rateLimits.routes; a generation goes when no pod uses it any more",
 	}
 }
 

@@ -54,6 +54,8 @@ type Children struct {
 	ServiceAccount manifest.Manifest
 	// ConfigMap holds the environment variables of its pods.
 	ConfigMap manifest.Manifest
+	// NetworkPolicy limits whom its pods talk to: one, or none.
+	NetworkPolicy []manifest.Manifest
 	// Stable is the Deployment that all requests go to, with its PodDisruptionBudget.
 	Stable []manifest.Manifest
 	// Content is a hash of everything that the pods run with.
@@ -76,6 +78,8 @@ type Place struct {
 	Owner        ownership.Owner
 	Namespace    string
 	MigrateImage string
+	// OperatorNamespace is where the operator's pods are, empty if it runs in none.
+	OperatorNamespace string
 }
 
 // Name is that of the Microservice: one environment lives in a namespace.
@@ -101,7 +105,11 @@ func ChildrenOf(place Place, content Content) (Children, error) {
 	}
 	variables := variablesOf(place, content)
 	// The name of the release is no part of it: pods that would run with the same need not be replaced.
-	if out.Content, err = manifest.Hash([]any{variables, podSpec(place, content, "", ownership.ComponentAPI)}); err != nil {
+	made := []any{variables, podSpec(place, content, "", ownership.ComponentAPI)}
+	if content.NetworkPolicy != nil {
+		made = append(made, content.NetworkPolicy)
+	}
+	if out.Content, err = manifest.Hash(made); err != nil {
 		return Children{}, err
 	}
 	if out.Settings, err = manifest.Hash(content.Settings); err != nil {
@@ -111,6 +119,13 @@ func ChildrenOf(place Place, content Content) (Children, error) {
 	variables[contract.EnvRelease] = out.Version
 	if out.ConfigMap, err = manifest.New(configMap(place, out.configMapName(), variables)); err != nil {
 		return Children{}, err
+	}
+	if content.NetworkPolicy != nil {
+		policy, err := manifest.New(networkPolicy(place, out.configMapName(), out.Content, content.NetworkPolicy))
+		if err != nil {
+			return Children{}, err
+		}
+		out.NetworkPolicy = []manifest.Manifest{policy}
 	}
 	for _, configuration := range []any{disruptionBudget(place), out.stable()} {
 		child, err := manifest.New(configuration)
@@ -347,52 +362,4 @@ func probe(path string, period, failures int32) *corev1ac.ProbeApplyConfiguratio
 		WithPeriodSeconds(period).
 		WithTimeoutSeconds(probeTimeout).
 		WithFailureThreshold(failures)
-}
-
-// secretMount is a directory of Secrets in the service's container.
-type secretMount struct {
-	name, dir string
-	files     []restricted.SecretFile
-}
-
-func secretMounts(content Content) []secretMount {
-	var out []secretMount
-	if database := content.Database; database != nil {
-		out = append(out, secretMount{name: "database", dir: contract.DatabaseDir, files: []restricted.SecretFile{
-			{Secret: database.Secret, Path: contract.DatabaseURLFile},
-		}})
-	}
-	if auth := content.Auth; auth != nil {
-		mount := secretMount{name: "auth", dir: contract.AuthDir}
-		if auth.Secret != nil {
-			mount.files = append(mount.files, restricted.SecretFile{Secret: *auth.Secret, Path: contract.AuthSecretFile})
-		}
-		if auth.Previous != nil {
-			mount.files = append(mount.files, restricted.SecretFile{Secret: *auth.Previous, Path: contract.AuthPreviousFile})
-		}
-		if len(mount.files) > 0 {
-			out = append(out, mount)
-		}
-	}
-	if content.Storage.credentials() != nil {
-		out = append(out, secretMount{name: "storage", dir: contract.StorageDir, files: []restricted.SecretFile{
-			{Secret: *content.Storage.credentials(), Path: contract.StorageCredentialsFile},
-		}})
-	}
-	if own := secretsOfVariables(content); len(own.files) > 0 {
-		out = append(out, own)
-	}
-	return out
-}
-
-func secretsOfVariables(content Content) secretMount {
-	out := secretMount{name: "secrets", dir: contract.SecretsDir}
-	for _, variable := range content.Env {
-		if variable.SecretRef != nil {
-			out.files = append(out.files, restricted.SecretFile{Secret: *variable.SecretRef, Path: contract.SecretFile(variable.Name)})
-		}
-	}
-	// Another order of the variables is no reason to replace pods.
-	slices.SortFunc(out.files, func(a, b restricted.SecretFile) int { return cmp.Compare(a.Path, b.Path) })
-	return out
 }

@@ -52,6 +52,8 @@ type Content struct {
 	Database *Database
 	// Storage is nil for a service without files.
 	Storage *Storage
+	// NetworkPolicy is nil for pods without limits.
+	NetworkPolicy *v1alpha1.NetworkPolicySpec
 	// Settings reach running pods and are no part of what the pods are made from. Generation is their number.
 	Settings   settings.Settings
 	Generation int64
@@ -110,11 +112,12 @@ func ContentOf(release *v1alpha1.Release, environment string, scale Scale) Conte
 			NodeSelector:  workload.NodeSelector,
 			Tolerations:   workload.Tolerations,
 		},
-		Auth:       mergeAuth(spec.Auth, overrides.Auth),
-		Database:   mergeDatabase(spec.Database, overrides.Database),
-		Storage:    mergeStorage(spec.Storage, overrides.Storage),
-		Settings:   settings.Merge(or(spec.Settings, settings.Settings{}), or(overrides.Settings, settings.Settings{})),
-		Generation: spec.Number,
+		Auth:          mergeAuth(spec.Auth, overrides.Auth),
+		Database:      mergeDatabase(spec.Database, overrides.Database),
+		Storage:       mergeStorage(spec.Storage, overrides.Storage),
+		NetworkPolicy: spec.NetworkPolicy,
+		Settings:      settings.Merge(or(spec.Settings, settings.Settings{}), or(overrides.Settings, settings.Settings{})),
+		Generation:    spec.Number,
 	}
 }
 

@@ -99,7 +99,7 @@ func releaseOf(spec *v1alpha1.MicroserviceSpec, over *v1alpha1.EnvironmentOverri
 	out := &v1alpha1.Release{
 		ObjectMeta: metav1.ObjectMeta{Name: "scores-7"},
 		Spec: v1alpha1.ReleaseSpec{
-			Version: "1.4.0", Image: spec.Image, Workload: spec.Workload, Auth: spec.Auth, Database: spec.Database, Storage: spec.Storage, Settings: spec.Settings,
+			Version: "1.4.0", Image: spec.Image, Workload: spec.Workload, Auth: spec.Auth, Database: spec.Database, Storage: spec.Storage, NetworkPolicy: spec.NetworkPolicy, Settings: spec.Settings,
 			Overrides: []v1alpha1.ReleaseOverrides{{
 				Environment: "production",
 				EnvironmentOverrides: v1alpha1.EnvironmentOverrides{

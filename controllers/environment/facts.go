@@ -22,7 +22,9 @@ type Facts struct {
 	MissingSecrets []MissingSecret
 	// Claim is what is known of the claim of the storage; looked up when Secrets are.
 	Claim ClaimFacts
-	Jobs  []batchv1.Job
+	// SettingsSize is how many bytes the generations of settings have that pods may ask for.
+	SettingsSize int
+	Jobs         []batchv1.Job
 	// Pods of the service and of its migrations.
 	Pods []corev1.Pod
 }

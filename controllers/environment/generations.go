@@ -32,17 +32,38 @@ func (g Generations) Empty() bool {
 	return true
 }
 
+// maxSettings is how many bytes all values of a ConfigMap may have together.
+const maxSettings = 1 << 20
+
+// Size is how many bytes the files of all generations have together.
+func (g Generations) Size() (int, error) {
+	data, err := g.files()
+	size := 0
+	for _, text := range data {
+		size += len(text)
+	}
+	return size, err
+}
+
 // ConfigMap holds one file for each generation.
 func (g Generations) ConfigMap(place Place) (manifest.Manifest, error) {
+	data, err := g.files()
+	if err != nil {
+		return manifest.Manifest{}, err
+	}
+	return manifest.New(corev1ac.ConfigMap(place.SettingsName(), place.Namespace).WithLabels(place.labels()).WithData(data))
+}
+
+func (g Generations) files() (map[string]string, error) {
 	data := map[string]string{contract.SettingsCurrentFile: strconv.FormatInt(g.Current, 10)}
 	for number, each := range g.ByNumber {
 		text, err := yaml.Marshal(each)
 		if err != nil {
-			return manifest.Manifest{}, fmt.Errorf("encoding generation %d of the settings: %w", number, err)
+			return nil, fmt.Errorf("encoding generation %d of the settings: %w", number, err)
 		}
 		data[contract.SettingsFile(number)] = string(text)
 	}
-	return manifest.New(corev1ac.ConfigMap(place.SettingsName(), place.Namespace).WithLabels(place.labels()).WithData(data))
+	return data, nil
 }
 
 // addSettings mounts the generations and the pod's own number, both as whole directories: the kubelet refreshes only those.

@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/api/settings"
+	"github.com/mirubato/mirubato/api/v1alpha1"
 )
 
 func TestGenerationsAreFiles(t *testing.T) {
@@ -99,5 +101,39 @@ func TestSettingsAreMountedAsDirectories(t *testing.T) {
 	}
 	if len(mounts) != 3 { // the Secrets of the database, of the tokens and of the service's own variables
 		t.Errorf("the settings or the number are not mounted; what else is: %v", mounts)
+	}
+}
+
+func TestSettingsThatFitIntoNoConfigMapAreWaitedFor(t *testing.T) {
+	large := settings.Settings{CORS: &settings.CORS{}}
+	for range 64 {
+		large.CORS.Origins = append(large.CORS.Origins, "https://"+strings.Repeat("a", 4<<10)+".example.com")
+	}
+	of := func(n int64) Generations {
+		out := Generations{ByNumber: map[int64]settings.Settings{}}
+		for i := range n {
+			out.ByNumber[i+1] = large
+		}
+		return out
+	}
+	for name, tc := range map[string]struct {
+		generations int64
+		fit         bool
+	}{
+		"none": {0, true}, "as many as fit": {3, true}, "one too many": {4, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			size, err := of(tc.generations).Size()
+			if err != nil {
+				t.Fatal(err)
+			}
+			waiting := Blocked(place(), Facts{Namespace: NamespaceFacts{Exists: true, Consents: true}, SettingsSize: size})
+			if (waiting == nil) != tc.fit {
+				t.Fatalf("%d bytes: waits for %+v", size, waiting)
+			}
+			if waiting != nil && (waiting.Type != v1alpha1.WaitSettings || !strings.Contains(waiting.Message, "scores-settings holds 1024") || !strings.Contains(waiting.Unblock, "spec.settings")) {
+				t.Errorf("waits for %+v", waiting)
+			}
+		})
 	}
 }

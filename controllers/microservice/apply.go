@@ -51,7 +51,7 @@ func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *stat
 		if err != nil {
 			return err
 		}
-		if err := r.writeRoute(ctx, ms, s, s.input.Facts.Weight); err != nil {
+		if err := r.writeEntries(ctx, ms, s); err != nil {
 			return err
 		}
 		if err := r.reportSettings(ms, s, wanted); err != nil {
@@ -99,7 +99,7 @@ func (r *Reconciler) startCanary(ctx context.Context, ms *v1alpha1.Microservice,
 	if err != nil {
 		return err
 	}
-	return r.write(ctx, s, slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap}, canary))
+	return r.write(ctx, s, slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap}, children.NetworkPolicy, canary))
 }
 
 // shift gives the canary a share of the requests. Labels come before the Service where they decide, and after it where the
@@ -191,7 +191,8 @@ func failedRuns(s *station) []client.Object {
 	return out
 }
 
-// obsolete returns what earlier releases left behind: ConfigMaps that no pod reads any more, and Jobs.
+// obsolete returns what earlier releases left behind: ConfigMaps and NetworkPolicies
+// of no pod any more, and Jobs.
 func obsolete(s *station) []client.Object {
 	var out []client.Object
 	hashes := []string{s.targetChildren().MigrationHash}
@@ -213,7 +214,7 @@ func obsolete(s *station) []client.Object {
 	}
 	var maps []client.Object
 	for key, live := range s.facts.Live {
-		if key.Kind == "ConfigMap" && !read[key.Name] && live.GetDeletionTimestamp() == nil {
+		if (key.Kind == "ConfigMap" || key.Kind == "NetworkPolicy") && !read[key.Name] && live.GetDeletionTimestamp() == nil {
 			maps = append(maps, live)
 		}
 	}

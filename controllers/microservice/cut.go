@@ -83,15 +83,16 @@ func (r *Reconciler) resolve(ctx context.Context, ms *v1alpha1.Microservice) (st
 // contentOf is the release that the spec stands for, but for what names it.
 func contentOf(ms *v1alpha1.Microservice, image string) v1alpha1.ReleaseSpec {
 	out := v1alpha1.ReleaseSpec{
-		Microservice: ms.Name,
-		Reference:    ms.Spec.Image,
-		Version:      versionOf(ms.Spec.Image),
-		Image:        image,
-		Workload:     *ms.Spec.Workload.DeepCopy(),
-		Auth:         ms.Spec.Auth.DeepCopy(),
-		Database:     ms.Spec.Database.DeepCopy(),
-		Storage:      ms.Spec.Storage.DeepCopy(),
-		Settings:     ms.Spec.Settings.DeepCopy(),
+		Microservice:  ms.Name,
+		Reference:     ms.Spec.Image,
+		Version:       versionOf(ms.Spec.Image),
+		Image:         image,
+		Workload:      *ms.Spec.Workload.DeepCopy(),
+		Auth:          ms.Spec.Auth.DeepCopy(),
+		Database:      ms.Spec.Database.DeepCopy(),
+		Storage:       ms.Spec.Storage.DeepCopy(),
+		NetworkPolicy: ms.Spec.NetworkPolicy.DeepCopy(),
+		Settings:      ms.Spec.Settings.DeepCopy(),
 	}
 	out.Workload.Replicas, out.Workload.Autoscaling = nil, nil
 	for _, environment := range ms.Spec.Environments {

@@ -85,6 +85,30 @@ func (r *Reconciler) looksAfter(namespace string) bool {
 	return len(r.Namespaces) == 0 || slices.Contains(r.Namespaces, namespace)
 }
 
+// observeNeeds looks for what others have to provide, and for names that they have taken. It asks the API server itself, so only
+// where something is about to be made.
+func (r *Reconciler) observeNeeds(ctx context.Context, ms *v1alpha1.Microservice, s *station) error {
+	if !s.facts.Namespace.Consents {
+		return nil
+	}
+	var err error
+	if !s.isSettled() {
+		content := s.content(ms, s.target)
+		if s.facts.MissingSecrets, err = r.missingSecrets(ctx, s.place.Namespace, content); err != nil {
+			return err
+		}
+		if s.facts.Claim, err = r.claimFacts(ctx, s.place.Namespace, content.Storage.SharedClaim()); err != nil {
+			return err
+		}
+	}
+	wanted, err := s.everything(ms)
+	if err != nil {
+		return err
+	}
+	s.facts.Foreign, err = r.foreign(ctx, s.place, wanted, s.facts)
+	return err
+}
+
 // missingSecrets looks for the Secrets that the content refers to. Their values are read and dropped.
 func (r *Reconciler) missingSecrets(ctx context.Context, namespace string, content environment.Content) ([]environment.MissingSecret, error) {
 	var out []environment.MissingSecret

@@ -170,9 +170,10 @@ func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Micros
 	s := &station{
 		spec: spec,
 		place: environment.Place{
-			Owner:        ownership.Owner{Microservice: client.ObjectKeyFromObject(ms), Environment: spec.Name},
-			Namespace:    spec.Namespace,
-			MigrateImage: r.MigrateImage,
+			Owner:             ownership.Owner{Microservice: client.ObjectKeyFromObject(ms), Environment: spec.Name},
+			Namespace:         spec.Namespace,
+			MigrateImage:      r.MigrateImage,
+			OperatorNamespace: r.OperatorNamespace,
 		},
 		target: o.target,
 		held:   heldOf(ms, spec.Name),
@@ -188,25 +189,14 @@ func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Micros
 	}
 	s.collectSettings(ms, o)
 	var err error
+	if s.facts.SettingsSize, err = s.generations(0).Size(); err != nil {
+		return nil, err
+	}
 	if s.facts.Namespace, err = r.namespaceFacts(ctx, s.place.Namespace, consent); err != nil {
 		return nil, err
 	}
-	// Asked of the API server itself, so only where something is about to be made.
-	if s.facts.Namespace.Consents && !s.isSettled() {
-		content := s.content(ms, s.target)
-		if s.facts.MissingSecrets, err = r.missingSecrets(ctx, s.place.Namespace, content); err != nil {
-			return nil, err
-		}
-		if s.facts.Claim, err = r.claimFacts(ctx, s.place.Namespace, content.Storage.SharedClaim()); err != nil {
-			return nil, err
-		}
-		wanted, err := s.everything(ms)
-		if err != nil {
-			return nil, err
-		}
-		if s.facts.Foreign, err = r.foreign(ctx, s.place, wanted, s.facts); err != nil {
-			return nil, err
-		}
+	if err := r.observeNeeds(ctx, ms, s); err != nil {
+		return nil, err
 	}
 	if err := r.observeRoute(ctx, ms, s); err != nil {
 		return nil, err
@@ -283,11 +273,12 @@ func (s *station) isSettled() bool {
 		s.facts.Deployment(s.place.CanaryName()) == nil
 }
 
-// everything returns all objects that a rollout may make, for the names that they bear.
+// everything returns all objects that may be made, for the names that they bear. Where all is settled they are there already,
+// unless one was just asked for that takes no rollout.
 func (s *station) everything(ms *v1alpha1.Microservice) ([]manifest.Manifest, error) {
 	out, err := s.stable(ms, s.target.Name, 0)
-	if err != nil {
-		return nil, err
+	if err != nil || s.isSettled() {
+		return out, err
 	}
 	canary, err := s.targetChildren().Canary(1, 0)
 	if err != nil {
@@ -310,7 +301,11 @@ func (s *station) stable(ms *v1alpha1.Microservice, name string, weight int32) (
 	if err != nil {
 		return nil, err
 	}
-	out := slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap, settings}, front, children.Stable)
+	ingress, err := s.ingress(ms)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap, settings}, children.NetworkPolicy, front, ingress, children.Stable)
 	autoscaler, follows, err := children.Autoscaler(s.facts.Deployment(s.place.CanaryName()) != nil)
 	if err != nil {
 		return nil, err

@@ -66,10 +66,14 @@ func (r *Reconciler) route(ctx context.Context, namespace, name string) (*unstru
 
 // routeOf is the HTTPRoute at a weight.
 func (s *station) routeOf(ms *v1alpha1.Microservice, weight int32) traffic.Route {
+	gateway := *ms.Spec.Traffic.Gateway
+	if len(s.spec.Hosts) > 0 {
+		gateway.Hostnames = s.spec.Hosts
+	}
 	return traffic.Route{
 		Owner:     s.place.Owner,
 		Namespace: s.place.Namespace,
-		Gateway:   *ms.Spec.Traffic.Gateway,
+		Gateway:   gateway,
 		Port:      environment.ServicePort,
 		Canary:    s.input.Facts.Canary.Ready > 0,
 		Weight:    weight,

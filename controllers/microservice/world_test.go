@@ -13,6 +13,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -264,7 +265,7 @@ func (w *world) children(ctx context.Context) int {
 	for _, into := range []client.ObjectList{
 		&appsv1.DeploymentList{}, &batchv1.JobList{}, &corev1.PodList{}, &corev1.ConfigMapList{},
 		&corev1.ServiceList{}, &corev1.ServiceAccountList{}, &policyv1.PodDisruptionBudgetList{},
-		&autoscalingv2.HorizontalPodAutoscalerList{},
+		&autoscalingv2.HorizontalPodAutoscalerList{}, &networkingv1.NetworkPolicyList{}, &networkingv1.IngressList{},
 	} {
 		count += meta.LenList(list(ctx, w, into))
 	}
@@ -426,6 +427,12 @@ func (w *world) collectGarbage(ctx context.Context) {
 	}
 	for _, pdb := range list(ctx, w, &policyv1.PodDisruptionBudgetList{}).Items {
 		release(&pdb)
+	}
+	for _, policy := range list(ctx, w, &networkingv1.NetworkPolicyList{}).Items {
+		release(&policy)
+	}
+	for _, ingress := range list(ctx, w, &networkingv1.IngressList{}).Items {
+		release(&ingress)
 	}
 	for _, hpa := range list(ctx, w, &autoscalingv2.HorizontalPodAutoscalerList{}).Items {
 		release(&hpa)

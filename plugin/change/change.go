@@ -63,6 +63,9 @@ func compare(path string, a, b any, changes *[]Change) {
 		return
 	}
 	keys := slices.AppendSeq(slices.Collect(maps.Keys(before)), maps.Keys(after))
+	if len(keys) == 0 { // what says something by being there, without a field of its own
+		*changes = append(*changes, Change{Path: path, From: a, To: b})
+	}
 	slices.Sort(keys)
 	for _, key := range slices.Compact(keys) {
 		compare(join(path, key), before[key], after[key], changes)

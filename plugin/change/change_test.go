@@ -66,6 +66,38 @@ func TestPlanTellsWhatEachEnvironmentGoesThrough(t *testing.T) {
 				{Name: "production", Cost: change.CostRestart, Because: []string{"environments[production].overrides.workload.priorityClassName"}, Gates: production},
 			},
 		},
+		"files elsewhere replace the pods, in an environment too": {
+			before: spec(), after: spec(func(s *v1alpha1.MicroserviceSpec) {
+				s.Storage = &v1alpha1.StorageSpec{FileSystem: &v1alpha1.FileSystemSpec{ClaimName: "files"}}
+				s.Environments[1].Overrides = &v1alpha1.EnvironmentOverrides{Storage: &v1alpha1.StorageSpec{S3: &v1alpha1.S3Spec{Bucket: new("files")}}}
+			}),
+			release: true,
+			want: []change.EnvironmentPlan{
+				{Name: "staging", Cost: change.CostRestart, Because: []string{"storage.fileSystem.claimName"}},
+				{
+					Name: "production", Cost: change.CostRestart, Gates: production,
+					Because: []string{"environments[production].overrides.storage.s3.bucket", "storage.fileSystem.claimName"},
+				},
+			},
+		},
+		"another policy for the network replaces the pods": {
+			before: spec(), after: spec(func(s *v1alpha1.MicroserviceSpec) { s.NetworkPolicy = &v1alpha1.NetworkPolicySpec{} }),
+			release: true,
+			want: []change.EnvironmentPlan{
+				{Name: "staging", Cost: change.CostRestart, Because: []string{"networkPolicy"}},
+				{Name: "production", Cost: change.CostRestart, Because: []string{"networkPolicy"}, Gates: production},
+			},
+		},
+		"an Ingress is no release": {
+			before: spec(), after: spec(func(s *v1alpha1.MicroserviceSpec) {
+				s.Traffic = &v1alpha1.TrafficSpec{Ingress: &v1alpha1.IngressSpec{ClassName: new("nginx")}}
+				s.Environments[1].Hosts = []string{"scores.example.com"}
+			}),
+			want: []change.EnvironmentPlan{
+				{Name: "staging", Cost: change.CostRoute, Because: []string{"traffic.ingress.className"}},
+				{Name: "production", Cost: change.CostRoute, Because: []string{"environments[production].hosts", "traffic.ingress.className"}},
+			},
+		},
 		"the way of a rollout is no release": {
 			before: spec(), after: spec(func(s *v1alpha1.MicroserviceSpec) { s.Environments[1].Rollout.Approvals = 0 }),
 			want: []change.EnvironmentPlan{{Name: "staging", Cost: change.CostNone}, {Name: "production", Cost: change.CostNone}},
@@ -115,6 +147,7 @@ func TestFieldsAreComparedByNameAndPath(t *testing.T) {
 		},
 		"one less":     {object{"a": "x"}, object{}, []change.Change{{Path: "a", From: "x"}}},
 		"deep below":   {object{"a": object{"b": "x"}}, object{"a": object{"b": "y"}}, []change.Change{{Path: "a.b", From: "x", To: "y"}}},
+		"an empty one": {object{}, object{"a": object{}}, []change.Change{{Path: "a", To: map[string]any{}}}},
 		"ignored":      {object{"number": 1.0}, object{"number": 2.0}, nil},
 		"a plain list": {object{"a": []any{"x"}}, object{"a": []any{"y"}}, []change.Change{{Path: "a", From: []any{"x"}, To: []any{"y"}}}},
 		"a named member": {

@@ -41,6 +41,7 @@ var costs = map[string]Cost{
 	"settings":             CostLive,
 	"database":             CostMigrate,
 	"storage":              CostRestart,
+	"networkPolicy":        CostRestart,
 	"traffic":              CostRoute,
 	"paused":               CostNone,
 }

@@ -101,6 +101,8 @@ func costIn(environment, path string) Cost {
 	switch {
 	case strings.HasPrefix(path, own+".overrides."):
 		return CostOf(strings.TrimPrefix(path, own+".overrides."))
+	case path == own+".hosts":
+		return CostRoute
 	case path == own+".namespace" || strings.HasPrefix(path, own+".cluster"):
 		return CostMove
 	case strings.HasPrefix(path, "environments["):

@@ -4,8 +4,8 @@
 // whoever applies it on the client's side keeps a copy in an annotation. So that neither grows out of hand, a field whose own
 // fields have none stands on one line, as does what is documented elsewhere, and everything is documented once: what
 // spec.environments[].overrides repeats of the spec, in the spec; fields that several fields have alike, such as those of a
-// reference to a Secret, where they stand first; the single settings in docs/settings.md; and what every object of Kubernetes
-// has, its conditions included, in one sentence.
+// reference to a Secret, where they stand first; what a list holds, in the field of the list; the single settings in docs/settings.md; and what every object of Kubernetes
+// has, its conditions included, in one sentence. A number with bounds of its own needs no width.
 package main
 
 import (
@@ -61,7 +61,9 @@ func compact(text []byte) ([]byte, error) {
 	return document.Change(text, func(node *yaml.Node) error {
 		documentOnce(node)
 		documentBriefly(node)
+		documentLists(node)
 		documentFirst(node, map[string]bool{})
+		forgetWidths(node)
 		shorten(node)
 		return nil
 	})
@@ -87,6 +89,17 @@ func documentBriefly(node *yaml.Node) {
 	cutDescriptions(document.Value(document.Value(document.Value(node, "conditions"), "items"), "properties"))
 	for _, child := range node.Content {
 		documentBriefly(child)
+	}
+}
+
+// documentLists takes the description out of the items of a list that is documented itself.
+func documentLists(node *yaml.Node) {
+	items, text := document.Value(node, "items"), document.Value(node, "description")
+	if items != nil && text != nil && text.Kind == yaml.ScalarNode { // both may be fields
+		forgetDescription(items)
+	}
+	for _, child := range node.Content {
+		documentLists(child)
 	}
 }
 
@@ -121,17 +134,34 @@ func forgetDescriptions(node *yaml.Node) {
 	if node == nil {
 		return
 	}
+	forgetDescription(node)
+	for _, child := range node.Content {
+		forgetDescriptions(child)
+	}
+}
+
+// forgetWidths takes the format int32 from integers whose maximum says as much.
+func forgetWidths(node *yaml.Node) {
+	if greatest := document.Value(node, "maximum"); greatest != nil && greatest.Kind == yaml.ScalarNode {
+		forget(node, "format")
+	}
+	for _, child := range node.Content {
+		forgetWidths(child)
+	}
+}
+
+func forgetDescription(node *yaml.Node) { forget(node, "description") }
+
+// forget removes a member of a schema.
+func forget(node *yaml.Node, key string) {
 	if node.Kind == yaml.MappingNode {
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			// A field of that name would be a mapping.
-			if node.Content[i].Value == "description" && node.Content[i+1].Kind == yaml.ScalarNode {
+			if node.Content[i].Value == key && node.Content[i+1].Kind == yaml.ScalarNode {
 				node.Content = slices.Delete(node.Content, i, i+2)
 				break
 			}
 		}
-	}
-	for _, child := range node.Content {
-		forgetDescriptions(child)
 	}
 }
 

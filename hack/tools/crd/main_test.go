@@ -22,6 +22,7 @@ schema:
     conditions:
       description: conditions of it. There are three.
       items:
+        description: One of them.
         properties:
           reason:
             description: |-
@@ -33,6 +34,8 @@ schema:
       properties:
         replicas:
           description: replicas of it.
+          format: int32
+          maximum: 500
           minimum: 1
           type: integer
       type: object
@@ -78,7 +81,7 @@ schema:
   properties:
     apiVersion: {description: APIVersion is the version of the schema., type: string}
     conditions: {description: conditions of it. There are three., items: {properties: {reason: {description: reason is a word., type: string}}}}
-    workload: {description: workload is how pods run., properties: {replicas: {description: replicas of it., minimum: 1, type: integer}}, type: object}
+    workload: {description: workload is how pods run., properties: {replicas: {description: replicas of it., maximum: 500, minimum: 1, type: integer}}, type: object}
     secretRef: {description: secretRef names a Secret., properties: {name: {description: name of the Secret., type: string}}, type: object}
     previousSecretRef: {description: previousSecretRef names the one before., properties: {name: {type: string}}, type: object}
     overrides: {description: overrides differ., properties: {workload: {description: workload differs., properties: {description: {type: string}, replicas: {minimum: 1, type: integer}}, type: object, x-kubernetes-validations: [{message: not both, rule: '!has(self.a) || !has(self.b)'}]}}, type: object}
@@ -103,7 +106,7 @@ func TestCompact(t *testing.T) {
 
 // Without overrides, without what Kubernetes documents and without what is there twice, nothing but the form may change.
 func TestCompactKeepsTheObject(t *testing.T) {
-	text := strings.NewReplacer("overrides", "others", "apiVersion", "version", "conditions", "terms",
+	text := strings.NewReplacer("overrides", "others", "apiVersion", "version", "conditions", "terms", "        description: One of them.\n", "", "          format: int32\n", "",
 		"the one before.\n      properties:\n        name", "the one before.\n      properties:\n        title").Replace(generated)
 	got, err := compact([]byte(text))
 	if err != nil {
