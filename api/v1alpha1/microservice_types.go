@@ -375,38 +375,6 @@ const (
 	RehearseNone   Rehearsal = "None"
 )
 
-// MigrationSpec is how migrations are taken from the image and run.
-type MigrationSpec struct {
-	// exportCommand is run in the service's image and must write the migration files into the directory named by
-	// $(MIGRATIONS_DIR), such as ["cp", "-r", "/app/migrations/.", "$(MIGRATIONS_DIR)"]. Default: the image's entrypoint with
-	// the arguments migrations, export and the directory.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=32
-	// +kubebuilder:validation:items:MaxLength=1024
-	ExportCommand []string `json:"exportCommand,omitempty"`
-	// advisoryLockWait is how long a run waits for another one on the same database to finish, from 1s to 1h. Default: 30s.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="advisoryLockWait must be between 1s and 1h"
-	AdvisoryLockWait *metav1.Duration `json:"advisoryLockWait,omitempty"`
-	// statementLockTimeout is how long a statement waits for a table before it gives way to the traffic behind it and is tried
-	// again, from 50ms to 1m. Default: 2s. Longer waits hold up every query that comes after.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('50ms') && duration(self) <= duration('1m')",message="statementLockTimeout must be between 50ms and 1m: every query that comes later waits as long"
-	StatementLockTimeout *metav1.Duration `json:"statementLockTimeout,omitempty"`
-	// retries is how often a migration that did not get its locks is tried again within one run. Default: 10.
-	// +optional
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=100
-	Retries *int32 `json:"retries,omitempty"`
-	// contractAfter is how long after a release is verified its contract migrations wait: until then one can go back to the release
-	// before. From 0s to 720h. Default: 24h.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('720h')",message="contractAfter must be between 0s and 720h"
-	ContractAfter *metav1.Duration `json:"contractAfter,omitempty"`
-}
-
 // SecretKeyReference names one key of a Secret in an environment's namespace. The Secret is mounted, never copied.
 type SecretKeyReference struct {
 	// name of the Secret.

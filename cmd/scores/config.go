@@ -134,11 +134,11 @@ func variables() []variable {
 		{serving, envRequestTimeout, "request-timeout", "5s", "deadline of a request", setDuration(100*time.Millisecond, 5*time.Minute, func(c *Config) *time.Duration { return &c.RequestTimeout })},
 		{serving, envDrainDelay, "drain-delay", "1s", "how long new requests are served after SIGTERM", setDuration(0, time.Minute, func(c *Config) *time.Duration { return &c.DrainDelay })},
 		{serving, envShutdownTimeout, "shutdown-timeout", "20s", "how long running requests may take after that", setDuration(time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.ShutdownTimeout })},
-		{serving, envDatabaseConns, "database-max-conns", "10", "size of the connection pool", setInt(1, 1000, func(c *Config) *int { return &c.DatabaseConns })},
+		{serving, envDatabaseConns, "database-max-conns", "10", "size of the connection pool", setInt(1000, func(c *Config) *int { return &c.DatabaseConns })},
 		{serving, envStorage, "storage", "", "where files are kept: a directory, or an s3:// URL; empty is nowhere", setStorage},
-		{serving, envFileSize, "file-max-mib", "50", "how many MiB a file may have", setInt(1, 1024, func(c *Config) *int { return &c.FileSizeMiB })},
-		{serving, envFileQuota, "file-quota-mib", "1024", "how many MiB the files of a user may have together", setInt(1, 1<<20, func(c *Config) *int { return &c.FileQuotaMiB })},
-		{serving, envJobWorkers, "job-workers", "2", "how many jobs are done at once", setInt(1, 100, func(c *Config) *int { return &c.JobWorkers })},
+		{serving, envFileSize, "file-max-mib", "50", "how many MiB a file may have", setInt(1024, func(c *Config) *int { return &c.FileSizeMiB })},
+		{serving, envFileQuota, "file-quota-mib", "1024", "how many MiB the files of a user may have together", setInt(1<<20, func(c *Config) *int { return &c.FileQuotaMiB })},
+		{serving, envJobWorkers, "job-workers", "2", "how many jobs are done at once", setInt(100, func(c *Config) *int { return &c.JobWorkers })},
 		{serving, envJobPatience, "job-patience", "20s", "how long another process may be silent before its jobs are taken over", setDuration(time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.JobPatience })},
 		{tokens, contract.EnvJWTIssuer, "jwt-issuer", "", "required iss claim", setText(func(c *Config) *string { return &c.Tokens.Issuer })},
 		{tokens, contract.EnvJWTAudience, "jwt-audience", "", "required aud claim", setText(func(c *Config) *string { return &c.Tokens.Audience })},
@@ -330,11 +330,11 @@ func setDuration(least, greatest time.Duration, field func(*Config) *time.Durati
 	}
 }
 
-func setInt(least, greatest int, field func(*Config) *int) func(*Config, string) error {
+func setInt(greatest int, field func(*Config) *int) func(*Config, string) error {
 	return func(c *Config, text string) error {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < least || n > greatest {
-			return fmt.Errorf("%q is no whole number from %d to %d", text, least, greatest)
+		if err != nil || n < 1 || n > greatest {
+			return fmt.Errorf("%q is no whole number from 1 to %d", text, greatest)
 		}
 		*field(c) = n
 		return nil

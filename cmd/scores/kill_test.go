@@ -31,7 +31,8 @@ var killedFiles = flag.Int("kill.files", 24, "files that TestKilledProcessesLose
 type victim struct{ api atomic.Pointer[string] }
 
 // send uploads a file as often as it takes: what breaks off is sent again, as a client does.
-func (v *victim) send(ctx context.Context, token, path string, u upload, t testing.TB) error {
+func (v *victim) send(ctx context.Context, t testing.TB, token, path string, u upload) error {
+	t.Helper()
 	body, contentType := u.form(t)
 	for ctx.Err() == nil {
 		if status := v.try(ctx, token, path, body, contentType); status == http.StatusAccepted || status == http.StatusOK {
@@ -89,7 +90,7 @@ func TestKilledProcessesLoseNoFile(t *testing.T) {
 		sending.Go(func() {
 			for i := range next {
 				u := upload{name: "a.xml", content: waltz(fmt.Sprint(i))}
-				if err := v.send(ctx, token, "/api/scores/"+ids[i]+"/versions", u, t); err != nil {
+				if err := v.send(ctx, t, token, "/api/scores/"+ids[i]+"/versions", u); err != nil {
 					t.Error(err)
 				}
 			}

@@ -22,10 +22,13 @@ func (r *Reconciler) observeGates(ctx context.Context, ms *v1alpha1.Microservice
 	}
 	rollout := s.spec.Rollout
 	admitted := record.AdmittedAt != nil
-	if !admitted && record.Step != v1alpha1.StepVerified && s.input.Rejection == nil && facts.Blocked == nil && !ms.Spec.Paused {
+	if record.Step == v1alpha1.StepVerified || s.input.Rejection != nil {
+		return nil
+	}
+	if !admitted && facts.Blocked == nil && !ms.Spec.Paused {
 		r.observeConnections(ctx, ms, s)
 	}
-	if rollout == nil || record.Step == v1alpha1.StepVerified || s.input.Rejection != nil {
+	if rollout == nil {
 		return nil
 	}
 	if !admitted {

@@ -157,7 +157,7 @@ func TestRefusedJobIsNotTriedAgainAndTellsWhy(t *testing.T) {
 			attempts.Add(1)
 			return jobs.Outcome{}, jobs.Refuse("The numbers are too large; send smaller ones", errors.New("secret cause"))
 		},
-		Tell: func(_ context.Context, args sums, s jobs.State, reason string) error {
+		Tell: func(_ context.Context, _ sums, s jobs.State, reason string) error {
 			told <- string(s) + ": " + reason
 			return nil
 		},

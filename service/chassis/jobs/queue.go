@@ -217,7 +217,7 @@ func (q *Queue) Run(ctx context.Context) {
 	}
 	stopWorking()
 	<-watched
-	q.leaveFleet()
+	q.leaveFleet() //nolint:contextcheck // the context has ended; leaving has a bound of its own
 }
 
 // start starts the library, as often as it takes, and reports whether it did before ctx ended.

@@ -62,21 +62,19 @@ func add(f *Files, r *http.Request) (a added, err error) {
 	if err != nil {
 		return a, fault.Wrap(fault.UnsupportedMedia, "The form is malformed: its Content-Type names no boundary", err)
 	}
-	for {
-		part, err := form.NextRawPart()
-		switch {
-		case errors.Is(err, io.EOF):
-			return a, invalidFile("required", "must be given, as a part of the form with this name")
-		case err != nil:
-			return a, bodyFault(err)
-		case part.FormName() != formName:
-			return a, fault.InvalidInput("Validation failed", fault.Detail{Field: shown(part.FormName()), Code: "unknown_field", Message: "is not a part of this form"})
-		}
-		a.Version, a.isNew, err = f.Add(r.Context(), auth.FromContext(r.Context()), id, Upload{
-			FileName: part.FileName(), MediaType: part.Header.Get("Content-Type"), Body: part,
-		})
+	part, err := form.NextRawPart()
+	switch {
+	case errors.Is(err, io.EOF):
+		return a, invalidFile("required", "must be given, as a part of the form with this name")
+	case err != nil:
 		return a, bodyFault(err)
+	case part.FormName() != formName:
+		return a, fault.InvalidInput("Validation failed", fault.Detail{Field: shown(part.FormName()), Code: "unknown_field", Message: "is not a part of this form"})
 	}
+	a.Version, a.isNew, err = f.Add(r.Context(), auth.FromContext(r.Context()), id, Upload{
+		FileName: part.FileName(), MediaType: part.Header.Get("Content-Type"), Body: part,
+	})
+	return a, bodyFault(err)
 }
 
 // shown bounds what of a client's input is echoed.
