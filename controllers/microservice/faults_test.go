@@ -29,7 +29,7 @@ import (
 
 // The operator is killed before each of its calls with -kills all, which takes half an hour, and else before some of them: others in
 // each run. Killed after a call means the same as killed before the next one: nobody has heard the answer.
-var kills = flag.String("kills", "12", "before how many calls of a rollout the operator is killed, or all")
+var kills = flag.String("kills", "3", "before how many calls of a rollout the operator is killed, or all")
 
 // faulty is a world in which one canary rollout follows another while something goes wrong.
 type faulty struct {

@@ -53,7 +53,7 @@ func (r *Reconciler) observeConnections(ctx context.Context, ms *v1alpha1.Micros
 	if demand.Canary == 0 && !demand.Replaces && !demand.Migrates {
 		return // no pod comes: what is there has its connections
 	}
-	report, ok := connections.Ask(ctx, r.Smoke.Client, r.Smoke.Endpoints, pods[0])
+	report, ok := connections.Ask(ctx, r.Smoke.Client, s.endpoints(), pods[0])
 	if !ok {
 		return
 	}
