@@ -21,6 +21,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/analysis"
+	"github.com/mirubato/mirubato/controllers/clusters"
 	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/microservice"
 	"github.com/mirubato/mirubato/controllers/podclient"
@@ -58,7 +59,11 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 	}
 	var watch *watchdog.Watchdog
 	{
-		pods := podclient.New()
+		remote := clusters.New(microservice.ClusterOptions(mgr.GetAPIReader(), mgr.GetScheme()))
+		if err := mgr.Add(remote); err != nil {
+			return fmt.Errorf("adding the clusters: %w", err)
+		}
+		pods := podclient.NewThrough(remote.Dial)
 		reconciler := &microservice.Reconciler{
 			Client:       mgr.GetClient(),
 			Live:         mgr.GetAPIReader(),
@@ -69,8 +74,9 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 				Client: pods, Endpoints: podclient.Direct{}, Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Now: time.Now,
 			},
 			Analysis: analysis.NewRecorder(pods),
-			Settings: settings.NewReader(pods, podclient.Direct{}),
+			Settings: settings.NewReader(pods),
 			Budget:   gate.NewBudget(config.MaxRollouts),
+			Clusters: remote,
 			Now:      time.Now,
 		}
 		metrics.Registry.MustRegister(reconciler.Analysis)

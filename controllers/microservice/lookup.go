@@ -13,13 +13,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/clusters"
 	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/manifest"
 	"github.com/mirubato/mirubato/controllers/ownership"
 )
 
-// children lists what carries the labels of a Microservice, in every namespace.
-func (r *Reconciler) children(ctx context.Context, key client.ObjectKey) ([]client.Object, error) {
+// children lists what carries the labels of a Microservice, in every namespace of a cluster.
+func (r *Reconciler) children(ctx context.Context, cluster *clusters.Cluster, key client.ObjectKey) ([]client.Object, error) {
 	var out []client.Object
 	for _, child := range childTypes() {
 		gvk, err := apiutil.GVKForObject(child, r.Client.Scheme())
@@ -35,7 +36,7 @@ func (r *Reconciler) children(ctx context.Context, key client.ObjectKey) ([]clie
 		if !ok {
 			return nil, fmt.Errorf("%s is not a list", gvk.Kind)
 		}
-		if err := r.Client.List(ctx, list, r.OwnedBy(key)); err != nil {
+		if err := cluster.Client.List(ctx, list, cluster.OwnedBy(key)); err != nil {
 			return nil, fmt.Errorf("listing %s: %w", gvk.Kind, err)
 		}
 		items, err := meta.ExtractList(list)
@@ -60,11 +61,11 @@ func (r *Reconciler) kindOf(object client.Object) string {
 	return gvk.Kind
 }
 
-func (r *Reconciler) namespaceFacts(ctx context.Context, name, consent string) (environment.NamespaceFacts, error) {
+func namespaceFacts(ctx context.Context, cluster *clusters.Cluster, name, consent string) (environment.NamespaceFacts, error) {
 	facts := environment.NamespaceFacts{ConsentLabel: consent}
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	err := r.Client.Get(ctx, client.ObjectKey{Name: name}, namespace)
+	err := cluster.Client.Get(ctx, client.ObjectKey{Name: name}, namespace)
 	if apierrors.IsNotFound(err) {
 		return facts, nil
 	}
@@ -78,11 +79,11 @@ func (r *Reconciler) namespaceFacts(ctx context.Context, name, consent string) (
 }
 
 // missingSecrets looks for the Secrets that the content refers to. Their values are read and dropped.
-func (r *Reconciler) missingSecrets(ctx context.Context, namespace string, content environment.Content) ([]environment.MissingSecret, error) {
+func missingSecrets(ctx context.Context, cluster *clusters.Cluster, namespace string, content environment.Content) ([]environment.MissingSecret, error) {
 	var out []environment.MissingSecret
 	for _, use := range environment.SecretUses(content) {
 		secret := &corev1.Secret{}
-		err := r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: use.Secret.Name}, secret)
+		err := cluster.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: use.Secret.Name}, secret)
 		if err != nil && !apierrors.IsNotFound(err) {
 			return nil, fmt.Errorf("reading Secret %s/%s: %w", namespace, use.Secret.Name, err)
 		}
@@ -94,7 +95,7 @@ func (r *Reconciler) missingSecrets(ctx context.Context, namespace string, conte
 }
 
 // foreign finds objects that bear one of the children's names but not their labels. The caches do not hold those.
-func (r *Reconciler) foreign(ctx context.Context, place environment.Place, wanted []manifest.Manifest, facts environment.Facts) ([]environment.ObjectKey, error) {
+func foreign(ctx context.Context, cluster *clusters.Cluster, place environment.Place, wanted []manifest.Manifest, facts environment.Facts) ([]environment.ObjectKey, error) {
 	var out []environment.ObjectKey
 	for _, m := range wanted {
 		key := environment.KeyOf(m)
@@ -107,7 +108,7 @@ func (r *Reconciler) foreign(ctx context.Context, place environment.Place, wante
 			return nil, err
 		}
 		found.SetGroupVersionKind(gvk.WithKind(m.Kind()))
-		err = r.Live.Get(ctx, client.ObjectKey{Namespace: m.Namespace(), Name: m.Name()}, found)
+		err = cluster.Live.Get(ctx, client.ObjectKey{Namespace: m.Namespace(), Name: m.Name()}, found)
 		if apierrors.IsNotFound(err) {
 			continue
 		}

@@ -82,7 +82,7 @@ func (w *world) start(ctx context.Context) {
 		MigrateImage: "example.com/migrate:1.0.0",
 		Smoke:        &smoke.Executor{Client: podclient.New(), Endpoints: podclient.Direct{}, Reader: direct, Writer: direct, Now: time.Now},
 		Analysis:     analysis.NewRecorder(podclient.New()),
-		Settings:     settings.NewReader(podclient.New(), podclient.Direct{}),
+		Settings:     settings.NewReader(podclient.New()),
 		Budget:       gate.NewBudget(100),
 		Now:          time.Now,
 	}
