@@ -36,8 +36,9 @@ type faulty struct {
 	*world
 	kubelet *kubelet
 	now     time.Time
-	// jobs are all that ever were, by namespace and name and then by UID.
-	jobs map[string]map[types.UID]bool
+	// jobs are all that were made in a rollout, by what they are for and their names, and then by UID. Those in earlier were there before.
+	jobs    map[string]map[types.UID]bool
+	earlier map[types.UID]bool
 }
 
 // newFaulty makes one whose two environments run version 1.0.0.
@@ -105,7 +106,10 @@ func (f *faulty) settle(ctx context.Context) (killed int) {
 func (f *faulty) watch(ctx context.Context) {
 	f.t.Helper()
 	for _, job := range f.world.jobs(ctx) {
-		name := job.Namespace + "/" + job.Name
+		if f.earlier[job.UID] {
+			continue
+		}
+		name := job.Namespace + " " + job.Labels[v1alpha1.LabelStage] + job.Labels[v1alpha1.LabelSmokeTest] + " " + job.Name
 		if f.jobs[name] == nil {
 			f.jobs[name] = map[types.UID]bool{}
 		}
@@ -122,7 +126,10 @@ func (f *faulty) watch(ctx context.Context) {
 // killed.
 func (f *faulty) rollOut(ctx context.Context, version string) (end []string, killed int) {
 	f.t.Helper()
-	f.jobs = map[string]map[types.UID]bool{}
+	f.jobs, f.earlier = map[string]map[types.UID]bool{}, map[types.UID]bool{}
+	for _, job := range f.world.jobs(ctx) {
+		f.earlier[job.UID] = true
+	}
 	f.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Image = "localhost/scores:" + version })
 	killed = f.settle(ctx)
 	f.api.refuse, f.api.lag = nil, nil
@@ -146,8 +153,8 @@ func (f *faulty) end(ctx context.Context, version string) []string {
 		}
 	}
 	var jobs []string
-	for _, uids := range f.jobs {
-		jobs = append(jobs, fmt.Sprintf("a Job was made %d times", len(uids)))
+	for name, uids := range f.jobs {
+		jobs = append(jobs, fmt.Sprintf("%s: a Job was made %d times", name[:strings.LastIndexByte(name, ' ')], len(uids)))
 	}
 	out = append(out, slices.Sorted(slices.Values(jobs))...)
 	for i, e := range f.ms.Spec.Environments {
