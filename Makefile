@@ -72,7 +72,7 @@ test-corpus: ## Scores that other programs wrote, against what was counted in th
 e2e: cluster-up images $(BIN)/scores ## Scenarios on the real cluster; their figures go to `make results`
 	@$(BIN)/localcluster load $(foreach name,$(IMAGES),$(LOCAL)/images/$(name)-$(VERSION).tar)
 	@$(BIN)/localcluster databases
-	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -parallel 1 -timeout 30m -v ./test/e2e/...
+	@KUBECONFIG=$(LOCAL)/kubeconfig hack/tools/go-e2e
 
 .PHONY: settings-bench
 settings-bench: cluster-up images $(BIN)/scores ## Live settings of 20 pods on the real cluster, about ten minutes; figures go to `make results`

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -63,11 +64,14 @@ func atWork(ms *v1alpha1.Microservice, named []string) (v1alpha1.EnvironmentStat
 	return list[len(list)-1], nil
 }
 
+// onDatabase are the steps whose work is done by Jobs on the database.
+var onDatabase = []v1alpha1.Step{v1alpha1.StepCheck, v1alpha1.StepBackUp, v1alpha1.StepRehearse, v1alpha1.StepExpand}
+
 // parts are the components whose logs tell of an environment as it is, the first that have pods.
 func parts(e v1alpha1.EnvironmentStatus) [][]string {
 	pods := [][]string{{"api"}}
 	switch {
-	case e.Step == v1alpha1.StepExpand, e.WaitingFor != nil && e.WaitingFor.Type == v1alpha1.WaitMigration:
+	case slices.Contains(onDatabase, e.Step), e.WaitingFor != nil && e.WaitingFor.Type == v1alpha1.WaitMigration:
 		return append([][]string{{"migration"}}, pods...)
 	case e.WaitingFor != nil && e.WaitingFor.Type == v1alpha1.WaitSmokeTest:
 		return append([][]string{{"smoke-test"}, {"canary"}}, pods...)

@@ -206,7 +206,8 @@ func (p *tab) waitFor(expression string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("it does not become true that %s; the page shows:\n%s", expression, asks[string](p, "document.body.innerText"))
+			given := asks[string](p, `location.href + " " + JSON.stringify([...document.querySelectorAll("input")].map((i) => [i.id, i.value]))`)
+			p.t.Fatalf("it does not become true that %s; at %s the page shows:\n%s", expression, given, asks[string](p, "document.body.innerText"))
 		}
 	}
 }

@@ -75,7 +75,8 @@ func Claims(ms *v1alpha1.Microservice) []Claim {
 			continue // nobody works on it, and it may stay away for ever
 		}
 		switch environment.Step {
-		case v1alpha1.StepExpand, v1alpha1.StepCanary, v1alpha1.StepPromote, v1alpha1.StepRollBack:
+		case v1alpha1.StepCheck, v1alpha1.StepBackUp, v1alpha1.StepRehearse, v1alpha1.StepExpand,
+			v1alpha1.StepCanary, v1alpha1.StepPromote, v1alpha1.StepRollBack:
 			claim.Begun = true
 		case v1alpha1.StepAdmit:
 			// Admitted, and nothing done yet.

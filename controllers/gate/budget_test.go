@@ -258,6 +258,9 @@ func TestClaimsAreReadFromTheStatus(t *testing.T) {
 		{Name: "waits", Step: v1alpha1.StepAdmit, WaitingFor: waiting(v1alpha1.WaitBudget)},
 		{Name: "approval", Step: v1alpha1.StepAdmit, WaitingFor: waiting(v1alpha1.WaitApproval)},
 		{Name: "admitted", Step: v1alpha1.StepAdmit, WaitingFor: waiting(v1alpha1.WaitStep)},
+		{Name: "check", Step: v1alpha1.StepCheck, WaitingFor: waiting(v1alpha1.WaitMigration)},
+		{Name: "backup", Step: v1alpha1.StepBackUp, WaitingFor: waiting(v1alpha1.WaitMigration)},
+		{Name: "rehearse", Step: v1alpha1.StepRehearse, WaitingFor: waiting(v1alpha1.WaitMigration)},
 		{Name: "expand", Step: v1alpha1.StepExpand, WaitingFor: waiting(v1alpha1.WaitMigration)},
 		{Name: "canary", Step: v1alpha1.StepCanary},
 		{Name: "promote", Step: v1alpha1.StepPromote},
@@ -273,7 +276,7 @@ func TestClaimsAreReadFromTheStatus(t *testing.T) {
 		}
 		got[claim.Environment] = claim.WaitingSince
 	}
-	want := map[string]time.Time{"waits": noon, "admitted": {}, "expand": {}, "canary": {}, "promote": {}, "back": {}}
+	want := map[string]time.Time{"waits": noon, "admitted": {}, "check": {}, "backup": {}, "rehearse": {}, "expand": {}, "canary": {}, "promote": {}, "back": {}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)
 	}

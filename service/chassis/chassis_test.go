@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -140,6 +141,11 @@ func TestChassisKnowsNoService(t *testing.T) {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
 		if err != nil {
 			return err
+		}
+		// The tables of files and jobs come with the migrations of a service; tests use them as the library has them.
+		allowed := allowed
+		if strings.HasSuffix(path, "_test.go") {
+			allowed = append(slices.Clone(allowed), module+"service/scores/scorestest")
 		}
 		for _, imported := range file.Imports {
 			name, err := strconv.Unquote(imported.Path.Value)

@@ -63,7 +63,7 @@ func command(do func(ts *testscript.TestScript, args []string) error) func(*test
 //	rest ENV METHOD PATH STATUS [FILE]   calls the API of an environment; the answer is the standard output,
 //	                                     {id} in PATH is what was made last
 //	await-drained ENV            waits until no pod is leaving: until then one may still answer
-//	load [-rate N] ENV...        sends a steady 200, or N, requests a second
+//	load [-rate N] ENV...        sends a steady 60, or N, requests a second
 //	unload FIGURE                ends it and fails if one of them failed
 //	end-load                     ends it, whatever failed
 //	unload-limited N WINDOW      ends it and fails if more were let through than N in a window

@@ -30,6 +30,7 @@ var suite struct {
 	root, local string
 	tools       tools
 	databases   databases
+	apiServer   apiServer
 }
 
 func TestMain(m *testing.M) {
@@ -52,6 +53,9 @@ func prepare(ctx context.Context) error {
 	}
 	suite.root, suite.local = root, filepath.Join(root, ".local")
 	suite.tools = tools{root: suite.root, local: suite.local}
+	if suite.apiServer, err = openAPIServer(filepath.Join(suite.local, "kubeconfig")); err != nil {
+		return err
+	}
 	if err := suite.tools.buildVariants(ctx); err != nil {
 		return err
 	}

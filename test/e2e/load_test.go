@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,7 +18,8 @@ import (
 
 const (
 	// loadRate is how many requests a second are sent to each environment, unless a scenario says otherwise.
-	loadRate = 200
+	// On two cores, which they share with everything else of a cluster, it leaves half of them to the rollout.
+	loadRate = 60
 	// loadLimit ends the load even if the scenario hangs.
 	loadLimit = 15 * time.Minute
 	// loadConnections bounds the connections that are kept open between requests.
@@ -107,13 +109,26 @@ func request(ctx context.Context, client *http.Client, method, url, body, token 
 		return fmt.Errorf("%s: %w", method, err)
 	}
 	defer response.Body.Close()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
 		return fmt.Errorf("%s: reading the answer: %w", method, err)
 	}
 	if response.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("%s: %s", method, response.Status)
+		return fmt.Errorf("%s: %s: %s", method, response.Status, reason(answer))
 	}
 	return nil
+}
+
+// reason is what an answer says went wrong, without what is different in each.
+func reason(answer []byte) string {
+	var envelope struct {
+		Error string `json:"error"`
+		Code  string `json:"code"`
+	}
+	if err := json.Unmarshal(answer, &envelope); err != nil {
+		return "no envelope"
+	}
+	return envelope.Error + " (" + envelope.Code + ")"
 }
 
 func (l *load) note(err error) {

@@ -152,12 +152,8 @@ func (w *world) await(limit time.Duration, satisfied func(summary string, ready 
 	defer cancel()
 	var last state
 	for {
-		out, err := suite.tools.run(ctx, "kubectl", "--namespace", w.namespace, "get", "microservice", "scores", "--output", "json")
-		if err == nil {
-			last = state{}
-			if err := json.Unmarshal([]byte(out), &last); err != nil {
-				return fmt.Errorf("reading the Microservice: %w", err)
-			}
+		if now, err := suite.apiServer.microservice(ctx, w.namespace); err == nil {
+			last = now
 			if last.Status.ObservedGeneration == last.Metadata.Generation && satisfied(last.Status.Summary, last.ready()) {
 				return nil
 			}
@@ -273,7 +269,7 @@ func awaitListener(ctx context.Context, address string) error {
 func awaitDrained(ts *testscript.TestScript, args []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	return wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+	return wait.PollUntilContextCancel(ctx, 500*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		leaving, err := suite.tools.run(ctx, "kubectl", "--namespace", worldOf(ts).of(args[0]), "get", "pods",
 			"--output", "jsonpath={.items[?(@.metadata.deletionTimestamp)].metadata.name}")
 		return leaving == "", err

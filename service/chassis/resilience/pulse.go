@@ -15,6 +15,9 @@ const (
 	// silence is how long calls may go without any answer before the dependency is asked whether it is there, and how long
 	// it has for that answer. Both together, and one beat, stay below a second.
 	silence = 400 * time.Millisecond
+	// back is how long a dependency that stands still has for an answer. The driver gives the connection up with a question that was
+	// not answered; who has to make a new one first, on a machine that has a lot to catch up on, needs longer than for an answer.
+	back = time.Second
 	// beat is how often a Pulse looks.
 	beat = 50 * time.Millisecond
 	// late is how long after its time a Pulse may notice something and still blame the dependency. Who is later than that was
@@ -72,7 +75,11 @@ func (p *Pulse) isSilent() bool {
 // look asks the dependency. Only a question that is still open at the end of its time shows that it stands still: who refuses
 // connections has answered, and the breakers know what to make of it.
 func (p *Pulse) look(ctx context.Context, ask func(context.Context) error) {
-	asking, cancel := context.WithTimeout(ctx, silence)
+	patience := silence
+	if p.still.Load() {
+		patience = back
+	}
+	asking, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	asked := time.Now()
 	err := ask(asking)
@@ -84,7 +91,7 @@ func (p *Pulse) look(ctx context.Context, ask func(context.Context) error) {
 			p.logger.InfoContext(ctx, "Answering again", "dependency", p.dependency)
 		}
 	case asking.Err() == nil:
-	case time.Since(asked) > silence+late:
+	case time.Since(asked) > patience+late:
 		p.hear()
 	case p.isSilent() && !p.still.Swap(true): // no call was answered meanwhile
 		p.logger.WarnContext(ctx, "Standing still", "dependency", p.dependency, "error", err.Error())

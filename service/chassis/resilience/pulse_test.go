@@ -83,9 +83,9 @@ func TestStandingStillIsFoundWithinASecond(t *testing.T) {
 			t.Error("it is thought to answer again")
 		}
 		h.answers.Store(true)
-		time.Sleep(time.Second)
+		time.Sleep(2 * time.Second) // for a question that was asked right before, and one more
 		if got := shield.State(); got != resilience.Closed || h.isStill(t.Context()) {
-			t.Errorf("a second after its return: %s, want closed", got)
+			t.Errorf("two seconds after its return: %s, want closed", got)
 		}
 	})
 }
@@ -144,6 +144,41 @@ func TestWhoIsKeptFromRunningBlamesNobody(t *testing.T) {
 		if asked.Load() == 0 {
 			t.Error("nothing was asked")
 		}
+	})
+}
+
+// A question that is not answered costs the connection, so that the next begins with making one.
+func TestWhatAnswersLateAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := resilience.NewPulse("database", judge, slog.New(slog.DiscardHandler))
+		ctx, stop := context.WithCancel(t.Context())
+		var answers atomic.Bool
+		go p.Run(ctx, func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(700 * time.Millisecond):
+				if answers.Load() {
+					return nil
+				}
+				return waitForEnd(ctx)
+			}
+		})
+		go func() { _ = p.Do(ctx, false, waitForEnd) }()
+		refused := func() bool {
+			return errors.Is(p.Do(ctx, false, func(context.Context) error { return told(resilience.Lost) }), resilience.ErrStill)
+		}
+		time.Sleep(5 * time.Second)
+		if !refused() {
+			t.Error("it stands still, and nobody says so")
+		}
+		answers.Store(true)
+		time.Sleep(4 * time.Second)
+		if refused() {
+			t.Error("it answers within a second, and nobody notices")
+		}
+		stop()
+		synctest.Wait()
 	})
 }
 

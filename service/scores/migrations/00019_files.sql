@@ -55,4 +55,4 @@ create trigger score_versions_count after insert or delete on score_versions
     for each row execute function score_versions_count();
 
 -- What the newest file that could be read tells about the score.
-alter table scores add column analysis jsonb check (jsonb_typeof(analysis) = 'object');
+alter table scores add column analysis jsonb;
