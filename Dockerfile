@@ -8,7 +8,9 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY api api
 COPY cmd cmd
+COPY config/rbac config/rbac
 COPY controllers controllers
+COPY plugin plugin
 COPY service service
 ENV CGO_ENABLED=0
 RUN go build -trimpath -buildvcs=false -ldflags "-s -w" -o /out/ ./cmd/operator ./cmd/scores

@@ -13,15 +13,18 @@ LOCAL := $(CURDIR)/.local
 BIN   := $(LOCAL)/bin
 
 # Modules in which people write code; the others only pin programs that are written elsewhere.
-MODULES := . hack
+MODULES := . hack charts
 
 # The images of the product. Those that only the local cluster needs are its own affair.
 IMAGES := operator scores migrate
 
-# What the tests need from Debian: a PostgreSQL server, etcd and a browser, all started privately and only for the tests.
-TEST_PACKAGES := postgresql etcd-server chromium
+# What the tests need from Debian: a PostgreSQL server, etcd and a browser, all started privately and only for the tests, and promtool,
+# which comes with a Prometheus that is not started.
+TEST_PACKAGES := postgresql etcd-server chromium prometheus
 
 export KUBEBUILDER_ASSETS      := $(BIN)
+# Several API servers start at once, beside whatever else a machine does; twenty seconds are not always enough.
+export KUBEBUILDER_CONTROLPLANE_START_TIMEOUT := 3m
 export GOLANGCI_LINT_CACHE     := $(LOCAL)/cache/golangci-lint
 export VERSION PROVIDER
 # PostgreSQL's grammar, by which migrations are judged, is C. gcc takes three times as long to make it fast, which neither tests nor checks
@@ -69,7 +72,7 @@ test-corpus: ## Scores that other programs wrote, against what was counted in th
 	@corpus=$$(hack/tools/corpus) && MUSICXML_CORPUS=$$corpus go test -count=1 -run 'ScoresOf' -v ./service/scores/musicxml
 
 .PHONY: e2e
-e2e: cluster-up images $(BIN)/scores ## Scenarios on the real cluster; their figures go to `make results`
+e2e: cluster-up images $(BIN)/scores $(BIN)/helm ## Scenarios on the real cluster; their figures go to `make results`
 	@$(BIN)/localcluster load $(foreach name,$(IMAGES),$(LOCAL)/images/$(name)-$(VERSION).tar)
 	@$(BIN)/localcluster databases
 	@KUBECONFIG=$(LOCAL)/kubeconfig hack/tools/go-e2e
@@ -117,13 +120,15 @@ verify: ## Regenerate everything; fail if that changes a file, or if a module or
 ##@ Change it
 
 .PHONY: generate
-generate: $(BIN)/controller-gen $(BIN)/crd ## Deep copies, CRDs and the operator's role, from the types and markers
+generate: $(BIN)/controller-gen $(BIN)/crd $(BIN)/charts ## Deep copies, CRDs and the operator's role, from the types and markers; alerts as objects; what the charts share with config
 	@$(BIN)/controller-gen object paths=./api/...
 	@$(BIN)/controller-gen crd paths=./api/... output:crd:dir=$(LOCAL)/generate/crd
 	@$(BIN)/controller-gen rbac:roleName=mirubato-operator paths=./controllers/... output:rbac:dir=$(LOCAL)/generate/rbac
 	@$(BIN)/crd $(LOCAL)/generate/crd
 	@hack/tools/replace-files $(LOCAL)/generate/crd config/crd/bases
 	@hack/tools/replace-files $(LOCAL)/generate/rbac config/rbac role.yaml
+	@hack/tools/prometheus-rules config/prometheus
+	@$(BIN)/charts .
 
 .PHONY: format
 format: $(BIN)/golangci-lint ## Format the code as `make lint` wants it
@@ -178,7 +183,7 @@ $(BIN)/kubectl-mirubato: FORCE
 $(BIN)/plain: FORCE
 	@$(BUILD) -C hack -o $@ ./bench/plain
 
-$(BIN)/packages $(BIN)/crd: $(BIN)/%: FORCE
+$(BIN)/packages $(BIN)/crd $(BIN)/charts: $(BIN)/%: FORCE
 	@$(BUILD) -C hack -o $@ ./tools/$*
 
 # Pinned tools: built once, and again when their pin moves.
@@ -190,6 +195,11 @@ $(BIN)/controller-gen: hack/tools/controller-gen/go.mod
 $(BIN)/golangci-lint: hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/main.go
 	@echo "Building golangci-lint (a minute or two, once)"
 	@$(BUILD) -C hack/tools/golangci-lint -o $@ .
+	@touch $@
+
+$(BIN)/helm: hack/tools/helm/go.mod
+	@echo "Building helm (some minutes, once)"
+	@$(BUILD) -C hack/tools/helm -o $@ helm.sh/helm/v4/cmd/helm
 	@touch $@
 
 # What tests run against: a PostgreSQL server, etcd, and the API server of the local cluster's build.

@@ -144,15 +144,26 @@ func (c *cluster) isInstalled() bool {
 	return !apierrors.IsNotFound(err)
 }
 
-// others names what there is instead, as far as the caller may see it.
+// mostNamed is how many other objects an error names.
+const mostNamed = 10
+
+// others names what there is instead, as far as the caller may see it: those of the namespace that was asked first.
+// What cannot be listed is not named, it is the answer to another question that failed.
 func (c *cluster) others(ctx context.Context) string {
-	list := &v1alpha1.MicroserviceList{}
-	if err := c.List(ctx, list, client.Limit(10)); err != nil || len(list.Items) == 0 {
-		return "; kubectl mirubato status lists those that there are, -n names another namespace"
-	}
+	near, far := &v1alpha1.MicroserviceList{}, &v1alpha1.MicroserviceList{}
+	_ = c.List(ctx, near, client.InNamespace(c.namespace), client.Limit(mostNamed))
+	_ = c.List(ctx, far, client.Limit(mostNamed))
 	var names []string
-	for _, ms := range list.Items {
+	for _, ms := range near.Items {
 		names = append(names, ms.Namespace+"/"+ms.Name)
+	}
+	for _, ms := range far.Items {
+		if ms.Namespace != c.namespace && len(names) < mostNamed {
+			names = append(names, ms.Namespace+"/"+ms.Name)
+		}
+	}
+	if len(names) == 0 {
+		return "; kubectl mirubato status lists those that there are, -n names another namespace"
 	}
 	return "; the cluster has " + strings.Join(names, ", ")
 }

@@ -184,6 +184,11 @@ type ReleaseEnvironmentStatus struct {
 	// resumedAt is when somebody let the present canary step go on that pauses.
 	// +optional
 	ResumedAt *metav1.Time `json:"resumedAt,omitempty"`
+	// steps that the release has come to here, in order, each with its time; the last 20.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	Steps []StepTime `json:"steps,omitempty"`
 	// admittedAt is when the gates had all opened.
 	// +optional
 	AdmittedAt *metav1.Time `json:"admittedAt,omitempty"`
@@ -223,6 +228,16 @@ type ReleaseEnvironmentStatus struct {
 	// schemaVersion after the migrations.
 	// +optional
 	SchemaVersion *int64 `json:"schemaVersion,omitempty"`
+}
+
+// StepTime is when a step began. It ended when the next one did.
+type StepTime struct {
+	// step that began.
+	// +required
+	Step Step `json:"step"`
+	// time when it began, in whole seconds.
+	// +required
+	Time metav1.Time `json:"time"`
 }
 
 // SmokeTarget is what a smoke test asks.

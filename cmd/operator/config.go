@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // Config is everything that the operator can be told. Each flag falls back to the environment variable named with it.
@@ -25,6 +27,9 @@ type Config struct {
 	// MaxRollouts is how many rollouts are under way at once, in all environments of all Microservices, from 1 to 10000
 	// (MAX_ROLLOUTS). Soaking does not count, and no rollback waits.
 	MaxRollouts int
+	// Namespaces are those that the operator works in, with rights in no other (NAMESPACES, separated by commas). None means
+	// all of the cluster.
+	Namespaces []string
 	// LogLevel is debug, info, warn or error (LOG_LEVEL).
 	LogLevel string
 	// Patience is how long queued work may go without any being begun or finished before the liveness probe fails (PATIENCE). It
@@ -45,6 +50,7 @@ func (c *Config) Bind(flags *pflag.FlagSet, getenv func(string) string) {
 	}
 	flags.StringVar(&c.MigrateImage, "migrate-image", text("MIGRATE_IMAGE", ""), "image that holds mirubato-migrate (MIGRATE_IMAGE)")
 	flags.StringVar(&c.MetricsAddress, "metrics-address", text("METRICS_ADDRESS", ":8080"), "address that serves the metrics, 0 for none (METRICS_ADDRESS)")
+	flags.StringSliceVar(&c.Namespaces, "namespaces", split(getenv("NAMESPACES")), "namespaces to work in, separated by commas, all if none (NAMESPACES)")
 	flags.StringVar(&c.ProbeAddress, "probe-address", text("PROBE_ADDRESS", ":8081"), "address that serves /livez and /readyz (PROBE_ADDRESS)")
 	flags.StringVar(&c.LogLevel, "log-level", text("LOG_LEVEL", "info"), "debug, info, warn or error (LOG_LEVEL)")
 	elect, err := strconv.ParseBool(text("LEADER_ELECTION", "true"))
@@ -85,10 +91,23 @@ func (c *Config) Validate() error {
 	if c.Patience < minPatience {
 		errs = append(errs, fmt.Errorf("--patience (PATIENCE) must be a duration of at least %s", minPatience))
 	}
+	for _, namespace := range c.Namespaces {
+		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
+			errs = append(errs, fmt.Errorf("--namespaces (NAMESPACES): %q is not the name of a namespace: %s", namespace, problems[0]))
+		}
+	}
 	if _, err := c.level(); err != nil {
 		errs = append(errs, errors.New("--log-level (LOG_LEVEL) must be debug, info, warn or error"))
 	}
 	return errors.Join(errs...)
+}
+
+// split takes a list apart as the flag of the same name does.
+func split(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list, ",")
 }
 
 func (c *Config) level() (slog.Level, error) {

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	_ "time/tzdata" // windows name zones, and the image holds nothing but this program
@@ -16,6 +17,9 @@ var version = "dev"
 
 func main() {
 	if err := command().ExecuteContext(ctrl.SetupSignalHandler()); err != nil {
+		if code := exitCode(0); errors.As(err, &code) {
+			os.Exit(int(code))
+		}
 		fmt.Fprintln(os.Stderr, "operator:", err)
 		os.Exit(1)
 	}
@@ -30,6 +34,8 @@ func command() *cobra.Command {
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		// Nobody types in an image without a shell.
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := config.Validate(); err != nil {
 				return err
@@ -38,6 +44,7 @@ func command() *cobra.Command {
 		},
 	}
 	config.Bind(cmd.Flags(), os.Getenv)
+	cmd.AddCommand(checkCommand(), pluginCommand())
 	return cmd
 }
 

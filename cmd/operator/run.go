@@ -27,6 +27,7 @@ import (
 	"github.com/mirubato/mirubato/controllers/podclient"
 	"github.com/mirubato/mirubato/controllers/settings"
 	"github.com/mirubato/mirubato/controllers/smoke"
+	"github.com/mirubato/mirubato/controllers/telemetry"
 	"github.com/mirubato/mirubato/controllers/watchdog"
 )
 
@@ -45,10 +46,12 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 		ctrl.SetLogger(logger)
 		klog.SetLogger(logger) // what client-go has to say, in the same form
 	}
+	measured := telemetry.New(telemetry.Options{Version: version, MaxRollouts: config.MaxRollouts})
 	var mgr ctrl.Manager
 	{
 		// The API server's own fairness decides; a limit here would only hide a queue.
 		restConfig.QPS = -1
+		restConfig.Wrap(measured.Transport)
 		var err error
 		if mgr, err = ctrl.NewManager(restConfig, managerOptions(config, logger)); err != nil {
 			return fmt.Errorf("building the manager: %w", err)
@@ -59,7 +62,9 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 	}
 	var watch *watchdog.Watchdog
 	{
-		remote := clusters.New(microservice.ClusterOptions(mgr.GetAPIReader(), mgr.GetScheme()))
+		options := microservice.ClusterOptions(mgr.GetAPIReader(), mgr.GetScheme())
+		options.Wrap = measured.Transport
+		remote := clusters.New(options)
 		if err := mgr.Add(remote); err != nil {
 			return fmt.Errorf("adding the clusters: %w", err)
 		}
@@ -70,17 +75,20 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 			OwnedBy:      microservice.OwnedByIndex,
 			Events:       mgr.GetEventRecorder("mirubato-operator"),
 			MigrateImage: config.MigrateImage,
+			Namespaces:   config.Namespaces,
 			Smoke: &smoke.Executor{
 				Client: pods, Endpoints: podclient.Direct{}, Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Now: time.Now,
 			},
-			Analysis: analysis.NewRecorder(pods),
-			Settings: settings.NewReader(pods),
-			Budget:   gate.NewBudget(config.MaxRollouts),
-			Clusters: remote,
-			Now:      time.Now,
+			Analysis:  analysis.NewRecorder(pods),
+			Settings:  settings.NewReader(pods),
+			Budget:    gate.NewBudget(config.MaxRollouts),
+			Clusters:  remote,
+			Telemetry: measured,
+			Now:       time.Now,
 		}
-		metrics.Registry.MustRegister(reconciler.Analysis)
-		watch = watchdog.New(reconciler, watchdog.QueueDepth(metrics.Registry, microservice.ControllerName), config.Patience, time.Now)
+		measured.Watch(mgr.GetCache(), mgr.Elected())
+		metrics.Registry.MustRegister(reconciler.Analysis, measured)
+		watch = watchdog.New(measured.Reconciler(reconciler), watchdog.QueueDepth(metrics.Registry, microservice.ControllerName), config.Patience, time.Now)
 		if err := reconciler.SetupWithManager(mgr, watch, controller.Options{MaxConcurrentReconciles: config.Concurrency}); err != nil {
 			return fmt.Errorf("building the controller: %w", err)
 		}
@@ -91,7 +99,7 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 	if err := mgr.AddReadyzCheck("process", healthz.Ping); err != nil {
 		return fmt.Errorf("adding the readiness check: %w", err)
 	}
-	logger.Info("starting", "version", version, "migrateImage", config.MigrateImage)
+	logger.Info("starting", "version", version, "migrateImage", config.MigrateImage, "namespaces", config.Namespaces)
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("running the controllers: %w", err)
 	}
@@ -111,6 +119,6 @@ func managerOptions(config Config, logger logr.Logger) ctrl.Options {
 		LeaderElection:                config.LeaderElection,
 		LeaderElectionID:              leaderElectionID,
 		LeaderElectionReleaseOnCancel: true, // the process ends when the manager does, so the successor need not wait
-		Cache:                         microservice.CacheOptions(),
+		Cache:                         microservice.CacheOptions(config.Namespaces),
 	}
 }

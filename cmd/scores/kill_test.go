@@ -17,7 +17,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/mirubato/mirubato/service/chassis/auth"
-	"github.com/mirubato/mirubato/service/chassis/blob"
 	"github.com/mirubato/mirubato/service/scores"
 	"github.com/mirubato/mirubato/service/scores/scorestest"
 	"github.com/mirubato/mirubato/service/scores/store"
@@ -156,15 +155,7 @@ func checkNothingLost(t *testing.T, url, dir string, ids []string) {
 	if scoresWrong != 0 || versionsWrong != 0 {
 		t.Errorf("%d scores were not described exactly once, %d do not have one file", scoresWrong, versionsWrong)
 	}
-	bucket, err := blob.Open(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer bucket.Close()
-	files := blob.New(blob.Config{Bucket: bucket, DB: db, Protection: once{}, Referrers: []blob.Column{{Table: "score_versions", Name: "sha256"}}})
-	if _, err := files.Sweep(t.Context(), 0); err != nil {
-		t.Fatal(err)
-	}
+	sweepNow(t, url, dir)
 	if n := filesIn(t, dir); n != len(ids) {
 		t.Errorf("%d files are stored of %d", n, len(ids))
 	}

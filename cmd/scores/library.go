@@ -54,8 +54,8 @@ func newLibrary(ctx context.Context, c libraryConfig) (routes []httpapi.Route, e
 	collections := collection.NewService(cached.Collections{Repository: store.NewCollections(db), Caches: caches}, library, log, uuid.NewString)
 	routes = append(routes, collection.Routes(collections)...)
 	routes = append(routes, note.Routes(note.New(store.NewNotes(db), library, c.noteKeys))...)
-	exchanged := cached.Interchange{Repository: store.NewInterchange(db), Caches: caches}
-	routes = append(routes, interchange.Routes(interchange.New(exchanged, library, uuid.NewString))...)
+	exchange := interchange.New(cached.Interchange{Repository: store.NewInterchange(db), Caches: caches}, library, uuid.NewString)
+	routes = append(routes, interchange.Routes(exchange, c.imports(exchange))...)
 	routes = append(routes, file.Routes(newFiles(c, library))...)
 
 	// Counting goes on while the last requests are served, after ctx has ended.
@@ -69,6 +69,15 @@ func newLibrary(ctx context.Context, c libraryConfig) (routes []httpapi.Route, e
 		stop()
 		<-counted
 	}
+}
+
+// imports builds what does large imports after they were taken.
+func (c libraryConfig) imports(s *interchange.Service) *interchange.Later {
+	cfg := interchange.LaterConfig{Service: s, Imports: store.NewImports(c.db), Queue: c.queue}
+	if c.storage != nil {
+		cfg.Storage = c.storage
+	}
+	return interchange.NewLater(cfg)
 }
 
 const mebibyte = 1 << 20

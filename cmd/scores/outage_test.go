@@ -224,6 +224,12 @@ func (o *outage) breakerIs(state string) func() bool {
 	}
 }
 
+func (o *outage) breakersAreClosed() bool {
+	_, metrics, _ := o.call(o.t, "GET", o.ops+"/metrics", "")
+	return strings.Contains(metrics, `dependency_breaker_state{dependency="database reads",state="closed"} 1`) &&
+		strings.Contains(metrics, `dependency_breaker_state{dependency="database writes",state="closed"} 1`)
+}
+
 // served says whether reads and writes have been served since the last call of since.
 func (o *outage) served() bool {
 	o.mu.Lock()
@@ -286,7 +292,7 @@ func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 
 			tc.give(o)
 			recovered := o.eventually("requests are served again", o.served)
-			o.eventually("the breaker closes", o.breakerIs("closed"))
+			o.eventually("the breakers close", o.breakersAreClosed)
 			end()
 			t.Logf("open after %s, half of the refusals within %s, served %s after the return", opened, quick, recovered)
 			if missing := o.missing(); len(missing) > 0 {

@@ -36,12 +36,12 @@ const (
 
 // TestPage is what people do, in a real browser. All parts share one browser and one service, since starting them takes longer than any part.
 func TestPage(t *testing.T) {
-	v := &visitors{library: open(t, nil)}
+	v := &visitors{library: open(t, func(c *Config) { c.Storage = t.TempDir() })}
 	v.fill(t)
 	v.browser = browser(t)
 	for name, part := range map[string]func(*testing.T, *visitors){
 		"browsing": browsing, "reading a score": reading, "what is private stays private": privacy, "signing in": signingIn,
-		"by keyboard alone": byKeyboard, "when something fails": failing, "for everybody, on every screen": forEverybody,
+		"by keyboard alone": byKeyboard, "when something fails": failing, "adding music": uploading, "for everybody, on every screen": forEverybody,
 	} {
 		t.Run(name, func(t *testing.T) { part(t, v) })
 	}
@@ -184,7 +184,7 @@ func signingIn(t *testing.T, v *visitors) {
 	if kept := asks[string](p, `JSON.stringify([Object.keys(sessionStorage), Object.keys(localStorage), document.cookie])`); kept != `[["mirubato.token"],[],""]` {
 		t.Errorf("kept is %s", kept)
 	}
-	p.click(".cards a")
+	p.click(`.cards a[href="` + strings.TrimPrefix(v.private, "/api") + `"]`)
 	p.waitForText(".badge", "only you see this")
 	p.waitFor(`!document.querySelector('.favorite').disabled`)
 	p.click(".favorite")

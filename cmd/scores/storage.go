@@ -42,7 +42,7 @@ func openStorage(
 	shield := storageShield(current, metrics, logger)
 	reporter.Register(breakerCheck(shield))
 	store := blob.New(blob.Config{
-		Bucket: bucket, DB: db, Protection: shield, Referrers: []blob.Column{{Table: "score_versions", Name: "sha256"}},
+		Bucket: bucket, DB: db, Protection: shield, Referrers: referrers(),
 	})
 	reporter.Register(health.Check{Name: "storage", Optional: true, Run: func(ctx context.Context) error {
 		if err := store.Check(ctx); err != nil {
@@ -55,6 +55,11 @@ func openStorage(
 			logger.Warn("Closing", "error", err.Error())
 		}
 	}, nil
+}
+
+// referrers are what refers to contents of the storage.
+func referrers() []blob.Column {
+	return []blob.Column{{Table: "score_versions", Name: "sha256"}, {Table: "score_imports", Name: "sha256"}}
 }
 
 // storageShield protects the storage as the settings want it, except that an attempt may last as long as a file moves: how fast it

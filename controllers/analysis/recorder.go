@@ -70,6 +70,9 @@ func NewRecorder(client *podclient.Client) *Recorder {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2},
 		}),
 	}
+	for _, verdict := range []v1alpha1.Verdict{v1alpha1.VerdictPass, v1alpha1.VerdictFail, v1alpha1.VerdictNotEnoughData, v1alpha1.VerdictSourceDown} {
+		r.readings.WithLabelValues(string(verdict)) // 0 is a value; none would hide the first one from whoever asks for an increase
+	}
 	r.running = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mirubato_analyses", Help: "Comparisons of releases that are kept in memory.",
 	}, func() float64 {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/transport"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -72,6 +73,8 @@ type Options struct {
 	Owners  func(client.Object) []types.NamespacedName
 	// Interval is how often a cluster and its Secret are looked at; Timeout is that of a call. Zero: 10 and 5 seconds.
 	Interval, Timeout time.Duration
+	// Wrap goes around what calls pass through, but for those that fill caches and reach pods; nil for nothing.
+	Wrap transport.WrapperFunc
 }
 
 // Clusters are those in use. It may be used by several goroutines.

@@ -60,6 +60,7 @@ func (c *connection) connect(ctx context.Context, config *rest.Config) (*session
 	config.QPS = -1 // the API server's own fairness decides
 	bounded := rest.CopyConfig(config)
 	bounded.Timeout = options.Timeout // a watch must not end by it
+	bounded.Wrap(options.Wrap)
 	httpClient, err := rest.HTTPClientFor(bounded)
 	if err != nil {
 		return nil, err

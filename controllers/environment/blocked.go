@@ -10,6 +10,7 @@ import (
 // obstacles are what a person has to mend before anything can be written, in the order in which they are looked at.
 var obstacles = []func(Place, Facts) *v1alpha1.WaitingFor{
 	namespaceExists,
+	namespaceIsInside,
 	namespaceConsents,
 	namesAreFree,
 	secretsExist,
@@ -38,6 +39,22 @@ func namespaceExists(place Place, facts Facts) *v1alpha1.WaitingFor {
 		return nil
 	}
 	return waiting
+}
+
+func namespaceIsInside(place Place, facts Facts) *v1alpha1.WaitingFor {
+	if !facts.Namespace.Outside {
+		return nil
+	}
+	return Outside(place.Namespace)
+}
+
+// Outside is what everything in a namespace waits for that the operator is not there for.
+func Outside(namespace string) *v1alpha1.WaitingFor {
+	return &v1alpha1.WaitingFor{
+		Type:    v1alpha1.WaitNamespace,
+		Message: fmt.Sprintf("namespace %s is not one of those that this operator is limited to", namespace),
+		Unblock: "add it to the operator's --namespaces, which its chart calls namespaces and gives the rights for",
+	}
 }
 
 func namespaceConsents(place Place, facts Facts) *v1alpha1.WaitingFor {

@@ -34,6 +34,8 @@ func KeyOf(m manifest.Manifest) ObjectKey { return ObjectKey{Kind: m.Kind(), Nam
 // NamespaceFacts is what is known of the environment's namespace.
 type NamespaceFacts struct {
 	Exists, Terminating, Consents bool
+	// Outside is true if the operator is limited to other namespaces, so that whether this one consents does not matter.
+	Outside bool
 	// ConsentLabel is the label that is missing if it does not consent.
 	ConsentLabel string
 }

@@ -14,16 +14,25 @@ import (
 	"github.com/mirubato/mirubato/controllers/ownership"
 )
 
-// CacheOptions keep the caches small: of other people's objects they hold the metadata of namespaces and nothing else.
-func CacheOptions() cache.Options {
+// CacheOptions keep the caches small: of other people's objects they hold the metadata of namespaces and nothing else. Of
+// namespaced objects they hold those in the given namespaces, or, if none is given, in all.
+func CacheOptions(namespaces []string) cache.Options {
 	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{ownership.LabelManagedBy: ownership.ManagedBy})}
 	byObject := map[client.Object]cache.ByObject{}
 	for _, child := range childTypes() {
 		byObject[child] = ours
 	}
+	var only map[string]cache.Config
+	for _, namespace := range namespaces {
+		if only == nil {
+			only = map[string]cache.Config{}
+		}
+		only[namespace] = cache.Config{}
+	}
 	return cache.Options{
-		ByObject:         byObject,
-		DefaultTransform: stripManagedFields,
+		ByObject:          byObject,
+		DefaultNamespaces: only,
+		DefaultTransform:  stripManagedFields,
 		// A type that was forgotten fails at once instead of filling the memory with the whole cluster's objects.
 		ReaderFailOnMissingInformer: true,
 	}

@@ -21,7 +21,9 @@ type calls struct {
 	// killAt is the call before which the operator is killed; 0 for never. It and all calls after it fail, until the operator
 	// is started again.
 	killAt int
-	dead   bool
+	// last is the write after which the operator is killed, so that it does not hear the answer; 0 for never.
+	last int
+	dead bool
 	// refuse returns the error that a call gets in place of an answer.
 	refuse func(write bool) error
 	// lag decides whether a cache has not heard of anything new yet; nil for never.
@@ -44,8 +46,15 @@ func (c *calls) do(write bool, call func() error) error {
 	if write {
 		c.writes++
 	}
-	return call()
+	err := call()
+	if c.dead = write && c.writes == c.last; c.dead {
+		return errKilled
+	}
+	return err
 }
+
+// revive starts the operator again, which nobody kills any more.
+func (c *calls) revive() { c.dead, c.killAt, c.last = false, 0, 0 }
 
 func (c *calls) lags() bool { return c.lag != nil && c.lag.IntN(2) == 0 }
 

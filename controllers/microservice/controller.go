@@ -36,6 +36,7 @@ import (
 	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/controllers/settings"
 	"github.com/mirubato/mirubato/controllers/smoke"
+	"github.com/mirubato/mirubato/controllers/telemetry"
 )
 
 // +kubebuilder:rbac:groups=platform.mirubato.com,resources=microservices,verbs=get;list;watch;patch
@@ -78,8 +79,12 @@ type Reconciler struct {
 	Budget   *gate.Budget
 	// Clusters are those that hold environments, other than that of Client.
 	Clusters *clusters.Clusters
+	// Telemetry measures what was stored; nil measures nothing.
+	Telemetry *telemetry.Recorder
 	// MigrateImage holds mirubato-migrate.
 	MigrateImage string
+	// Namespaces are those that the operator may look into and write to; none means all. An environment elsewhere waits.
+	Namespaces []string
 	// Now tells the time.
 	Now func() time.Time
 }
@@ -201,7 +206,7 @@ func appearance() predicate.Predicate {
 
 // ClusterOptions are what other clusters are connected to with; home reads from the operator's own.
 func ClusterOptions(home client.Reader, scheme *runtime.Scheme) clusters.Options {
-	with := CacheOptions()
+	with := CacheOptions(nil) // --namespaces limits the operator at home
 	with.Scheme = scheme
 	return clusters.Options{
 		Home: home, Cache: with, Index: indexChildren, OwnedBy: OwnedByIndex, Watched: childTypes(),

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/clusters"
+	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/image"
 	"github.com/mirubato/mirubato/controllers/manifest"
 	"github.com/mirubato/mirubato/controllers/ownership"
@@ -79,6 +80,9 @@ func (r *Reconciler) pullSecrets(ctx context.Context, ms *v1alpha1.Microservice,
 	cluster, away := sites.of(clusterOf(ms, first))
 	if away != nil {
 		return nil, away, nil
+	}
+	if !r.looksAfter(cluster, first.Namespace) {
+		return nil, environment.Outside(first.Namespace), nil
 	}
 	var out []corev1.Secret
 	for _, name := range ms.Spec.Workload.ImagePullSecrets {

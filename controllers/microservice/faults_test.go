@@ -64,7 +64,7 @@ func newFaulty(ctx context.Context, t *testing.T) *faulty {
 
 // restart starts an operator that knows nothing of the one before.
 func (f *faulty) restart() {
-	f.api.dead, f.api.killAt = false, 0
+	f.api.revive()
 	f.reconciler = f.operator(f.kubelet)
 	f.reconciler.Now = func() time.Time { return f.now }
 	f.reconciler.Smoke.Now = f.reconciler.Now
@@ -133,7 +133,7 @@ func (f *faulty) rollOut(ctx context.Context, version string) (end []string, kil
 	f.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Image = "localhost/scores:" + version })
 	killed = f.settle(ctx)
 	f.api.refuse, f.api.lag = nil, nil
-	f.api.dead, f.api.killAt = false, 0 // a rollout may take fewer calls than the one that they were chosen from
+	f.api.revive() // a rollout may take fewer calls than the one that they were chosen from
 	f.kubelet.run(ctx, f.world)
 	f.reconcile(ctx)
 	f.kubelet.run(ctx, f.world)

@@ -95,6 +95,9 @@ func (s *station) work(ms *v1alpha1.Microservice, o *observed) gate.Work {
 }
 
 func (r *Reconciler) observeApprovals(ctx context.Context, ms *v1alpha1.Microservice, s *station, admitted bool) error {
+	if s.facts.Namespace.Outside {
+		return nil
+	}
 	reader := client.Reader(s.cluster.Client)
 	if !admitted {
 		reader = s.cluster.Live // what lets a release in is never read from a cache

@@ -3,6 +3,7 @@ package microservice
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -61,7 +62,7 @@ func (r *Reconciler) kindOf(object client.Object) string {
 	return gvk.Kind
 }
 
-func namespaceFacts(ctx context.Context, cluster *clusters.Cluster, name, consent string) (environment.NamespaceFacts, error) {
+func (r *Reconciler) namespaceFacts(ctx context.Context, cluster *clusters.Cluster, name, consent string) (environment.NamespaceFacts, error) {
 	facts := environment.NamespaceFacts{ConsentLabel: consent}
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
@@ -73,9 +74,16 @@ func namespaceFacts(ctx context.Context, cluster *clusters.Cluster, name, consen
 		return facts, fmt.Errorf("reading namespace %s: %w", name, err)
 	}
 	facts.Exists = true
+	facts.Outside = !r.looksAfter(cluster, name)
 	facts.Terminating = namespace.DeletionTimestamp != nil
-	facts.Consents = namespace.Labels[consent] == v1alpha1.ConsentValue
+	facts.Consents = namespace.Labels[consent] == v1alpha1.ConsentValue && !facts.Outside
 	return facts, nil
+}
+
+// looksAfter reports whether the operator has rights in a namespace. Elsewhere every call would be refused, and the cache knows
+// nothing. In other clusters the rights are those of the kubeconfig.
+func (r *Reconciler) looksAfter(cluster *clusters.Cluster, namespace string) bool {
+	return !cluster.Key.Own() || len(r.Namespaces) == 0 || slices.Contains(r.Namespaces, namespace)
 }
 
 // missingSecrets looks for the Secrets that the content refers to. Their values are read and dropped.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,10 +35,11 @@ import (
 // patience is a generous bound on what takes milliseconds on an idle machine.
 const patience = time.Minute
 
-// asOperator returns the configuration of a user who may do what config/rbac/role.yaml grants, and nothing else.
-func asOperator(ctx context.Context, t *testing.T) *rest.Config {
+// asOperator returns the configuration of a user who may do what config/rbac/role.yaml grants, and nothing else: everywhere, or
+// in the namespaces alone, apart from looking at namespaces themselves.
+func asOperator(ctx context.Context, t *testing.T, namespaces []string) *rest.Config {
 	t.Helper()
-	const user = "operator-under-test"
+	user := "operator-of-" + strings.ToLower(t.Name())
 	encoded, err := os.ReadFile(filepath.Join("..", "..", "config", "rbac", "role.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -46,12 +48,25 @@ func asOperator(ctx context.Context, t *testing.T) *rest.Config {
 	if err := yaml.Unmarshal(encoded, role); err != nil {
 		t.Fatal(err)
 	}
-	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: user},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+	role.Name = user
+	roleRef := rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user}
+	subjects := []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}}
+	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user}, RoleRef: roleRef, Subjects: subjects}
+	objects := []client.Object{role, binding}
+	if len(namespaces) > 0 {
+		looking := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user + "-namespaces"}}
+		for _, rule := range role.Rules {
+			if slices.Contains(rule.Resources, "namespaces") {
+				looking.Rules = append(looking.Rules, rule)
+			}
+		}
+		binding.RoleRef.Name = looking.Name
+		objects = append(objects, looking)
 	}
-	for _, object := range []client.Object{role, binding} {
+	for _, namespace := range namespaces {
+		objects = append(objects, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: user}, RoleRef: roleRef, Subjects: subjects})
+	}
+	for _, object := range objects {
 		if err := direct.Create(ctx, object); err != nil {
 			t.Fatal(err)
 		}
@@ -67,10 +82,10 @@ func asOperator(ctx context.Context, t *testing.T) *rest.Config {
 func (w *world) start(ctx context.Context) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
-	mgr, err := ctrl.NewManager(asOperator(ctx, w.t), ctrl.Options{
+	mgr, err := ctrl.NewManager(asOperator(ctx, w.t, w.reconciler.Namespaces), ctrl.Options{
 		Scheme:  scheme,
 		Metrics: metricsserver.Options{BindAddress: "0"},
-		Cache:   microservice.CacheOptions(),
+		Cache:   microservice.CacheOptions(w.reconciler.Namespaces),
 	})
 	w.must(err)
 	w.must(microservice.RegisterIndexes(ctx, mgr.GetFieldIndexer()))
@@ -80,13 +95,14 @@ func (w *world) start(ctx context.Context) {
 		OwnedBy:      microservice.OwnedByIndex,
 		Events:       mgr.GetEventRecorder("operator"),
 		MigrateImage: "example.com/migrate:1.0.0",
+		Namespaces:   w.reconciler.Namespaces,
 		Smoke:        &smoke.Executor{Client: podclient.New(), Endpoints: podclient.Direct{}, Reader: direct, Writer: direct, Now: time.Now},
 		Analysis:     analysis.NewRecorder(podclient.New()),
 		Settings:     settings.NewReader(podclient.New()),
 		Budget:       gate.NewBudget(100),
 		Now:          time.Now,
 	}
-	w.must(reconciler.SetupWithManager(mgr, reconciler, controller.Options{}))
+	w.must(reconciler.SetupWithManager(mgr, reconciler, controller.Options{SkipNameValidation: new(true)}))
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()
 	w.t.Cleanup(func() {
@@ -147,6 +163,34 @@ func TestWatchesAndRights(t *testing.T) {
 
 	w.must(direct.Delete(ctx, w.ms))
 	w.eventually(ctx, "a deleted Microservice goes when its children are gone", func() bool {
+		w.collectGarbage(ctx)
+		return apierrors.IsNotFound(direct.Get(ctx, w.key(), &v1alpha1.Microservice{})) && w.children(ctx) == 0
+	})
+}
+
+// TestLimitedToNamespaces has an operator with rights in two namespaces work there as anywhere, and say what it is that it does not
+// do in a third one, without asking the API server for what it would be refused.
+func TestLimitedToNamespaces(t *testing.T) {
+	ctx := t.Context()
+	w := newWorldOf(ctx, t, "staging", "production")
+	w.ms.Spec.Environments[1].Rollout = &v1alpha1.RolloutSpec{Approvals: 1}
+	w.reconciler.Namespaces = []string{w.ms.Namespace, w.namespace(0)}
+	w.start(ctx)
+	w.create(ctx)
+	for _, stage := range []string{"check", "expand"} {
+		w.eventually(ctx, "the Job starts", func() bool { return slices.Contains(w.stages(ctx, 0), stage) })
+		w.runJobs(ctx, succeeded)
+	}
+	w.eventually(ctx, "the Deployment is made", func() bool { return len(w.deployments(ctx)) == 1 })
+	w.readyPods(ctx)
+	w.eventually(ctx, "the namespace outside is waited for", func() bool { return w.waits(1, v1alpha1.WaitNamespace) })
+	waiting := w.ms.Status.Environments[1].WaitingFor
+	if !strings.Contains(waiting.Message, w.namespace(1)+" is not one of those") || !strings.Contains(waiting.Unblock, "--namespaces") {
+		t.Errorf("waiting for %q, to be unblocked by %q", waiting.Message, waiting.Unblock)
+	}
+
+	w.must(direct.Delete(ctx, w.ms))
+	w.eventually(ctx, "the Microservice goes when its children are gone", func() bool {
 		w.collectGarbage(ctx)
 		return apierrors.IsNotFound(direct.Get(ctx, w.key(), &v1alpha1.Microservice{})) && w.children(ctx) == 0
 	})

@@ -223,7 +223,7 @@ func (r *Reconciler) observeStation(ctx context.Context, ms *v1alpha1.Microservi
 	}
 	s.collectSettings(ms, o)
 	var err error
-	if s.facts.Namespace, err = namespaceFacts(ctx, s.cluster, s.place.Namespace, consent); err != nil {
+	if s.facts.Namespace, err = r.namespaceFacts(ctx, s.cluster, s.place.Namespace, consent); err != nil {
 		return err
 	}
 	// Asked of the API server itself, so only where something is about to be made.

@@ -9,12 +9,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/telemetry"
 	"github.com/mirubato/mirubato/controllers/verb"
 )
 
 // record writes down, in each release that has changed, what the plans say of it. It comes before the Microservice's status:
 // what was done must be known before it is told.
 func (r *Reconciler) record(ctx context.Context, seen *observed) error {
+	last, previous := seen.last()
 	for i := range seen.releases {
 		rel := &seen.releases[i]
 		after := statusOf(rel, *seen)
@@ -26,11 +28,27 @@ func (r *Reconciler) record(ctx context.Context, seen *observed) error {
 		seen.moved = true
 		// Against the version that was read: a plan made from an older record must not be written down.
 		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-		if err := r.Client.Status().Patch(ctx, rel, patch); client.IgnoreNotFound(err) != nil {
+		err := r.Client.Status().Patch(ctx, rel, patch)
+		if client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("writing the status of release %s: %w", rel.Name, err)
+		}
+		if err == nil {
+			r.Telemetry.ReleaseWritten(telemetry.Written{Release: rel, Before: before.Status, Last: last, Previous: previous})
 		}
 	}
 	return nil
+}
+
+// last names the last environment and the number of the release that it has verified last, 0 if there is none.
+func (o *observed) last() (environment string, number int64) {
+	if len(o.stations) == 0 {
+		return "", 0
+	}
+	environment = o.stations[len(o.stations)-1].name()
+	if verified := verifiedLast(o.releases, environment); verified != nil {
+		number = verified.Spec.Number
+	}
+	return environment, number
 }
 
 // statusOf is the status of a release after a pass.

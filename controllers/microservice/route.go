@@ -26,6 +26,9 @@ func isRouted(ms *v1alpha1.Microservice) bool {
 
 // observeRoute reads the HTTPRoute of an environment that has one, or had one.
 func (r *Reconciler) observeRoute(ctx context.Context, ms *v1alpha1.Microservice, s *station) error {
+	if s.facts.Namespace.Outside {
+		return nil
+	}
 	service, _ := s.facts.Live[environment.ObjectKey{Kind: "Service", Name: s.place.Name()}].(*corev1.Service)
 	if !isRouted(ms) && (service == nil || service.Annotations[environment.AnnotationRouted] == "") {
 		return nil

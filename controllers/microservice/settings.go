@@ -6,11 +6,13 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	settingsapi "github.com/mirubato/mirubato/api/settings"
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/environment"
+	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/manifest"
 	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/controllers/release"
@@ -66,6 +68,7 @@ func (r *Reconciler) observeSettings(ctx context.Context, ms *v1alpha1.Microserv
 		return
 	}
 	d.result = r.Settings.Read(ctx, key, d.assigned, s.endpoints(), s.input.Now)
+	r.Telemetry.Acknowledged(s.measured(), d.acknowledged(), s.input.Now)
 	d.await(ownership.ComponentAPI, &facts.Stable)
 	d.await(ownership.ComponentCanary, &facts.Canary)
 }
@@ -101,8 +104,24 @@ func (r *Reconciler) tellPods(ctx context.Context, s *station) error {
 		if err := r.patchPod(ctx, s, &a.Pod, a.Patch()); err != nil {
 			return err
 		}
+		r.Telemetry.Told(s.measured(), &a.Pod, r.Now())
 	}
 	return nil
+}
+
+// measured is how the station is called where something of it is measured.
+func (s *station) measured() gate.Place {
+	return gate.Place{Microservice: s.place.Owner.Microservice, Environment: s.name()}
+}
+
+// acknowledged says of each pod whether it runs with the generation meant for it.
+func (d *delivery) acknowledged() map[types.UID]bool {
+	out := map[types.UID]bool{}
+	for _, a := range d.assigned {
+		_, missing := d.result.Missing[a.Pod.Name]
+		out[a.Pod.UID] = !missing
+	}
+	return out
 }
 
 // reportSettings tells that somebody else has changed or removed the settings of pods, which is about to be undone.

@@ -2,7 +2,13 @@ package microservice_test
 
 import (
 	"context"
+	"errors"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 )
@@ -54,5 +60,40 @@ func TestAbortRejectsAndGoesBack(t *testing.T) {
 	}
 	if got := w.ms.Status.Handled["abort"]; got != "production/1" {
 		t.Errorf("handled = %q", got)
+	}
+}
+
+// The operator is killed after each write of the way back, so that between any two of them another one goes on.
+func TestCanaryThatIsStoppedLeavesNothingWhenInterrupted(t *testing.T) {
+	ctx := t.Context()
+	w := pausedCanary(ctx, t)
+	w.annotate(ctx, v1alpha1.VerbAbort, "production/1")
+	killed := 0
+	w.eventually(ctx, "the way back to end", func() bool {
+		w.api.revive()
+		w.api.last = w.api.writes + 1
+		_, err := w.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: w.key()})
+		w.collectGarbage(ctx) // what was deleted is gone before the next operator looks
+		switch {
+		case errors.Is(err, errKilled):
+			killed++
+			return false
+		case err != nil:
+			t.Fatal(err)
+		}
+		w.read(ctx)
+		return w.waits(0, v1alpha1.WaitRejected)
+	})
+	w.api.revive()
+	w.reconcile(ctx)
+	if w.canaryOf(ctx) != nil {
+		t.Error("the canary's Deployment stays")
+	}
+	err := direct.Get(ctx, client.ObjectKey{Namespace: w.namespace(0), Name: "scores-canary"}, &corev1.Service{})
+	if !apierrors.IsNotFound(err) {
+		t.Errorf("the canary's Service stays: %v", err)
+	}
+	if killed < 3 {
+		t.Errorf("killed %d times, which is fewer than the way back has writes", killed)
 	}
 }

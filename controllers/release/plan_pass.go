@@ -32,6 +32,16 @@ func (p *pass) enter(step v1alpha1.Step) {
 	}
 	p.Record.Step, p.Record.Since = step, p.now()
 	p.Record.PendingSince, p.Record.ResumedAt = nil, nil
+	p.note(step)
+}
+
+// maxSteps is how many steps a record keeps: more than there are, for one may be come to twice.
+const maxSteps = 20
+
+// note adds a step to those that the release has come to.
+func (p *pass) note(step v1alpha1.Step) {
+	steps := append(slices.Clone(p.Record.Steps), v1alpha1.StepTime{Step: step, Time: *p.now()})
+	p.Record.Steps = steps[max(0, len(steps)-maxSteps):]
 }
 
 func (p *pass) do(actions ...Action) { p.actions = append(p.actions, actions...) }
@@ -69,6 +79,7 @@ func (p *pass) remember() {
 	r.Name = p.Environment
 	if r.Step == "" {
 		r.Step, r.Since = v1alpha1.StepAdmit, p.now()
+		p.note(r.Step)
 	}
 	for _, t := range []**metav1.Time{&r.Since, &r.AdmittedAt, &r.PendingSince, &r.ResumedAt, &r.SoakingSince} {
 		if *t != nil && (*t).After(p.now().Time) {

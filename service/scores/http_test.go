@@ -81,7 +81,7 @@ func newAPI(t testing.TB) *api {
 		category.Routes(category.New(cached.Categories{Repository: store.NewCategories(db), Caches: caches}, library, log, uuid.NewString)),
 		collection.Routes(collection.NewService(cached.Collections{Repository: store.NewCollections(db), Caches: caches}, library, log, uuid.NewString)),
 		note.Routes(note.New(store.NewNotes(db), library, keyset(t))),
-		interchange.Routes(interchange.New(cached.Interchange{Repository: store.NewInterchange(db), Caches: caches}, library, uuid.NewString)),
+		interchange.Routes(interchange.New(cached.Interchange{Repository: store.NewInterchange(db), Caches: caches}, library, uuid.NewString), nil),
 		invalidation.Routes(feed, nil, log),
 	} {
 		router.Mount(verifier, routes, answers.Wrap)

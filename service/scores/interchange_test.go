@@ -234,7 +234,7 @@ func TestImportRefusesWhatIsNoFile(t *testing.T) {
 		"a table in UTF-16":              {alice, csv, "\xff\xfet\x00i\x00t\x00l\x00e\x00\n\x00", 400, fault.Invalid},
 		"empty":                          {alice, csv, "\n", 400, fault.Invalid},
 		"lines that hold nothing":        {alice, jsonLines, "\n\n", 400, fault.Invalid},
-		"too large":                      {alice, jsonLines, strings.Repeat(" ", maxBody+1), 413, fault.TooLarge},
+		"too large":                      {alice, jsonLines, strings.Repeat(strings.Repeat(" ", 1<<19)+"\n", interchange.MaxFile>>19+1), 413, fault.TooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := a.as(tc.caller, "POST", "/api/scores/import", tc.body, "Content-Type", tc.mediaType)

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ const megabyte = 1e6
 func setUp(env *testscript.Env) error {
 	env.Setenv("KUBECONFIG", suite.local+"/kubeconfig")
 	env.Setenv("PATH", suite.local+"/bin:"+os.Getenv("PATH"))
+	env.Setenv("ROOT", suite.root)
 	env.Setenv("FIRST", "localhost/mirubato/scores:"+versionFirst)
 	env.Setenv("NEXT", "localhost/mirubato/scores:"+versionNext)
 	env.Setenv("BROKEN", "localhost/mirubato/scores:"+versionBroken)
@@ -73,6 +75,7 @@ func command(do func(ts *testscript.TestScript, args []string) error) func(*test
 //	rest-at-peace DURATION       fails if the operator writes anything within that time
 //	resident FIGURE BOUND NAMESPACE SELECTOR PORT   records the largest resident memory of pods, in MB
 //	archive FIGURE BOUND FILE    records the size of an image's archive, in MB: what is pulled
+//	restore-operator             after the scenario, installs the operator as the others expect it
 //	secret-from FILE NAMESPACE NAME   puts back the url of a Secret
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
@@ -87,7 +90,9 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"rest-at-peace": command(expectNoWrites),
 		"resident":      command(measureResident),
 		"secret-from":   command(restoreSecret),
-		"archive":       command(measureArchive),
+
+		"restore-operator": command(restoreOperator),
+		"archive":          command(measureArchive),
 
 		"end-load":           command(endLoad),
 		"unload-limited":     command(unloadLimited),
@@ -212,4 +217,17 @@ func restoreSecret(ts *testscript.TestScript, args []string) error {
 	_, err = suite.tools.run(context.Background(), "kubectl", "--namespace", namespace, "patch", "secret", name,
 		"--type", "merge", "--patch", fmt.Sprintf(`{"data": {"url": %q}}`, encoded))
 	return err
+}
+
+// restoreOperator is the command restore-operator. Whatever the scenario did to the installation, and wherever it ended: what Helm
+// remembers of it is forgotten, and config/local is applied again.
+func restoreOperator(ts *testscript.TestScript, _ []string) error {
+	ts.Defer(func() {
+		ctx := context.Background()
+		_, err := suite.tools.run(ctx, "kubectl", "--namespace", "mirubato-system", "delete", "secrets", "--selector", "owner=helm", "--ignore-not-found")
+		if err = errors.Join(err, suite.tools.installOperator(ctx)); err != nil {
+			ts.Logf("installing the operator again: %v", err)
+		}
+	})
+	return nil
 }

@@ -9,7 +9,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -18,6 +17,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/mirubato/mirubato/hack/tools/document"
 )
 
 func main() {
@@ -57,31 +58,22 @@ func rewrite(file string) error {
 
 // compact returns the same object, apart from descriptions.
 func compact(text []byte) ([]byte, error) {
-	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil {
-		return nil, err
-	}
-	documentOnce(&document)
-	documentBriefly(&document)
-	documentFirst(&document, map[string]bool{})
-	shorten(&document)
-	var out bytes.Buffer
-	encoder := yaml.NewEncoder(&out)
-	encoder.SetIndent(2)
-	encoder.CompactSeqIndent()
-	if err := encoder.Encode(&document); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), encoder.Close()
+	return document.Change(text, func(node *yaml.Node) error {
+		documentOnce(node)
+		documentBriefly(node)
+		documentFirst(node, map[string]bool{})
+		shorten(node)
+		return nil
+	})
 }
 
 // documentOnce takes the descriptions out of what overrides has in common with the spec, and out of the single settings.
 // Those of overrides itself and of its groups stay: they say what an override changes.
 func documentOnce(node *yaml.Node) {
-	for _, group := range members(value(value(node, "overrides"), "properties")) {
-		forgetDescriptions(value(group, "properties"))
+	for _, group := range members(document.Value(document.Value(node, "overrides"), "properties")) {
+		forgetDescriptions(document.Value(group, "properties"))
 	}
-	forgetDescriptions(value(value(node, "settings"), "properties"))
+	forgetDescriptions(document.Value(document.Value(node, "settings"), "properties"))
 	for _, child := range node.Content {
 		documentOnce(child)
 	}
@@ -90,9 +82,9 @@ func documentOnce(node *yaml.Node) {
 // documentBriefly leaves the first sentence of what Kubernetes documents itself.
 func documentBriefly(node *yaml.Node) {
 	for _, common := range []string{"apiVersion", "kind"} {
-		cutDescriptions(value(value(node, "properties"), common))
+		cutDescriptions(document.Value(document.Value(node, "properties"), common))
 	}
-	cutDescriptions(value(value(value(node, "conditions"), "items"), "properties"))
+	cutDescriptions(document.Value(document.Value(document.Value(node, "conditions"), "items"), "properties"))
 	for _, child := range node.Content {
 		documentBriefly(child)
 	}
@@ -100,7 +92,7 @@ func documentBriefly(node *yaml.Node) {
 
 // documentFirst takes the descriptions out of fields that stand in the same words in seen, or before them in node.
 func documentFirst(node *yaml.Node, seen map[string]bool) {
-	if fields := value(node, "properties"); fields != nil {
+	if fields := document.Value(node, "properties"); fields != nil {
 		text, err := yaml.Marshal(fields)
 		if err == nil && seen[string(text)] {
 			forgetDescriptions(fields)
@@ -116,7 +108,7 @@ func cutDescriptions(node *yaml.Node) {
 	if node == nil {
 		return
 	}
-	if text := value(node, "description"); text != nil && text.Kind == yaml.ScalarNode {
+	if text := document.Value(node, "description"); text != nil && text.Kind == yaml.ScalarNode {
 		sentence, _, _ := strings.Cut(strings.ReplaceAll(text.Value, "\n", " "), ". ")
 		text.Value, text.Style = strings.TrimSuffix(sentence, ".")+".", 0
 	}
@@ -143,19 +135,6 @@ func forgetDescriptions(node *yaml.Node) {
 	}
 }
 
-// value returns what key stands for in a mapping, or nil.
-func value(mapping *yaml.Node, key string) *yaml.Node {
-	if mapping == nil || mapping.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value == key {
-			return mapping.Content[i+1]
-		}
-	}
-	return nil
-}
-
 // members returns the values of a mapping.
 func members(mapping *yaml.Node) []*yaml.Node {
 	if mapping == nil {
@@ -176,14 +155,14 @@ func shorten(node *yaml.Node) (depth int) {
 		return 0
 	}
 	for _, documentedElsewhere := range []string{"settings", "overrides"} {
-		if field := value(value(node, "properties"), documentedElsewhere); field != nil && value(field, "description") != nil {
+		if field := document.Value(document.Value(node, "properties"), documentedElsewhere); field != nil && document.Value(field, "description") != nil {
 			defer func() { field.Style = yaml.FlowStyle }()
 		}
 	}
 	for _, child := range node.Content {
 		depth = max(depth, shorten(child))
 	}
-	if value(node, "properties") != nil {
+	if document.Value(node, "properties") != nil {
 		depth++
 	}
 	if depth < 2 && node.Kind != yaml.DocumentNode {

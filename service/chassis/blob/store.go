@@ -57,6 +57,17 @@ type Protection interface {
 	Do(ctx context.Context, repeatable bool, call func(context.Context) error) error
 }
 
+// Storage is what those who take files in need of a Store. Its methods are documented there.
+type Storage interface {
+	Receive(ctx context.Context, from io.Reader, limit int64, tooLarge error) (Content, error)
+	Keep(ctx context.Context, c Content) error
+	Forget(ctx context.Context, c Content)
+	Claim(ctx context.Context, sum Sum) error
+	Read(ctx context.Context, sum Sum) (Object, error)
+}
+
+var _ Storage = (*Store)(nil)
+
 // Store keeps files. It may be used by many goroutines.
 type Store struct {
 	cfg                                Config

@@ -112,6 +112,7 @@ func Register[A Args](q *Queue, k Kind[A]) {
 	if k.Attempts == 0 {
 		k.Attempts = DefaultAttempts
 	}
+	q.counters.begin(zero.Kind())
 	q.kinds[zero.Kind()] = kind{
 		attempts: k.Attempts, every: k.Every, zero: zero,
 		tell: func(ctx context.Context, encoded []byte, state State, reason string) error {

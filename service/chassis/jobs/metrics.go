@@ -42,6 +42,15 @@ func newCounters() *counters {
 	}
 }
 
+// begin makes the series of a kind, all 0: one that appears with its first job looks as if nothing had happened to whoever asks for
+// an increase.
+func (c *counters) begin(kind string) {
+	for _, outcome := range []string{"completed", "retried", "refused", "dead", "interrupted"} {
+		c.ended.WithLabelValues(kind, outcome)
+	}
+	c.took.WithLabelValues(kind)
+}
+
 func (c *counters) finished(kind, outcome string, took time.Duration) {
 	c.ended.WithLabelValues(kind, outcome).Inc()
 	c.took.WithLabelValues(kind).Observe(took.Seconds())

@@ -2,6 +2,8 @@ package telemetry
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mirubato/mirubato/service/chassis/resilience"
 )
 
 // dependencies count what the protections of dependencies do.
@@ -41,7 +43,7 @@ func (m *Metrics) CallRefused(dependency, reason string) {
 func (m *Metrics) RequestShed() { m.dependencies.shed.Inc() }
 
 // WatchBreaker adds the state of a breaker: one gauge for each of "closed", "half-open" and "open", 1 for the one that
-// it is in. It panics if called twice for the same dependency.
+// it is in; and the counters of the dependency, all 0. It panics if called twice for the same dependency.
 func (m *Metrics) WatchBreaker(dependency string, state func() string) {
 	for _, one := range []string{"closed", "half-open", "open"} {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -53,5 +55,10 @@ func (m *Metrics) WatchBreaker(dependency string, state func() string) {
 			}
 			return 0
 		}))
+	}
+	// From 0: what appears with its first event looks as if nothing had happened to whoever asks for an increase.
+	m.dependencies.retries.WithLabelValues(dependency)
+	for _, reason := range []string{resilience.RefusedOpen, resilience.RefusedFull, resilience.RefusedBudget} {
+		m.dependencies.refusals.WithLabelValues(dependency, reason)
 	}
 }

@@ -6,7 +6,6 @@ package file
 import (
 	"context"
 	"errors"
-	"io"
 	"time"
 
 	"github.com/mirubato/mirubato/service/chassis/auth"
@@ -95,15 +94,6 @@ type Scores interface {
 	Changeable(ctx context.Context, caller auth.Identity, id string) (scores.Score, error)
 }
 
-// Storage is where files lie; a blob.Store is one.
-type Storage interface {
-	Receive(ctx context.Context, from io.Reader, limit int64, tooLarge error) (blob.Content, error)
-	Keep(ctx context.Context, c blob.Content) error
-	Forget(ctx context.Context, c blob.Content)
-	Claim(ctx context.Context, sum blob.Sum) error
-	Read(ctx context.Context, sum blob.Sum) (blob.Object, error)
-}
-
 // Signer signs links.
 type Signer interface {
 	// Sign returns a signature of the message for a purpose.
@@ -116,7 +106,7 @@ type Signer interface {
 type Config struct {
 	Repository Repository
 	Scores     Scores
-	Storage    Storage
+	Storage    blob.Storage
 	Queue      *jobs.Queue
 	Signer     Signer
 	// Readers find out what is in files; only formats that have one are taken.

@@ -1,10 +1,7 @@
 package interchange
 
 import (
-	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -35,8 +32,8 @@ const (
 // the connection ended.
 const CountHeader = "X-Total-Count"
 
-// Routes are the export and the import.
-func Routes(s *Service) []httpapi.Route {
+// Routes are the export and the import. Later may be nil, or have no storage; then every file is done while its client waits.
+func Routes(s *Service, later *Later) []httpapi.Route {
 	return []httpapi.Route{
 		{
 			Method: http.MethodGet, Path: "/api/scores/export", Access: httpapi.Callers, Class: httpapi.ClassUpload,
@@ -46,45 +43,12 @@ func Routes(s *Service) []httpapi.Route {
 			Params: exportParams{}, Status: http.StatusOK, MediaType: jsonlType + ", " + csvType,
 			Handler: exporter{service: s, longest: longestExport, patience: chunkPatience},
 		},
-		{
-			Method: http.MethodPost, Path: "/api/scores/import", Access: httpapi.Callers, Class: httpapi.ClassUpload,
-			Name: "importScores", Group: group, Summary: "Take scores in from a file, as an export gave it",
-			Description: "A line with the ID of a score of the caller's changes it, any other line makes a new score. The report " +
-				"says of each line what it did. A line that is refused does not keep the others from being done.",
-			Consumes: []string{jsonlType, otherJSONLType, csvType},
-			Status:   http.StatusOK, Response: httpapi.Envelope[Report]{},
-			Handler: httpapi.Handle(decodeImport,
-				func(ctx context.Context, f file) (Report, error) {
-					return s.ImportAll(ctx, auth.FromContext(ctx), f.format, f.body)
-				},
-				func(r Report) httpapi.Response {
-					return httpapi.OKMessage(r, fmt.Sprintf("Created %d, updated %d, left unchanged %d, refused %d", r.Created, r.Updated, r.Unchanged, r.Refused))
-				}),
-		},
+		importRoute(s, later),
 	}
 }
 
 type exportParams struct {
 	Format Format `query:"format" enum:"jsonl,csv" default:"jsonl" description:"JSON Lines, or CSV with a byte order mark for spreadsheets."`
-}
-
-// file is a file that was sent.
-type file struct {
-	format Format
-	body   *bytes.Reader
-}
-
-func decodeImport(r *http.Request) (file, error) {
-	mediaType, err := httpapi.RequireMedia(r, jsonlType, otherJSONLType, csvType)
-	if err != nil {
-		return file{}, err
-	}
-	body, err := httpapi.ReadBody(r)
-	f := file{format: JSONL, body: bytes.NewReader(body)}
-	if mediaType == csvType {
-		f.format = CSV
-	}
-	return f, err
 }
 
 // exporter answers with an export while it is read from the database.

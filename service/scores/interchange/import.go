@@ -36,23 +36,13 @@ func (s *Service) Import(ctx context.Context, caller auth.Identity, format Forma
 		return err
 	}
 	i := importing{Service: s, owner: caller.ID, seen: map[uuid.UUID]struct{}{}}
-	for count := 0; ; {
-		entries, err := i.gather(from)
-		if err != nil {
-			return err
-		}
-		if count += len(entries); count > MaxLines {
-			return badFile("max", fmt.Sprintf("The file must have at most %d lines; those before were imported", MaxLines), nil)
-		}
-		if len(entries) == 0 {
-			return nil
-		}
+	return i.all(ctx, from, func(ctx context.Context, _ int, entries []entry) error {
 		lines, err := i.write(ctx, entries)
-		if err != nil {
-			return err
+		if err == nil {
+			told(lines)
 		}
-		told(lines)
-	}
+		return err
+	})
 }
 
 // importing is one import.
@@ -60,6 +50,27 @@ type importing struct {
 	*Service
 	owner string
 	seen  map[uuid.UUID]struct{}
+	// each is asked to write the lines of a transaction; nil if they are just written.
+	each func(ctx context.Context, write func(context.Context) ([]Line, error)) ([]Line, error)
+}
+
+// all reads the lines to the end of the file, and hands them on by a few hundred, with how many were read up to them.
+func (i *importing) all(ctx context.Context, from reader, do func(ctx context.Context, read int, entries []entry) error) error {
+	for read := 0; ; {
+		entries, err := i.gather(from)
+		if err != nil {
+			return err
+		}
+		if read += len(entries); read > MaxLines {
+			return badFile("max", fmt.Sprintf("The file must have at most %d lines; those before were imported", MaxLines), nil)
+		}
+		if len(entries) == 0 {
+			return nil
+		}
+		if err := do(ctx, read, entries); err != nil {
+			return err
+		}
+	}
 }
 
 // gather returns the next lines, none at the end of the file. A line whose ID was seen before is refused.
@@ -88,23 +99,31 @@ func (i *importing) gather(from reader) (entries []entry, err error) {
 	return entries, nil
 }
 
-// write does what the lines say in one transaction. If the database refuses a value that the rules let through, it is done in halves, until
+// write does what the lines say in one transaction, and returns those that are done, all of them unless there is an error. If the database refuses a value that the rules let through, it is done in halves, until
 // the line that holds the value is alone.
 func (i *importing) write(ctx context.Context, entries []entry) ([]Line, error) {
-	lines, err := i.attempt(ctx, entries)
+	lines, err := i.transact(ctx, func(ctx context.Context) ([]Line, error) { return i.attempt(ctx, entries) })
 	switch {
 	case err == nil || !isInvalid(err):
 		return lines, err
 	case len(entries) == 1:
-		return []Line{lineOf(entries[0], Refused, detailsOf(err))}, nil
+		refused := []Line{lineOf(entries[0], Refused, detailsOf(err))}
+		return i.transact(ctx, func(context.Context) ([]Line, error) { return refused, nil })
 	}
 	half := len(entries) / 2
 	first, err := i.write(ctx, entries[:half])
 	if err != nil {
-		return nil, err
+		return first, err
 	}
 	second, err := i.write(ctx, entries[half:])
 	return append(first, second...), err
+}
+
+func (i *importing) transact(ctx context.Context, write func(context.Context) ([]Line, error)) ([]Line, error) {
+	if i.each == nil {
+		return write(ctx)
+	}
+	return i.each(ctx, write)
 }
 
 func (i *importing) attempt(ctx context.Context, entries []entry) ([]Line, error) {
@@ -173,19 +192,38 @@ func lineOf(e entry, outcome Outcome, details []fault.Detail) Line {
 // Report tells of an import as a whole.
 type Report struct {
 	Counts
-	// Lines are all lines, in their order.
+	// Lines are all lines, in their order. Of a large file they are those that were refused, the first thousand at most.
 	Lines []Line `json:"lines"`
 }
 
-// ImportAll is Import with a report.
-func (s *Service) ImportAll(ctx context.Context, caller auth.Identity, format Format, in io.Reader) (Report, error) {
+// maxReported is how many lines a report holds that holds not all.
+const maxReported = 1000
+
+// Every lets a report hold all lines.
+func Every([]Line, Line) bool { return true }
+
+// OnlyRefused lets a report hold the first lines that were refused.
+func OnlyRefused(before []Line, next Line) bool {
+	return next.Outcome == Refused && len(before) < maxReported
+}
+
+// ImportAll is Import with a report, which holds the lines that belong into it after those before.
+func (s *Service) ImportAll(
+	ctx context.Context, caller auth.Identity, format Format, in io.Reader, belongs func(before []Line, next Line) bool,
+) (Report, error) {
 	report := Report{Lines: []Line{}}
 	err := s.Import(ctx, caller, format, in, func(lines []Line) {
 		report.add(lines)
-		report.Lines = append(report.Lines, lines...)
+		for _, line := range lines {
+			if belongs(report.Lines, line) {
+				report.Lines = append(report.Lines, line)
+			}
+		}
 	})
-	if err == nil && len(report.Lines) == 0 {
-		err = badFile("required", "The file holds no scores", nil)
+	if err == nil && report.Counts == (Counts{}) {
+		err = noScores()
 	}
 	return report, err
 }
+
+func noScores() error { return badFile("required", "The file holds no scores", nil) }

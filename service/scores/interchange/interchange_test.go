@@ -106,7 +106,7 @@ func (callers) Guard(_ httpapi.Access, next http.Handler) http.Handler {
 func serve(t *testing.T, a *archive, timeout time.Duration) string {
 	t.Helper()
 	router := httpapi.NewRouter()
-	router.Mount(callers{}, interchange.Routes(newService(a)))
+	router.Mount(callers{}, interchange.Routes(newService(a), nil))
 	server := httptest.NewServer(httpapi.Middleware(httpapi.Options{
 		Logger: slog.New(slog.DiscardHandler), Observer: unmeasured{}, RequestTimeout: httpapi.Fixed(timeout), MaxBody: 1 << 20,
 	}, router))
@@ -238,7 +238,7 @@ func lines(count, at int, title string) string {
 
 func TestImportFindsTheLineThatTheDatabaseRefuses(t *testing.T) {
 	a := &archive{refuses: "bad"}
-	report, err := newService(a).ImportAll(t.Context(), alice, interchange.JSONL, strings.NewReader(lines(600, 301, "bad")))
+	report, err := newService(a).ImportAll(t.Context(), alice, interchange.JSONL, strings.NewReader(lines(600, 301, "bad")), interchange.Every)
 	if err != nil || report.Created != 599 || report.Refused != 1 {
 		t.Fatalf("%+v, %v", report.Counts, err)
 	}
@@ -256,9 +256,70 @@ func TestImportFindsTheLineThatTheDatabaseRefuses(t *testing.T) {
 	}
 }
 
+// slowly sends a file in pieces, with pauses that together are longer than a request may take.
+type slowly struct {
+	pieces int
+	pause  time.Duration
+}
+
+func (s *slowly) Read(p []byte) (int, error) {
+	if s.pieces--; s.pieces < 0 {
+		return 0, io.EOF
+	}
+	time.Sleep(s.pause)
+	piece := `{"title":"a","description":"` + strings.Repeat("x", 4000) + `"}` + "\n" + `{"title":""}` + "\n"
+	return copy(p, piece), nil
+}
+
+// zeros is a body without end in which there is nothing.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+func send(t *testing.T, url string, body io.Reader) (int, []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/api/scores/import", io.NopCloser(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, text
+}
+
+// Where there is no storage they are done while their client waits.
+func TestLargeFilesTakeTheirTimeAndAreToldOfInBrief(t *testing.T) {
+	const timeout, pieces = 100 * time.Millisecond, 500
+	url := serve(t, &archive{}, timeout)
+	status, text := send(t, url, &slowly{pieces: pieces, pause: time.Millisecond})
+	var got httpapi.Envelope[interchange.Report]
+	if err := json.Unmarshal(text, &got); err != nil || status != http.StatusOK {
+		t.Fatalf("%d %s, %v", status, text, err)
+	}
+	if got.Data.Created != pieces || got.Data.Refused != pieces || len(got.Data.Lines) != pieces || got.Data.Lines[1].Line != 4 {
+		t.Errorf("%+v with %d lines", got.Data.Counts, len(got.Data.Lines))
+	}
+	if status, text := send(t, url, io.LimitReader(zeros{}, interchange.MaxFile+1)); status != http.StatusRequestEntityTooLarge {
+		t.Errorf("too large: %d %s", status, text)
+	}
+}
+
 func TestImportEndsWithTheDatabase(t *testing.T) {
 	a := &archive{failure: fault.New(fault.Unavailable, "gone")}
-	_, err := newService(a).ImportAll(t.Context(), alice, interchange.JSONL, strings.NewReader(lines(600, -1, "")))
+	_, err := newService(a).ImportAll(t.Context(), alice, interchange.JSONL, strings.NewReader(lines(600, -1, "")), interchange.Every)
 	if fault.CodeOf(err) != fault.Unavailable || len(a.batches) != 1 {
 		t.Errorf("%v after %d transactions", err, len(a.batches))
 	}
@@ -271,7 +332,7 @@ func TestLinesAreBounded(t *testing.T) {
 		interchange.CSV:   "title\n\"" + long + "\n\n\"\na\n",
 	} {
 		t.Run(string(format), func(t *testing.T) {
-			report, err := newService(&archive{}).ImportAll(t.Context(), alice, format, strings.NewReader(file))
+			report, err := newService(&archive{}).ImportAll(t.Context(), alice, format, strings.NewReader(file), interchange.Every)
 			if err != nil || report.Created != 1 || report.Refused != 1 || report.Lines[0].Details[0].Code != "max" {
 				t.Errorf("%+v, %v", report, err)
 			}
@@ -288,7 +349,7 @@ func FuzzImport(f *testing.F) {
 		if table {
 			format = interchange.CSV
 		}
-		report, err := newService(&archive{}).ImportAll(t.Context(), alice, format, strings.NewReader(file))
+		report, err := newService(&archive{}).ImportAll(t.Context(), alice, format, strings.NewReader(file), interchange.Every)
 		if code := fault.CodeOf(err); code != "" && code != fault.Invalid {
 			t.Fatalf("%v", err)
 		}

@@ -11,9 +11,9 @@ import (
 type limited struct {
 	r      io.Reader
 	buffer [32 << 10]byte
-	// unread is what of the buffer is still to be handed on.
-	unread []byte
-	total  int64
+	// at and end are where in the buffer that lies which is still to be handed on. They are numbers, since they move with each byte.
+	at, end int
+	total   int64
 	// token is how many bytes the present token has so far.
 	token int
 	// ended says that r has.
@@ -23,7 +23,7 @@ type limited struct {
 
 // ReadByte makes the decoder read without a buffer of its own, so that the bytes of a token can be counted.
 func (l *limited) ReadByte() (byte, error) {
-	if len(l.unread) == 0 {
+	if l.at == l.end {
 		if err := l.fill(); err != nil {
 			return 0, err
 		}
@@ -31,8 +31,8 @@ func (l *limited) ReadByte() (byte, error) {
 	if l.token++; l.token > maxToken {
 		return 0, errToken
 	}
-	b := l.unread[0]
-	l.unread = l.unread[1:]
+	b := l.buffer[l.at]
+	l.at++
 	return b, nil
 }
 
@@ -50,17 +50,16 @@ func (l *limited) Read(p []byte) (int, error) {
 }
 
 func (l *limited) fill() error {
-	for l.err == nil && len(l.unread) == 0 {
-		var n int
-		n, l.err = l.r.Read(l.buffer[:])
-		l.unread = l.buffer[:n]
-		l.total += int64(n)
+	for l.err == nil && l.at == l.end {
+		l.at = 0
+		l.end, l.err = l.r.Read(l.buffer[:])
+		l.total += int64(l.end)
 		l.ended = errors.Is(l.err, io.EOF)
 		if l.total > maxSize {
-			l.unread, l.err = nil, refusal.New(refusal.TooLarge, "The score is larger than %d MiB", maxSize>>20)
+			l.end, l.err = 0, refusal.New(refusal.TooLarge, "The score is larger than %d MiB", maxSize>>20)
 		}
 	}
-	if len(l.unread) > 0 {
+	if l.at < l.end {
 		return nil
 	}
 	return l.err

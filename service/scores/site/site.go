@@ -27,9 +27,9 @@ const (
 	directory = "/site/"
 	// base stands in the page for the directory.
 	base = "{{base}}"
-	// policy lets the page load its own files and ask its own origin, and nothing else. No text
-	// ever becomes HTML or script.
-	policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; " +
+	// policy lets the page load its own files and ask its own origin, and nothing else. Pictures that
+	// only one reader may see come from memory (blob:). No text ever becomes HTML or script.
+	policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; " +
 		"form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 

@@ -6,7 +6,8 @@
 
 const stored = 'mirubato.token';
 let refreshToken = null;
-let listeners = [];
+const listeners = [];
+let me = null;
 
 /** Problem is why the service did not do something, in words for a person. */
 export class Problem extends Error {
@@ -45,6 +46,7 @@ export function signedIn() { return token() !== null; }
 function token() { return window.sessionStorage.getItem(stored); }
 
 function keep(access, refresh) {
+  me = null;
   if (access === null) {
     window.sessionStorage.removeItem(stored);
   } else {
@@ -52,6 +54,15 @@ function keep(access, refresh) {
   }
   refreshToken = refresh;
   listeners.forEach((listener) => listener(signedIn()));
+}
+
+/** whoAmI is who has signed in, null if that is nobody. */
+export async function whoAmI() {
+  if (!signedIn()) {
+    return null;
+  }
+  me ??= get('/api/auth/me').then(({ data }) => data.id, () => null);
+  return me;
 }
 
 /** signIn exchanges an address and a password for tokens. */
@@ -161,4 +172,63 @@ function renew() {
     }
   })().finally(() => { renewing = null; });
   return renewing;
+}
+
+/** picture returns an address for an image of the service, which the reader may be the only one to see. Whoever takes it revokes it. */
+export async function picture(path, signal, once = false) {
+  const answer = await exchange('GET', path, { signal });
+  if (answer.status === 401 && signedIn() && !once) {
+    await renew();
+    return picture(path, signal, true);
+  }
+  if (!answer.ok) {
+    throw new Problem(answer.status);
+  }
+  return URL.createObjectURL(await answer.blob());
+}
+
+/**
+ * upload sends a file as the part "file" of a form, and tells what part of it is on its way, 0 to 1. It returns the answer's body. It
+ * throws a Problem, or the AbortError of the signal, which breaks it off. An access token that has expired is renewed once.
+ */
+export async function upload(path, file, progress, signal) {
+  try {
+    return await transfer(path, file, progress, signal);
+  } catch (problem) {
+    if (problem.status !== 401 || !signedIn()) {
+      throw problem;
+    }
+    await renew();
+    return transfer(path, file, progress, signal);
+  }
+}
+
+function transfer(path, file, progress, signal) {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const request = new XMLHttpRequest(); // fetch does not tell how far a body is
+    request.open('POST', path);
+    request.responseType = 'json';
+    if (signedIn()) {
+      request.setRequestHeader('Authorization', `Bearer ${token()}`);
+    }
+    request.upload.addEventListener('progress', (event) => event.lengthComputable && progress(event.loaded / event.total));
+    request.addEventListener('load', () => {
+      if (request.status >= 200 && request.status < 300) {
+        resolve(request.response);
+      } else {
+        reject(new Problem(request.status, request.response, request.getResponseHeader('Retry-After')));
+      }
+    });
+    request.addEventListener('error', () => reject(new Problem(0)));
+    const abort = () => {
+      request.abort();
+      reject(signal.reason);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    request.addEventListener('loadend', () => signal.removeEventListener('abort', abort));
+    const form = new FormData();
+    form.append('file', file);
+    request.send(form);
+  });
 }

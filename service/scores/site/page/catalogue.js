@@ -2,7 +2,7 @@
 // gone back to.
 
 import { el, say, show, failure } from './dom.js';
-import { get, signedIn } from './api.js';
+import { get, send, signedIn } from './api.js';
 import { words, periods, entry } from './words.js';
 
 const onPage = 24;
@@ -40,6 +40,9 @@ export async function catalogue({ here, signal, go }) {
     results.setAttribute('aria-busy', 'true');
     try {
       const found = await find(wanted, current);
+      if (current.aborted) {
+        return; // something else has been asked for meanwhile
+      }
       results.replaceChildren(...listing(found, wanted));
       say(found.text);
     } catch (error) {
@@ -54,10 +57,36 @@ export async function catalogue({ here, signal, go }) {
   show(mine ? 'My scores' : '',
     el('div', { class: 'intro' },
       el('h1', {}, mine ? 'My scores' : 'The catalogue'),
-      el('p', {}, mine ? 'What you have put into the library.' : 'Sheet music that everybody may read.')),
+      el('p', {}, mine ? 'What you have put into the library.' : 'Sheet music that everybody may read.'),
+      mine ? adding(go) : null),
     el('div', { class: 'catalogue' }, form, results));
   categories(form, asked, signal);
   await refresh(asked);
+}
+
+/** adding is the form that adds a score, whose page then takes its files. */
+function adding(go) {
+  const error = el('p', { class: 'error', role: 'alert' });
+  const button = el('button', { type: 'submit' }, 'Add');
+  const form = el('form', { class: 'stacked' },
+    field('Title', el('input', { type: 'text', id: 'new-title', name: 'title', maxlength: '255', required: true })),
+    field('Composer', el('input', { type: 'text', id: 'new-composer', name: 'composer', maxlength: '255' })),
+    field('Who may see it', el('select', { id: 'new-visibility', name: 'visibility' },
+      [['private', 'Only you'], ['unlisted', 'Whoever has the address'], ['public', 'Everybody']].map(([value, text]) => el('option', { value }, text)))),
+    error, el('div', {}, button));
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    error.textContent = '';
+    button.disabled = true;
+    try {
+      const { data } = await send('POST', '/api/scores', { body: Object.fromEntries(new FormData(form)) });
+      await go(`/scores/${data.id}`);
+    } catch (problem) {
+      error.textContent = problem.message;
+      button.disabled = false;
+    }
+  });
+  return el('details', { class: 'other narrow' }, el('summary', {}, 'Add a score'), form);
 }
 
 /** addressOf is where the catalogue shows what is asked for. */

@@ -1,7 +1,8 @@
-// One score: what is known of it, and what can be done with it.
+// One score: how it begins, what is known of it, and what can be done with it.
 
 import { el, say, show } from './dom.js';
-import { get, send, signedIn } from './api.js';
+import { get, send, signedIn, whoAmI } from './api.js';
+import { files } from './files.js';
 import { words, periods, entry, lasting } from './words.js';
 
 /** score shows the page. */
@@ -9,6 +10,8 @@ export async function score({ caught, signal }) {
   const id = caught[1].toLowerCase();
   show('', el('p', { class: 'count' }, 'Loading …'));
   const found = (await get(`/api/scores/${id}`, { signal })).data;
+  const own = found.ownerId === await whoAmI();
+  const { beginning, section } = files({ score: found, own, signal });
   show([found.title, found.composer].filter(Boolean).join(' – '),
     el('article', { class: 'score' },
       el('p', { class: 'back' }, el('a', { href: '/' }, '← The catalogue')),
@@ -16,9 +19,11 @@ export async function score({ caught, signal }) {
         el('h1', {}, found.title),
         el('p', { class: 'composer' }, found.composer ? el('a', { href: `/?${new URLSearchParams({ composer: found.composer })}` }, found.composer) : 'Unknown composer'),
         found.visibility === 'public' ? null : el('p', { class: 'badge' }, `${entry(words.visibility, found.visibility)}: ${found.visibility === 'private' ? 'only you see this' : 'whoever has the address sees this'}`)),
+      beginning,
       facts(found),
       found.description ? el('section', {}, el('h2', {}, 'About'), el('p', { class: 'prose' }, found.description)) : null,
       tags(found.tags),
+      section,
       signedIn() ? favorite(id, signal) : null));
 }
 

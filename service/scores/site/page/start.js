@@ -65,6 +65,12 @@ document.addEventListener('click', (event) => {
     return;
   }
   const to = new URL(link.href);
+  if (link.matches('.skip')) {
+    // A step of the history would show the page anew, and take the focus from whoever has moved on meanwhile.
+    event.preventDefault();
+    document.getElementById(to.hash.slice(1)).focus();
+    return;
+  }
   if (to.origin !== window.location.origin || link.target || link.hasAttribute('download') || to.hash || find(to.pathname)[0] === null) {
     return;
   }
