@@ -119,7 +119,7 @@ func (w *wire) mend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := t.Context()
+	ctx := context.WithoutCancel(t.Context()) // the wire outlives the subtest that mends it
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.listener, w.address = listener, listener.Addr().String()
@@ -161,9 +161,11 @@ func (w *wire) cut() {
 // pair is a world whose second environment is in another cluster. The operator looks at it only when it is woken.
 type pair struct {
 	*world
-	west  *west
-	queue workqueue.TypedRateLimitingInterface[reconcile.Request]
-	due   time.Time
+	west *west
+	// counted reads what the operator has measured.
+	counted func() map[string]int
+	queue   workqueue.TypedRateLimitingInterface[reconcile.Request]
+	due     time.Time
 }
 
 func newPair(ctx context.Context, t *testing.T) *pair {
@@ -179,6 +181,8 @@ func newPair(ctx context.Context, t *testing.T) *pair {
 	})
 	options := microservice.ClusterOptions(p.reconciler.Live, scheme)
 	options.Interval, options.Timeout = 200*time.Millisecond, 5*time.Second
+	p.counted = p.measure()
+	options.Wrap = p.reconciler.Telemetry.Transport
 	p.reconciler.Clusters = clusters.New(options)
 	p.queue = workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 	p.must(p.reconciler.Clusters.Source().Start(ctx, p.queue))
@@ -288,6 +292,9 @@ func TestEnvironmentInAnotherCluster(t *testing.T) {
 	p.until(ctx, "the release is verified in both clusters", p.verified)
 	if !meta.IsStatusConditionTrue(p.ms.Status.Conditions, v1alpha1.ConditionClusterReachable) {
 		t.Errorf("conditions: %+v", p.ms.Status.Conditions)
+	}
+	if counted := p.counted(); counted["mirubato_api_writes_total/done"] == 0 {
+		t.Errorf("no write to the other cluster is counted: %v", counted)
 	}
 	for _, object := range p.everything(ctx) {
 		if object.GetNamespace() == p.namespace(1) {
