@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,10 +27,42 @@ type calls struct {
 	dead bool
 	// refuse returns the error that a call gets in place of an answer.
 	refuse func(write bool) error
-	// lag decides whether a cache has not heard of anything new yet; nil for never.
-	lag  *rand.Rand
-	seen map[string]client.Object
-	sets map[string]client.ObjectList
+	// lag holds up what caches hear; nil for nothing.
+	lag *lag
+}
+
+// lag has caches answer, half of the time, what they have answered before, unless that was more than maxLag ago.
+type lag struct {
+	random *rand.Rand
+	now    func() time.Time
+	seen   map[string]reading
+}
+
+type reading struct {
+	object runtime.Object
+	at     time.Time
+}
+
+// maxLag is a little more than one step of the clock: a cache that is behind at one look is not at the next but one.
+const maxLag = 4 * time.Second
+
+// recalls reports whether the cache has not heard of anything new, and then fills in what it knows.
+func (l *lag) recalls(of string, into runtime.Object) bool {
+	if l == nil {
+		return false
+	}
+	last, known := l.seen[of]
+	if age := l.now().Sub(last.at); !known || age < 0 || age > maxLag || l.random.IntN(2) == 0 {
+		return false
+	}
+	reflect.ValueOf(into).Elem().Set(reflect.ValueOf(last.object.DeepCopyObject()).Elem())
+	return true
+}
+
+func (l *lag) hears(of string, object runtime.Object) {
+	if l != nil {
+		l.seen[of] = reading{object.DeepCopyObject(), l.now()}
+	}
 }
 
 // do carries out one call, unless the operator is dead or the call is refused.
@@ -56,7 +89,19 @@ func (c *calls) do(write bool, call func() error) error {
 // revive starts the operator again, which nobody kills any more.
 func (c *calls) revive() { c.dead, c.killAt, c.last = false, 0, 0 }
 
-func (c *calls) lags() bool { return c.lag != nil && c.lag.IntN(2) == 0 }
+// read carries out one call that fills in object.
+func (c *calls) read(cached bool, of string, object runtime.Object, call func() error) error {
+	return c.do(false, func() error {
+		if cached && c.lag.recalls(of, object) {
+			return nil
+		}
+		err := call()
+		if err == nil && cached {
+			c.lag.hears(of, object)
+		}
+		return err
+	})
+}
 
 // client is one whose calls are these. One that is cached may read what was there before, but never anything older than what it
 // has read already.
@@ -68,32 +113,10 @@ func (c *calls) client(t *testing.T, cached bool) client.Client {
 	}
 	return interceptor.NewClient(base, interceptor.Funcs{
 		Get: func(ctx context.Context, under client.WithWatch, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
-			return c.do(false, func() error {
-				of := fmt.Sprintf("%T %s", object, key)
-				if last, known := c.seen[of]; cached && known && c.lags() {
-					reflect.ValueOf(object).Elem().Set(reflect.ValueOf(last.DeepCopyObject()).Elem())
-					return nil
-				}
-				err := under.Get(ctx, key, object, opts...)
-				if err == nil && cached && c.lag != nil {
-					c.seen[of], _ = object.DeepCopyObject().(client.Object)
-				}
-				return err
-			})
+			return c.read(cached, fmt.Sprintf("%T %s", object, key), object, func() error { return under.Get(ctx, key, object, opts...) })
 		},
 		List: func(ctx context.Context, under client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
-			return c.do(false, func() error {
-				of := fmt.Sprintf("%T %v", list, opts)
-				if last, known := c.sets[of]; cached && known && c.lags() {
-					reflect.ValueOf(list).Elem().Set(reflect.ValueOf(last.DeepCopyObject()).Elem())
-					return nil
-				}
-				err := under.List(ctx, list, opts...)
-				if err == nil && cached && c.lag != nil {
-					c.sets[of], _ = list.DeepCopyObject().(client.ObjectList)
-				}
-				return err
-			})
+			return c.read(cached, fmt.Sprintf("%T %v", list, opts), list, func() error { return under.List(ctx, list, opts...) })
 		},
 		Create: func(ctx context.Context, under client.WithWatch, object client.Object, opts ...client.CreateOption) error {
 			return c.do(true, func() error { return under.Create(ctx, object, opts...) })

@@ -1,13 +1,17 @@
 package microservice_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +23,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -27,34 +32,35 @@ import (
 	"github.com/mirubato/mirubato/api/v1alpha1"
 )
 
-// The operator is killed before each of its calls with -kills all, which takes half an hour, and else before some of them: others in
-// each run. Killed after a call means the same as killed before the next one: nobody has heard the answer.
-var kills = flag.String("kills", "3", "before how many calls of a rollout the operator is killed, or all")
+// Killed after a call means the same as killed before the next one: nobody has heard the answer.
+var kills = flag.String("kills", "3", `before how many calls of a rollout the operator is killed, others in each run; "all" takes an hour`)
 
 // faulty is a world in which one canary rollout follows another while something goes wrong.
 type faulty struct {
 	*world
 	kubelet *kubelet
 	now     time.Time
-	// jobs are all that were made in a rollout, by what they are for and their names, and then by UID. Those in earlier were there before.
-	jobs    map[string]map[types.UID]bool
+	// rollouts counts those that were begun.
+	rollouts int
+	// made are the Jobs of a rollout, by UID. Those in earlier were there before.
+	made    map[types.UID]batchv1.Job
 	earlier map[types.UID]bool
 }
 
 // newFaulty makes one whose two environments run version 1.0.0.
 func newFaulty(ctx context.Context, t *testing.T) *faulty {
 	t.Helper()
-	f := &faulty{world: newWorldOf(ctx, t, "staging", "production"), kubelet: newKubelet(t), now: time.Now(), jobs: map[string]map[types.UID]bool{}}
+	f := &faulty{world: newWorldOf(ctx, t, "staging", "production"), kubelet: newKubelet(t), now: time.Now(), made: map[types.UID]batchv1.Job{}}
 	f.ms.Spec.Environments[1].Rollout = &v1alpha1.RolloutSpec{
 		Steps: []v1alpha1.RolloutStep{
-			{Weight: 20, Hold: &metav1.Duration{Duration: 10 * time.Second}}, {Weight: 50, Hold: &metav1.Duration{Duration: 10 * time.Second}},
+			{Weight: 20, Hold: &metav1.Duration{Duration: 5 * time.Second}}, {Weight: 50, Hold: &metav1.Duration{Duration: 5 * time.Second}},
 		},
 		SmokeTests: []v1alpha1.SmokeTest{
 			{Name: "answers", HTTP: &v1alpha1.HTTPTest{Path: "/health"}},
 			{Name: "works", Job: &v1alpha1.JobTest{Image: "example.com/test:1"}},
 		},
 		Analysis: &v1alpha1.AnalysisSpec{Interval: &metav1.Duration{Duration: 5 * time.Second}},
-		Soak:     &metav1.Duration{Duration: 10 * time.Second},
+		Soak:     &metav1.Duration{Duration: 5 * time.Second},
 	}
 	f.restart()
 	f.create(ctx)
@@ -106,14 +112,9 @@ func (f *faulty) settle(ctx context.Context) (killed int) {
 func (f *faulty) watch(ctx context.Context) {
 	f.t.Helper()
 	for _, job := range f.world.jobs(ctx) {
-		if f.earlier[job.UID] {
-			continue
+		if !f.earlier[job.UID] {
+			f.made[job.UID] = job
 		}
-		name := job.Namespace + " " + job.Labels[v1alpha1.LabelStage] + job.Labels[v1alpha1.LabelSmokeTest] + " " + job.Name
-		if f.jobs[name] == nil {
-			f.jobs[name] = map[types.UID]bool{}
-		}
-		f.jobs[name][job.UID] = true
 	}
 	for i, e := range f.ms.Status.Environments {
 		if e.Release != "" && f.serving(ctx, i) == 0 {
@@ -122,14 +123,26 @@ func (f *faulty) watch(ctx context.Context) {
 	}
 }
 
-// rollOut rolls a version out and tells the end, in words that are the same for every version, and how often the operator was
-// killed.
-func (f *faulty) rollOut(ctx context.Context, version string) (end []string, killed int) {
+// end is what a rollout comes to, in words that are the same for every release.
+type end struct {
+	Release string
+	// Tests are those by requests, which are made again if nobody has noted the first attempt.
+	Tests []string
+	// Jobs says how many were made, by namespace and what they are for.
+	Jobs map[string]int
+	// Objects are what there is in the environments, but for Jobs and their pods, by kind and name. The values are their content.
+	Objects map[string]string
+}
+
+// rollOut rolls another version out, and tells the end and how often the operator was killed.
+func (f *faulty) rollOut(ctx context.Context) (got end, killed int) {
 	f.t.Helper()
-	f.jobs, f.earlier = map[string]map[types.UID]bool{}, map[types.UID]bool{}
+	f.made, f.earlier = map[types.UID]batchv1.Job{}, map[types.UID]bool{}
 	for _, job := range f.world.jobs(ctx) {
 		f.earlier[job.UID] = true
 	}
+	f.rollouts++
+	version := fmt.Sprintf("2.0.0-rollout%d", f.rollouts)
 	f.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Image = "localhost/scores:" + version })
 	killed = f.settle(ctx)
 	f.api.refuse, f.api.lag = nil, nil
@@ -141,65 +154,98 @@ func (f *faulty) rollOut(ctx context.Context, version string) (end []string, kil
 	return f.end(ctx, version), killed
 }
 
-func (f *faulty) end(ctx context.Context, version string) []string {
+func (f *faulty) end(ctx context.Context, version string) end {
 	f.t.Helper()
-	var out []string
-	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	rel := f.release(ctx, f.ms.Status.Release)
-	add("the release has version %s, rejection %v, %s", rel.Spec.Version, rel.Status.Rejection, rel.Status.Summary)
+	out := end{Jobs: map[string]int{}, Objects: map[string]string{}}
+	if rel.Spec.Version != version || rel.Status.Rejection != nil {
+		f.t.Errorf("release %s of version %s is the last one, rejection %+v", rel.Name, rel.Spec.Version, rel.Status.Rejection)
+	}
+	out.Release = rel.Status.Summary
 	for _, e := range rel.Status.Environments {
 		for _, test := range e.SmokeTests {
-			add("%s: smoke test %s of %s: passed %t, attempts %d", e.Name, test.Name, test.Target, test.Passed, test.Attempts)
+			if test.Name == "answers" {
+				out.Tests = append(out.Tests, fmt.Sprintf("%s %s: %t", e.Name, test.Target, test.Passed))
+			}
 		}
 	}
-	var jobs []string
-	for name, uids := range f.jobs {
-		jobs = append(jobs, fmt.Sprintf("%s: a Job was made %d times", name[:strings.LastIndexByte(name, ' ')], len(uids)))
-	}
-	out = append(out, slices.Sorted(slices.Values(jobs))...)
-	for i, e := range f.ms.Spec.Environments {
-		d := f.deployments(ctx)[e.Name]
-		content := d.Spec.Template.Labels[v1alpha1.LabelContent]
-		add("%s: %s, %d pods in service", e.Name, d.Spec.Template.Spec.Containers[0].Image, f.serving(ctx, i))
-		for _, name := range f.names(ctx, e.Namespace) {
-			add("%s: %s", e.Name, strings.ReplaceAll(name, content, "CONTENT"))
+	once := map[client.ObjectKey]bool{}
+	for _, job := range f.made {
+		out.Jobs[job.Namespace+" "+cmp.Or(job.Labels[v1alpha1.LabelStage], "smoke test")]++
+		if key := client.ObjectKeyFromObject(&job); once[key] {
+			f.t.Errorf("Job %s was made twice", key)
 		}
+		once[client.ObjectKeyFromObject(&job)] = true
 	}
-	for i := range out {
-		out[i] = strings.ReplaceAll(out[i], version, "VERSION")
+	deployments := f.deployments(ctx)
+	for _, e := range f.ms.Spec.Environments {
+		content := deployments[e.Name].Spec.Template.Labels[v1alpha1.LabelContent]
+		number := strconv.FormatInt(rel.Spec.Number, 10) // of a generation of the settings
+		same := strings.NewReplacer(content, "CONTENT", version, "VERSION", `"`+number+`"`, `"NUMBER"`, `"`+number+`.yaml"`, `"NUMBER.yaml"`)
+		for _, object := range f.in(ctx, e.Namespace) {
+			out.Objects[same.Replace(fmt.Sprintf("%s %T %s", e.Name, object, object.GetName()))] = same.Replace(f.contentOf(object))
+		}
 	}
 	return out
 }
 
-// names of what is in a namespace, but for Jobs and their pods, whose names tell a hash.
-func (f *faulty) names(ctx context.Context, namespace string) []string {
+// in returns what is in a namespace, but for Jobs and their pods.
+func (f *faulty) in(ctx context.Context, namespace string) []client.Object {
 	f.t.Helper()
-	var out []string
-	for _, object := range f.everything(ctx) {
+	return slices.DeleteFunc(f.everything(ctx), func(object client.Object) bool {
 		_, isJob := object.(*batchv1.Job)
 		pod, isPod := object.(*corev1.Pod)
-		if object.GetNamespace() == namespace && !isJob && !(isPod && metav1.GetControllerOf(pod) != nil) {
-			out = append(out, fmt.Sprintf("%T %s", object, object.GetName()))
-		}
-	}
-	slices.Sort(out)
-	return out
+		return object.GetNamespace() != namespace || isJob || isPod && metav1.GetControllerOf(pod) != nil
+	})
 }
 
-func TestKilledBeforeEveryCall(t *testing.T) {
+// contentOf is an object without what the API server adds, and without what belongs to a single release.
+func (f *faulty) contentOf(object client.Object) string {
+	f.t.Helper()
+	if _, isPod := object.(*corev1.Pod); isPod {
+		return "" // the kubelet's
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	f.must(err)
+	delete(content, "metadata")
+	delete(content, "status")
+	encoded, err := json.Marshal(content)
+	f.must(err)
+	return string(encoded)
+}
+
+func TestTheSameEndWhateverGoesWrong(t *testing.T) {
 	ctx := t.Context()
 	f := newFaulty(ctx, t)
 	f.api.all = 0
-	want, _ := f.rollOut(ctx, "1.1.0")
+	want, _ := f.rollOut(ctx)
 	total := f.api.all
 	moments, seed := momentsOf(t, total)
-	t.Logf("a rollout takes %d calls; killed before %d of them (seed %d); it ends with\n%s", total, len(moments), seed, strings.Join(want, "\n"))
-	for i, moment := range moments {
-		f.api.all, f.api.killAt = 0, moment
-		got, killed := f.rollOut(ctx, fmt.Sprintf("1.1.%d", i+1))
-		if diff := gocmp.Diff(want, got); diff != "" || killed == 0 && moment < total/2 {
-			t.Fatalf("killed %d times, before call %d (-want +got):\n%s", killed, moment, diff)
+	t.Logf("a rollout takes %d calls; killed before %d of them (seed %d); it makes %v and ends with\n%s",
+		total, len(moments), seed, want.Jobs, strings.Join(slices.Sorted(maps.Keys(want.Objects)), "\n"))
+	expect := func(t *testing.T) (killed int) {
+		defer func(outer *testing.T) { f.t = outer }(f.t)
+		f.t = t
+		defer func() { f.api.refuse, f.api.lag = nil, nil }()
+		got, killed := f.rollOut(ctx)
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("the end is another one (-want +got):\n%s", diff)
 		}
+		return killed
+	}
+	for _, moment := range moments {
+		t.Run(fmt.Sprintf("the operator is killed before call %d", moment), func(t *testing.T) {
+			f.api.all, f.api.killAt = 0, moment
+			if killed := expect(t); killed == 0 && moment < total/2 {
+				t.Error("it was not")
+			}
+		})
+	}
+	for name, spoil := range f.faults() {
+		t.Run(name, func(t *testing.T) {
+			spoil()
+			expect(t)
+		})
 	}
 }
 
@@ -222,53 +268,47 @@ func momentsOf(t *testing.T, total int) (moments []int, seed uint64) {
 	return moments, seed
 }
 
-func TestTheSameEndWhateverTheAPIServerDoes(t *testing.T) {
-	ctx := t.Context()
-	f := newFaulty(ctx, t)
-	want, _ := f.rollOut(ctx, "1.1.0")
+// faults are what goes wrong in the next rollout, by what it is.
+func (f *faulty) faults() map[string]func() {
 	random := rand.New(rand.NewPCG(1, 2))
-	began := time.Time{}
-	for i, tc := range []struct {
-		name  string
-		spoil func()
-	}{
-		{"a third of the writes meet a conflict", func() {
+	return map[string]func(){
+		"a third of the writes meet a conflict": func() {
 			f.api.refuse = func(write bool) error {
 				if write && random.IntN(3) == 0 {
 					return apierrors.NewConflict(schema.GroupResource{Resource: "things"}, "scores", errors.New("it was changed meanwhile"))
 				}
 				return nil
 			}
-		}},
-		{"a tenth of the calls time out", func() {
+		},
+		"one of thirty calls gets no answer": func() {
 			f.api.refuse = func(bool) error {
-				if random.IntN(10) == 0 {
+				if random.IntN(30) == 0 {
 					return context.DeadlineExceeded
 				}
 				return nil
 			}
-		}},
-		{"caches are behind half of the time", func() {
-			f.api.lag, f.api.seen, f.api.sets = random, map[string]client.Object{}, map[string]client.ObjectList{}
-		}},
-		{"the API server is away for a minute", func() {
-			began = f.now.Add(20 * time.Second)
+		},
+		"caches are behind half of the time": func() {
+			f.api.lag = &lag{random: random, now: func() time.Time { return f.now }, seen: map[string]reading{}}
+		},
+		"the API server is away for a minute": func() {
+			began := f.now.Add(10 * time.Second)
 			f.api.refuse = func(bool) error {
 				if away := f.now.Sub(began); away > 0 && away < time.Minute {
 					return &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 				}
 				return nil
 			}
-		}},
-		{"the operator's clock is an hour ahead", func() { f.now = f.now.Add(time.Hour) }},
-		{"the operator's clock is set back by two hours", func() { f.now = f.now.Add(-2 * time.Hour) }},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			tc.spoil()
-			got, _ := f.rollOut(ctx, fmt.Sprintf("1.2.%d", i))
-			if diff := gocmp.Diff(want, got); diff != "" {
-				t.Errorf("the end is another one (-want +got):\n%s", diff)
+		},
+		"the operator's clock is an hour ahead, and is set back in between": func() {
+			const call = 300
+			f.now, f.api.all = f.now.Add(time.Hour), 0
+			f.api.refuse = func(bool) error {
+				if f.api.all == call {
+					f.now = f.now.Add(-2 * time.Hour)
+				}
+				return nil
 			}
-		})
+		},
 	}
 }
