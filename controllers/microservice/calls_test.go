@@ -18,7 +18,7 @@ var errKilled = errors.New("the operator was killed")
 
 // calls are those of one operator to the API server: they are counted, cut off and spoiled.
 type calls struct {
-	all, writes int
+	all, writes, deletions int
 	// killAt is the call before which the operator is killed; 0 for never. It and all calls after it fail, until the operator
 	// is started again.
 	killAt int
@@ -128,7 +128,10 @@ func (c *calls) client(t *testing.T, cached bool) client.Client {
 			return c.do(true, func() error { return under.Patch(ctx, object, patch, opts...) })
 		},
 		Delete: func(ctx context.Context, under client.WithWatch, object client.Object, opts ...client.DeleteOption) error {
-			return c.do(true, func() error { return under.Delete(ctx, object, opts...) })
+			return c.do(true, func() error {
+				c.deletions++
+				return under.Delete(ctx, object, opts...)
+			})
 		},
 		SubResourcePatch: func(ctx context.Context, under client.Client, sub string, object client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
 			return c.do(true, func() error { return under.SubResource(sub).Patch(ctx, object, patch, opts...) })

@@ -54,10 +54,9 @@ func (k *kubelet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// run brings the pods of a Microservice to what its Deployments ask for, at once, and finishes what is being deleted.
+// run brings the pods of a Microservice to what its Deployments ask for, at once.
 func (k *kubelet) run(ctx context.Context, w *world) {
 	w.t.Helper()
-	w.collectGarbage(ctx)
 	pods := list(ctx, w, &corev1.PodList{}).Items
 	wanted := map[client.ObjectKey]bool{}
 	for _, d := range list(ctx, w, &appsv1.DeploymentList{}).Items {
