@@ -172,6 +172,7 @@ func newPair(ctx context.Context, t *testing.T) *pair {
 	t.Helper()
 	p := &pair{world: newWorldOf(ctx, t, "staging", "production"), west: newWest(ctx, t)}
 	p.ms.Spec.Environments[1].Cluster = &v1alpha1.ClusterSpec{KubeconfigSecretRef: v1alpha1.SecretKeyReference{Name: "west"}}
+	p.reconciler.Namespaces = []string{p.ms.Namespace, p.namespace(0)} // in the other cluster the kubeconfig's rights count
 	p.in(p.west.direct, func() {
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: p.namespace(1), Labels: map[string]string{p.consentLabel(): "true"}}}
 		p.must(direct.Create(ctx, namespace))
