@@ -82,8 +82,8 @@ type Clusters struct {
 	options Options
 
 	mu sync.Mutex
-	// ctx is nil until Start, and that of the connections then.
-	ctx         context.Context
+	// start has a connection look after its cluster; it is nil until Start.
+	start       func(*connection)
 	queue       workqueue.TypedRateLimitingInterface[reconcile.Request]
 	connections map[Key]*connection
 	forwarders  map[string]*forwarder
@@ -104,9 +104,13 @@ func New(options Options) *Clusters {
 // Start keeps connections until ctx ends, and ends when the last one has. It is for a manager.
 func (c *Clusters) Start(ctx context.Context) error {
 	c.mu.Lock()
-	c.ctx = ctx
+	c.start = func(connection *connection) {
+		ctx, cancel := context.WithCancel(ctx)
+		connection.cancel = cancel
+		c.running.Go(func() { connection.run(ctx) })
+	}
 	for _, connection := range c.connections {
-		c.run(connection)
+		c.start(connection)
 	}
 	c.mu.Unlock()
 	<-ctx.Done()
@@ -141,8 +145,8 @@ func (c *Clusters) Use(user types.NamespacedName, keys ...Key) map[Key]State {
 		if used == nil {
 			used = newConnection(c, key)
 			c.connections[key] = used
-			if c.ctx != nil {
-				c.run(used)
+			if c.start != nil {
+				c.start(used)
 			}
 		}
 		used.users[user] = true
@@ -158,13 +162,6 @@ func (c *Clusters) Use(user types.NamespacedName, keys ...Key) map[Key]State {
 		}
 	}
 	return out
-}
-
-// run starts a connection; the caller holds the lock.
-func (c *Clusters) run(connection *connection) {
-	ctx, cancel := context.WithCancel(c.ctx)
-	connection.cancel = cancel
-	c.running.Go(func() { connection.run(ctx) })
 }
 
 // wake has Microservices looked at; the caller holds the lock.

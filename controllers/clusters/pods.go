@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -12,7 +13,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport/spdy"
 
@@ -109,15 +109,21 @@ func (f *forwarder) dial(ctx context.Context, namespace, pod, port string) (net.
 	if err != nil {
 		return nil, errors.Join(err, connection.Close())
 	}
-	return &stream{Stream: data, connection: connection, to: address(pod)}, nil
+	return &stream{channel: data, connection: connection, to: address(pod)}, nil
 }
 
 // stream is a connection to a port of a pod. It has no deadlines of its own: its user closes it when the time is over.
 type stream struct {
-	httpstream.Stream
+	channel
 
-	connection httpstream.Connection
+	connection io.Closer
 	to         address
+}
+
+// channel is one of those that a connection to an API server is divided into.
+type channel interface {
+	io.ReadWriter
+	Reset() error
 }
 
 func (s *stream) Close() error {

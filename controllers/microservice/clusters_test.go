@@ -57,7 +57,7 @@ func newWest(ctx context.Context, t *testing.T) *west {
 	role := &rbacv1.ClusterRole{}
 	w.must(yaml.Unmarshal(encoded, role))
 	w.must(w.direct.Create(ctx, role))
-	w.wire = newWire(t, strings.Trim(strings.TrimPrefix(config.Host, "https://"), "/"))
+	w.wire = newWire(ctx, t, strings.Trim(strings.TrimPrefix(config.Host, "https://"), "/"))
 	return w
 }
 
@@ -105,21 +105,20 @@ type wire struct {
 	connections []net.Conn
 }
 
-func newWire(t *testing.T, server string) *wire {
+func newWire(ctx context.Context, t *testing.T, server string) *wire {
 	t.Helper()
 	w := &wire{address: "127.0.0.1:0", server: server}
-	w.mend(t)
+	w.mend(ctx, t)
 	t.Cleanup(w.cut)
 	return w
 }
 
-func (w *wire) mend(t *testing.T) {
+func (w *wire) mend(ctx context.Context, t *testing.T) {
 	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", w.address)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", w.address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := context.WithoutCancel(t.Context()) // the wire outlives the subtest that mends it
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.listener, w.address = listener, listener.Addr().String()
@@ -303,7 +302,7 @@ func TestEnvironmentInAnotherCluster(t *testing.T) {
 		}
 	}
 
-	t.Run("is approved there", func(t *testing.T) {
+	t.Run("is approved there", func(*testing.T) {
 		p.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) {
 			spec.Image = "localhost/scores:1.1.0"
 			spec.Environments[1].Rollout = &v1alpha1.RolloutSpec{Approvals: 1}
@@ -334,7 +333,7 @@ func TestEnvironmentInAnotherCluster(t *testing.T) {
 			t.Errorf("what was last seen is forgotten: %+v", e)
 		}
 		p.expectRest(ctx)
-		p.west.wire.mend(t)
+		p.west.wire.mend(ctx, t)
 		p.until(ctx, "it is back", p.verified)
 		p.in(p.west.direct, func() {
 			if image := p.imageIn(ctx, 1); image != "localhost/scores:1.2.0" {
@@ -347,7 +346,7 @@ func TestEnvironmentInAnotherCluster(t *testing.T) {
 		})
 	})
 
-	t.Run("is reached by new credentials", func(t *testing.T) {
+	t.Run("is reached by new credentials", func(*testing.T) {
 		p.west.dismiss(ctx, "first")
 		p.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Image = "localhost/scores:1.3.0" })
 		p.due = time.Now()
@@ -364,7 +363,7 @@ func TestEnvironmentInAnotherCluster(t *testing.T) {
 			ready := meta.FindStatusCondition(p.ms.Status.Conditions, v1alpha1.ConditionReady)
 			return p.children(ctx) == 0 && strings.Contains(ready.Message, v1alpha1.VerbForget)
 		})
-		p.west.wire.mend(t)
+		p.west.wire.mend(ctx, t)
 		p.until(ctx, "it goes", func() bool { return apierrors.IsNotFound(direct.Get(ctx, p.key(), &v1alpha1.Microservice{})) })
 		p.in(p.west.direct, func() {
 			if n := p.children(ctx); n != 0 {

@@ -127,7 +127,7 @@ func (f *faulty) watch(ctx context.Context) {
 		return
 	}
 	f.watched = f.api.writes
-	for _, job := range f.world.jobs(ctx) {
+	for _, job := range f.jobs(ctx) {
 		if !f.earlier[job.UID] {
 			f.made[job.UID] = job
 		}
@@ -154,7 +154,7 @@ type end struct {
 func (f *faulty) rollOut(ctx context.Context) (got end, killed int) {
 	f.t.Helper()
 	f.made, f.earlier = map[types.UID]batchv1.Job{}, map[types.UID]bool{}
-	for _, job := range f.world.jobs(ctx) {
+	for _, job := range f.jobs(ctx) {
 		f.earlier[job.UID] = true
 	}
 	f.rollouts++
@@ -240,6 +240,7 @@ func TestTheSameEndWhateverGoesWrong(t *testing.T) {
 	t.Logf("a rollout takes %d calls; killed before %d of them (seed %d); it makes %v and ends with\n%s",
 		total, len(moments), seed, want.Jobs, strings.Join(slices.Sorted(maps.Keys(want.Objects)), "\n"))
 	expect := func(t *testing.T) (killed int) {
+		t.Helper()
 		defer func(outer *testing.T) { f.t = outer }(f.t)
 		f.t = t
 		defer func() { f.api.refuse, f.api.lag = nil, nil }()
