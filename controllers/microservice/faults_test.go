@@ -241,7 +241,8 @@ func TestTheSameEndWhateverGoesWrong(t *testing.T) {
 		total, len(moments), seed, want.Jobs, strings.Join(slices.Sorted(maps.Keys(want.Objects)), "\n"))
 	expect := func(t *testing.T) (killed int) {
 		t.Helper()
-		defer func(outer *testing.T) { f.t = outer }(f.t)
+		outer := f.t
+		defer func() { f.t = outer }()
 		f.t = t
 		defer func() { f.api.refuse, f.api.lag = nil, nil }()
 		got, killed := f.rollOut(ctx)
