@@ -179,7 +179,7 @@ func newPair(ctx context.Context, t *testing.T) *pair {
 			p.createSecret(ctx, namespace.Name, secret, key)
 		}
 	})
-	options := microservice.ClusterOptions(p.reconciler.Live, scheme)
+	options := microservice.ClusterOptions(direct, scheme) // its goroutines must not share the calls of a pass
 	options.Interval, options.Timeout = 200*time.Millisecond, 5*time.Second
 	p.counted = p.measure()
 	options.Wrap = p.reconciler.Telemetry.Transport
