@@ -60,6 +60,27 @@ func TestNotesNameTheLabelsThatAreMissing(t *testing.T) {
 	}
 }
 
+// TestNothingIsMadeForAnotherCluster: what a chart makes is in the cluster that it is installed to.
+func TestNothingIsMadeForAnotherCluster(t *testing.T) {
+	const at = "namespace: scores-production"
+	r := mustRender(t, serviceChart, parse(t, strings.Replace(databaseSpec, at, at+"\n    cluster: {kubeconfigSecretRef: {name: west}}", 1)), kubernetes)
+	made := 0
+	for _, object := range r.objects(t) {
+		if object.GetNamespace() == "scores-production" || object.GetName() == "scores-production" {
+			t.Errorf("%s is made", key(object))
+		}
+		if object.GetNamespace() == "scores-staging" || object.GetName() == "scores-staging" {
+			made++
+		}
+	}
+	if made == 0 {
+		t.Error("nothing is made for the environment in this cluster")
+	}
+	if want := "production, Secret west: kubectl label namespace scores-production consent.platform.mirubato.com/mirubato.scores=true"; !strings.Contains(r.notes, want) {
+		t.Errorf("the notes lack %q:\n%s", want, r.notes)
+	}
+}
+
 func TestSampleSecretsAreThoseThatTheSpecNames(t *testing.T) {
 	got := map[string]map[string]any{}
 	r := mustRender(t, serviceChart, parse(t, databaseSpec), kubernetes)

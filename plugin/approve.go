@@ -50,6 +50,9 @@ func (s *session) approve(ctx context.Context, name, environment string, yes boo
 	if err != nil {
 		return err
 	}
+	if err := within(ms, environment, fmt.Sprintf("kubectl mirubato why %s %s shows what to run there", name, environment)); err != nil {
+		return err
+	}
 	approver, err := c.whoami(ctx)
 	if err != nil {
 		return err

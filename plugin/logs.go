@@ -39,6 +39,9 @@ while they run or have failed, of the smoke tests that run as Jobs, of the canar
 			if err != nil {
 				return err
 			}
+			if err := within(ms, environment.Name, "use kubectl logs there, in namespace "+environment.Namespace); err != nil {
+				return err
+			}
 			return s.logs(cmd.Context(), c, ms, environment, follow, tail)
 		},
 	}

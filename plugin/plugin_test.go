@@ -151,6 +151,17 @@ func TestApprovalIsInTheCallersName(t *testing.T) {
 	}
 }
 
+func TestAnotherClusterIsNotMistakenForThisOne(t *testing.T) {
+	w := newWorld(t)
+	w.waits(v1alpha1.StepAdmit, v1alpha1.WaitApproval)
+	w.ms.Spec.Environments[0].Cluster = &v1alpha1.ClusterSpec{KubeconfigSecretRef: v1alpha1.SecretKeyReference{Name: "west"}}
+	if err := direct.Update(t.Context(), w.ms); err != nil {
+		t.Fatal(err)
+	}
+	w.expect(w.run("approve", "scores", "production", "--yes"), plugin.ExitFailed, "in another cluster, that of Secret west", "kubectl mirubato why scores production")
+	w.expect(w.run("logs", "scores"), plugin.ExitFailed, "in another cluster, that of Secret west", "kubectl logs there, in namespace "+w.production)
+}
+
 func TestWaitEndsWithACodeForPipelines(t *testing.T) {
 	w := newWorld(t)
 	w.expect(w.run("wait", "scores", "--timeout", "50ms"), plugin.ExitTimeout, "has not seen the latest change")

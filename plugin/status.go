@@ -198,6 +198,16 @@ func noEnvironment(ms *v1alpha1.Microservice, name string) error {
 	return fmt.Errorf("microservice %s has no environment %s; it has %s", ms.Name, name, strings.Join(environmentNames(ms), ", "))
 }
 
+// within refuses an environment in another cluster, whose kubeconfig is the operator's and not the caller's. instead says what to do.
+func within(ms *v1alpha1.Microservice, name, instead string) error {
+	for _, e := range ms.Spec.Environments {
+		if e.Name == name && e.Cluster != nil {
+			return fmt.Errorf("%s is in another cluster, that of Secret %s, which this command does not reach; %s", name, e.Cluster.KubeconfigSecretRef.Name, instead)
+		}
+	}
+	return nil
+}
+
 func environmentNames(ms *v1alpha1.Microservice) []string {
 	var names []string
 	for _, e := range ms.Spec.Environments {

@@ -9,6 +9,9 @@ const (
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is True when nothing will move until a person acts.
 	ConditionStalled = "Stalled"
+	// ConditionClusterReachable is False while a cluster cannot be reached that holds an environment. It is there only while
+	// there is a cluster other than the operator's own.
+	ConditionClusterReachable = "ClusterReachable"
 )
 
 // Reasons of conditions. A Ready or Stalled condition that waits for something has the WaitType as its reason.
@@ -21,6 +24,10 @@ const (
 	ReasonNameTooLong = "NameTooLong"
 	// ReasonDeleting: the object is being deleted and its children are being removed.
 	ReasonDeleting = "Deleting"
+	// ReasonConnected: every cluster can be reached.
+	ReasonConnected = "Connected"
+	// ReasonAway: a cluster cannot be reached.
+	ReasonAway = "Away"
 )
 
 // Verbs are annotations that a person sets on a Microservice. Each is carried out once for each value: end the value in a token
@@ -35,6 +42,8 @@ const (
 	VerbHold = "platform.mirubato.com/hold"
 	// VerbResume lets an environment go on that is held, or whose canary step waits for it: ENVIRONMENT/TOKEN.
 	VerbResume = "platform.mirubato.com/resume"
+	// VerbForget gives up what is left in a cluster that does not come back: SECRET/TOKEN, with the Secret of its kubeconfig.
+	VerbForget = "platform.mirubato.com/forget-cluster"
 )
 
 // Labels and annotations that the operator sets on what it makes, or reads from what others made.

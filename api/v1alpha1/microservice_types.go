@@ -104,7 +104,7 @@ type MicroserviceSpec struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=10
-	// +kubebuilder:validation:XValidation:rule="self.map(e, e.namespace).all(n, self.filter(f, f.namespace == n).size() == 1)",message="spec.environments[].namespace must be different in every environment: two in one namespace would fight over the same Deployment"
+	// +kubebuilder:validation:XValidation:rule="self.filter(e, !has(e.cluster)).map(e, e.namespace).all(n, self.filter(f, !has(f.cluster) && f.namespace == n).size() == 1)",message="spec.environments[].namespace must be different in every environment: two in one namespace would fight over the same Deployment"
 	Environments []EnvironmentSpec `json:"environments"`
 }
 
@@ -126,6 +126,10 @@ type EnvironmentSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="an environment's namespace must be the name of a namespace: a-z, 0-9 and '-'"
 	Namespace string `json:"namespace"`
 
+	// cluster that holds the namespace. Default: the operator's own. Changing it moves the environment.
+	// +optional
+	Cluster *ClusterSpec `json:"cluster,omitempty"`
+
 	// hosts that lead here through the Ingress, or through the Gateway in place of hostnames. Changing them restarts nothing.
 	// +optional
 	// +listType=set
@@ -144,6 +148,14 @@ type EnvironmentSpec struct {
 	// when all are ready.
 	// +optional
 	Rollout *RolloutSpec `json:"rollout,omitempty"`
+}
+
+// ClusterSpec is another cluster than the operator's own.
+type ClusterSpec struct {
+	// kubeconfigSecretRef names the Secret, in the Microservice's namespace, that holds a kubeconfig with a token or a client
+	// certificate. Default of its key: kubeconfig. What changes in it is noticed within 10 seconds.
+	// +required
+	KubeconfigSecretRef SecretKeyReference `json:"kubeconfigSecretRef"`
 }
 
 // EnvironmentOverrides are what differs in one environment.

@@ -23,11 +23,27 @@ type MicroserviceStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// clusters, other than the operator's own, that hold objects of the Microservice or may do so.
+	// +optional
+	// +listType=map
+	// +listMapKey=secret
+	// +listMapKey=key
+	Clusters []ClusterStatus `json:"clusters,omitempty"`
 	// environments, in the order of spec.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	Environments []EnvironmentStatus `json:"environments,omitempty"`
+}
+
+// ClusterStatus is a cluster by its kubeconfig.
+type ClusterStatus struct {
+	// secret that holds it.
+	// +required
+	Secret string `json:"secret"`
+	// key within the Secret.
+	// +required
+	Key string `json:"key"`
 }
 
 // Step is how far an environment has come with the release.
@@ -173,7 +189,7 @@ type Hold struct {
 }
 
 // WaitType says what kind of thing is waited for.
-// +kubebuilder:validation:Enum=PreviousEnvironment;Namespace;Consent;NameConflict;Secret;Database;Backup;Migration;Image;Pods;Window;Budget;Approval;Hold;Pause;Step;SmokeTest;Analysis;Soak;Rejected;Registry;Gateway;Connections;Schema;Contract;Volume;Settings
+// +kubebuilder:validation:Enum=PreviousEnvironment;Namespace;Consent;NameConflict;Secret;Database;Backup;Migration;Image;Pods;Window;Budget;Approval;Hold;Pause;Step;SmokeTest;Analysis;Soak;Rejected;Registry;Gateway;Connections;Schema;Contract;Volume;Settings;Cluster
 type WaitType string
 
 // What an environment can wait for.
@@ -232,6 +248,8 @@ const (
 	WaitVolume WaitType = "Volume"
 	// WaitSettings: the generations of settings that pods use are larger together than a ConfigMap may be.
 	WaitSettings WaitType = "Settings"
+	// WaitCluster: the environment's cluster cannot be reached.
+	WaitCluster WaitType = "Cluster"
 )
 
 // WaitingFor says what has to happen next, since when, until when, and who can make it happen.

@@ -49,6 +49,16 @@ func environment(name, namespace string, overrides ...map[string]any) map[string
 	return out
 }
 
+// elsewhere is an environment in another cluster.
+func elsewhere(name, namespace string, kubeconfig map[string]any) map[string]any {
+	out := environment(name, namespace)
+	out["cluster"] = map[string]any{"kubeconfigSecretRef": kubeconfig}
+	if kubeconfig == nil {
+		out["cluster"] = map[string]any{}
+	}
+	return out
+}
+
 func secret(name string) map[string]any { return map[string]any{"name": name} }
 
 // secretVariable refers to a Secret, and may have a value as well.
@@ -122,6 +132,8 @@ func TestAccepted(t *testing.T) {
 			"spec.traffic.ingress": map[string]any{"className": "nginx", "tlsSecretName": "cert", "annotations": map[string]any{"cert-manager.io/cluster-issuer": "acme"}},
 			"spec.environments":    environments(map[string]any{"name": "a", "namespace": "a", "hosts": []any{"*.example.com", "a"}}, environment("b", "b")),
 		},
+		"namespaces of one name in two clusters": {"spec.environments": environments(
+			environment("a", "n"), elsewhere("b", "n", secret("west")), elsewhere("c", "n", secret("east")))},
 		"ten environments": {"spec.environments": environments(
 			environment("e-0", "n-0"), environment("e-1", "n-1"), environment("e-2", "n-2"), environment("e-3", "n-3"), environment("e-4", "n-4"),
 			environment("e-5", "n-5"), environment("e-6", "n-6"), environment("e-7", "n-7"), environment("e-8", "n-8"), environment("e-9", "9"),
@@ -177,6 +189,7 @@ func TestRefused(t *testing.T) {
 		"an empty list of environments":   {map[string]any{"spec.environments": environments()}, "spec.environments", "Required value"},
 		"an environment twice":            {map[string]any{"spec.environments": environments(environment("a", "a"), environment("a", "b"))}, "spec.environments[1]", "Duplicate value"},
 		"a namespace twice":               {map[string]any{"spec.environments": environments(environment("a", "n"), environment("b", "n"))}, "spec.environments", "must be different in every environment"},
+		"a cluster without a kubeconfig":  {map[string]any{"spec.environments": environments(elsewhere("a", "n", nil))}, "spec.environments[0].cluster.kubeconfigSecretRef", "Required value"},
 		"a bad name of an environment":    {map[string]any{"spec.environments": environments(environment("Prod", "n"))}, "spec.environments[0].name", "a-z, 0-9 and '-', starting with a letter"},
 		"a bad name of a namespace":       {map[string]any{"spec.environments": environments(environment("prod", "n_1"))}, "spec.environments[0].namespace", "must be the name of a namespace"},
 		"no replicas":                     {map[string]any{"spec.workload.replicas": int64(0)}, "spec.workload.replicas", "greater than or equal to 1"},

@@ -21,6 +21,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/analysis"
+	"github.com/mirubato/mirubato/controllers/clusters"
 	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/microservice"
 	"github.com/mirubato/mirubato/controllers/podclient"
@@ -61,24 +62,11 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 	}
 	var watch *watchdog.Watchdog
 	{
-		pods := podclient.New()
-		reconciler := &microservice.Reconciler{
-			Client:            mgr.GetClient(),
-			Live:              mgr.GetAPIReader(),
-			OwnedBy:           microservice.OwnedByIndex,
-			Events:            mgr.GetEventRecorder("mirubato-operator"),
-			MigrateImage:      config.MigrateImage,
-			Namespaces:        config.Namespaces,
-			OperatorNamespace: podNamespace(),
-			Smoke: &smoke.Executor{
-				Client: pods, Endpoints: podclient.Direct{}, Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Now: time.Now,
-			},
-			Analysis:  analysis.NewRecorder(pods),
-			Settings:  settings.NewReader(pods, podclient.Direct{}),
-			Budget:    gate.NewBudget(config.MaxRollouts),
-			Telemetry: measured,
-			Now:       time.Now,
+		remote, err := otherClusters(mgr, measured)
+		if err != nil {
+			return err
 		}
+		reconciler := newReconciler(mgr, config, remote, measured)
 		measured.Watch(mgr.GetCache(), mgr.Elected())
 		metrics.Registry.MustRegister(reconciler.Analysis, measured)
 		watch = watchdog.New(measured.Reconciler(reconciler), watchdog.QueueDepth(metrics.Registry, microservice.ControllerName), config.Patience, time.Now)
@@ -97,6 +85,39 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 		return fmt.Errorf("running the controllers: %w", err)
 	}
 	return nil
+}
+
+func newReconciler(mgr ctrl.Manager, config Config, remote *clusters.Clusters, measured *telemetry.Recorder) *microservice.Reconciler {
+	pods := podclient.NewThrough(remote.Dial)
+	return &microservice.Reconciler{
+		Client:            mgr.GetClient(),
+		Live:              mgr.GetAPIReader(),
+		OwnedBy:           microservice.OwnedByIndex,
+		Events:            mgr.GetEventRecorder("mirubato-operator"),
+		MigrateImage:      config.MigrateImage,
+		Namespaces:        config.Namespaces,
+		OperatorNamespace: podNamespace(),
+		Smoke: &smoke.Executor{
+			Client: pods, Endpoints: podclient.Direct{}, Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Now: time.Now,
+		},
+		Analysis:  analysis.NewRecorder(pods),
+		Settings:  settings.NewReader(pods),
+		Budget:    gate.NewBudget(config.MaxRollouts),
+		Clusters:  remote,
+		Telemetry: measured,
+		Now:       time.Now,
+	}
+}
+
+// otherClusters are connected to as long as the manager works.
+func otherClusters(mgr ctrl.Manager, measured *telemetry.Recorder) (*clusters.Clusters, error) {
+	options := microservice.ClusterOptions(mgr.GetAPIReader(), mgr.GetScheme())
+	options.Wrap = measured.Transport
+	out := clusters.New(options)
+	if err := mgr.Add(out); err != nil {
+		return nil, fmt.Errorf("adding the clusters: %w", err)
+	}
+	return out, nil
 }
 
 func managerOptions(config Config, logger logr.Logger) ctrl.Options {

@@ -71,6 +71,9 @@ func Claims(ms *v1alpha1.Microservice) []Claim {
 			Environment:  environment.Name,
 		}}
 		waiting := environment.WaitingFor
+		if waiting != nil && waiting.Type == v1alpha1.WaitCluster {
+			continue // nobody works on it, and it may stay away for ever
+		}
 		switch environment.Step {
 		case v1alpha1.StepCheck, v1alpha1.StepBackUp, v1alpha1.StepRehearse, v1alpha1.StepExpand,
 			v1alpha1.StepCanary, v1alpha1.StepPromote, v1alpha1.StepRollBack:

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/clusters"
 	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/manifest"
 	"github.com/mirubato/mirubato/controllers/migration"
@@ -20,24 +21,46 @@ import (
 )
 
 // apply carries out what was planned. Any prefix of it may have happened already: every write is idempotent.
-func (r *Reconciler) apply(ctx context.Context, ms *v1alpha1.Microservice, seen observed) error {
+func (r *Reconciler) apply(ctx context.Context, ms *v1alpha1.Microservice, seen *observed) error {
 	for _, s := range seen.stations {
-		for _, action := range s.plan.Actions {
-			if err := r.act(ctx, ms, s, action); err != nil {
-				return fmt.Errorf("environment %s: %w", s.name(), err)
-			}
-		}
-		if ms.Spec.Paused {
+		err := r.applyTo(ctx, ms, s)
+		if s.leaves(err) {
+			// What was done there is found when it is back, and what was not is planned again.
+			s.freeze(ms, seen, r.Now())
+			s.plan = release.New(s.input)
 			continue
 		}
-		if err := r.tellPods(ctx, s); err != nil {
+		if err != nil {
 			return fmt.Errorf("environment %s: %w", s.name(), err)
 		}
 	}
 	if ms.Spec.Paused {
 		return nil
 	}
-	return r.remove(ctx, seen.remove)
+	for _, left := range seen.remove {
+		if err := r.remove(ctx, left.cluster, left.objects); err != nil {
+			if !left.cluster.Key.Own() && clusters.Trouble(err) != nil {
+				left.cluster.Doubt()
+				seen.unfinished = true
+				continue
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// applyTo carries out what was planned for an environment.
+func (r *Reconciler) applyTo(ctx context.Context, ms *v1alpha1.Microservice, s *station) error {
+	for _, action := range s.plan.Actions {
+		if err := r.act(ctx, ms, s, action); err != nil {
+			return err
+		}
+	}
+	if ms.Spec.Paused || s.away != nil {
+		return nil
+	}
+	return r.tellPods(ctx, s)
 }
 
 func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *station, action release.Action) error {
@@ -45,7 +68,7 @@ func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *stat
 	case release.Check, release.BackUp, release.Rehearse, release.Migrate, release.Backfill, release.Contract:
 		return r.work(ctx, s, action.Type)
 	case release.ForgetMigration:
-		return r.remove(ctx, failedRuns(s))
+		return r.remove(ctx, s.cluster, failedRuns(s))
 	case release.Keep:
 		wanted, err := s.stable(ms, action.Release, s.input.Facts.Weight)
 		if err != nil {
@@ -64,7 +87,7 @@ func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *stat
 		return r.shift(ctx, ms, s, action.Weight)
 	case release.StopCanary:
 		// The Deployment last: it is what tells that there is still something to stop.
-		return r.remove(ctx, s.live("Service", s.place.CanaryName(), "Deployment", s.place.CanaryName()))
+		return r.remove(ctx, s.cluster, s.live("Service", s.place.CanaryName(), "Deployment", s.place.CanaryName()))
 	case release.RunSmoke:
 		return r.smoke(ctx, ms, s, action.Smoke)
 	case release.CleanUp:
@@ -83,7 +106,7 @@ func (r *Reconciler) write(ctx context.Context, s *station, wanted []manifest.Ma
 		if holds {
 			continue
 		}
-		if err := manifest.Apply(ctx, r.Client, m); err != nil {
+		if err := manifest.Apply(ctx, s.cluster.Client, m); err != nil {
 			return err
 		}
 	}
@@ -114,7 +137,7 @@ func (r *Reconciler) shift(ctx context.Context, ms *v1alpha1.Microservice, s *st
 		return r.writeRoute(ctx, ms, s, weight)
 	}
 	steps := []func() error{
-		func() error { return r.label(ctx, traffic.LabelsFor(weight, s.pods)) },
+		func() error { return r.label(ctx, s, traffic.LabelsFor(weight, s.pods)) },
 		func() error { return r.write(ctx, s, front) },
 	}
 	if !traffic.ByLabels(weight) {
@@ -130,22 +153,22 @@ func (r *Reconciler) shift(ctx context.Context, ms *v1alpha1.Microservice, s *st
 }
 
 // label puts pods in service and then takes others out.
-func (r *Reconciler) label(ctx context.Context, labels traffic.Labels) error {
+func (r *Reconciler) label(ctx context.Context, s *station, labels traffic.Labels) error {
 	for i := range labels.Add {
-		if err := r.patchPod(ctx, &labels.Add[i], traffic.Patch(true)); err != nil {
+		if err := r.patchPod(ctx, s, &labels.Add[i], traffic.Patch(true)); err != nil {
 			return err
 		}
 	}
 	for i := range labels.Remove {
-		if err := r.patchPod(ctx, &labels.Remove[i], traffic.Patch(false)); err != nil {
+		if err := r.patchPod(ctx, s, &labels.Remove[i], traffic.Patch(false)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Reconciler) patchPod(ctx context.Context, pod *corev1.Pod, patch client.Patch) error {
-	if err := r.Client.Patch(ctx, pod.DeepCopy(), patch); client.IgnoreNotFound(err) != nil {
+func (r *Reconciler) patchPod(ctx context.Context, s *station, pod *corev1.Pod, patch client.Patch) error {
+	if err := s.cluster.Client.Patch(ctx, pod.DeepCopy(), patch); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("changing pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 	return nil
@@ -176,7 +199,7 @@ func (r *Reconciler) cleanUp(ctx context.Context, ms *v1alpha1.Microservice, s *
 	for i := range tests {
 		old = append(old, &tests[i])
 	}
-	return r.remove(ctx, old)
+	return r.remove(ctx, s.cluster, old)
 }
 
 // failedRuns returns the ended Jobs of the target's migrations.
@@ -223,10 +246,10 @@ func obsolete(s *station) []client.Object {
 }
 
 // remove deletes objects and, before they vanish, what they own, so that their disappearance means that no pod is left.
-func (r *Reconciler) remove(ctx context.Context, objects []client.Object) error {
+func (r *Reconciler) remove(ctx context.Context, cluster *clusters.Cluster, objects []client.Object) error {
 	for _, object := range objects {
 		uid := object.GetUID()
-		err := r.Client.Delete(ctx, object,
+		err := cluster.Client.Delete(ctx, object,
 			client.PropagationPolicy(metav1.DeletePropagationForeground),
 			client.Preconditions{UID: &uid}) // not one that somebody has made anew under the same name
 		if client.IgnoreNotFound(err) != nil {

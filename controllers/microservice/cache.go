@@ -60,7 +60,15 @@ func RegisterIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	if err != nil {
 		return fmt.Errorf("indexing Microservices by namespace: %w", err)
 	}
-	for _, child := range append(childTypes(), &v1alpha1.Release{}) {
+	if err := indexer.IndexField(ctx, &v1alpha1.Release{}, indexOwner, ownerKey); err != nil {
+		return fmt.Errorf("indexing Releases by owner: %w", err)
+	}
+	return indexChildren(ctx, indexer)
+}
+
+// indexChildren adds the index that children are read by.
+func indexChildren(ctx context.Context, indexer client.FieldIndexer) error {
+	for _, child := range childTypes() {
 		if err := indexer.IndexField(ctx, child, indexOwner, ownerKey); err != nil {
 			return fmt.Errorf("indexing %T by owner: %w", child, err)
 		}

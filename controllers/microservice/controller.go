@@ -7,6 +7,7 @@ package microservice
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -15,6 +16,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -28,6 +31,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/analysis"
+	"github.com/mirubato/mirubato/controllers/clusters"
 	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/image"
 	"github.com/mirubato/mirubato/controllers/ownership"
@@ -75,6 +79,8 @@ type Reconciler struct {
 	// Settings asks pods which settings they run with.
 	Settings *settings.Reader
 	Budget   *gate.Budget
+	// Clusters are those that hold environments, other than that of Client.
+	Clusters *clusters.Clusters
 	// Telemetry measures what was stored; nil measures nothing.
 	Telemetry *telemetry.Recorder
 	// MigrateImage holds mirubato-migrate.
@@ -91,7 +97,7 @@ type Reconciler struct {
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.Result, err error) {
 	ms := &v1alpha1.Microservice{}
 	if err := r.Client.Get(ctx, req.NamespacedName, ms); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, r.forget(req.NamespacedName, err)
 	}
 	before := ms.DeepCopy()
 	var seen observed
@@ -107,7 +113,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.
 		}
 	}()
 	if !ms.DeletionTimestamp.IsZero() {
-		return r.finalize(ctx, ms)
+		return r.finalize(ctx, ms, &seen)
 	}
 	if controllerutil.AddFinalizer(ms, v1alpha1.Finalizer) {
 		// Before the first side effect in another namespace, which no owner reference reaches.
@@ -118,7 +124,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.
 		before = ms.DeepCopy()
 	}
 	orders := ordersOf(ms)
-	if err := r.markResume(ctx, ms, orders); err != nil {
+	if err := r.note(ctx, ms, orders); err != nil {
 		return ctrl.Result{}, err
 	}
 	before = ms.DeepCopy()
@@ -132,9 +138,25 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.
 	return ctrl.Result{RequeueAfter: seen.wakeUp(r.Now())}, nil
 }
 
+// forget lets the clusters go of a Microservice that does not exist any more. Other errors are for the next pass.
+func (r *Reconciler) forget(key types.NamespacedName, err error) error {
+	if apierrors.IsNotFound(err) {
+		r.Clusters.Use(key) // none any more
+	}
+	return client.IgnoreNotFound(err)
+}
+
+// note writes down what must be known before anything is done.
+func (r *Reconciler) note(ctx context.Context, ms *v1alpha1.Microservice, o orders) error {
+	if err := r.noteClusters(ctx, ms); err != nil {
+		return err
+	}
+	return r.markResume(ctx, ms, o)
+}
+
 // carryOut does what was planned, and writes down what has become of it.
 func (r *Reconciler) carryOut(ctx context.Context, ms *v1alpha1.Microservice, seen *observed) error {
-	if err := r.apply(ctx, ms, *seen); err != nil {
+	if err := r.apply(ctx, ms, seen); err != nil {
 		return err
 	}
 	if err := r.record(ctx, seen); err != nil {
@@ -171,6 +193,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, reconciler reconcile.Rec
 	bldr = bldr.Watches(&v1alpha1.Microservice{}, handler.EnqueueRequestsFromMapFunc(r.nextRequests), builder.WithPredicates(rolloutEnded()))
 	bldr = bldr.Watches(&v1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(approvedRequest),
 		builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+	if r.Clusters != nil {
+		bldr = bldr.WatchesRawSource(r.Clusters.Source())
+	}
 	// Its status is the operator's own.
 	bldr = bldr.Owns(&v1alpha1.Release{}, builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	return bldr.Complete(reconciler)
@@ -181,6 +206,22 @@ func appearance() predicate.Predicate {
 	return predicate.NewPredicateFuncs(func(object client.Object) bool {
 		return object.GetDeletionTimestamp() != nil
 	})
+}
+
+// ClusterOptions are what other clusters are connected to with; home reads from the operator's own.
+func ClusterOptions(home client.Reader, scheme *runtime.Scheme) clusters.Options {
+	with := CacheOptions(nil) // --namespaces limits the operator at home
+	with.Scheme = scheme
+	return clusters.Options{
+		Home: home, Cache: with, Index: indexChildren, OwnedBy: OwnedByIndex, Watched: childTypes(),
+		Owners: func(object client.Object) []types.NamespacedName {
+			var out []types.NamespacedName
+			for _, request := range slices.Concat(ownerRequest(context.Background(), object), approvedRequest(context.Background(), object)) {
+				out = append(out, request.NamespacedName)
+			}
+			return out
+		},
+	}
 }
 
 // childTypes are the types of objects that the operator makes, and their pods.

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/clusters"
 	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/image"
 	"github.com/mirubato/mirubato/controllers/manifest"
@@ -24,14 +25,14 @@ const keptReleases = 10
 
 // cut returns the release that the spec asks for, and makes it if there is none of this content yet. If the registry does not
 // say what the image stands for, it returns the release that was asked for before, nil if there was none, and what to wait for.
-func (r *Reconciler) cut(ctx context.Context, ms *v1alpha1.Microservice, releases []v1alpha1.Release) (*v1alpha1.Release, *v1alpha1.WaitingFor, error) {
+func (r *Reconciler) cut(ctx context.Context, ms *v1alpha1.Microservice, sites *sites, releases []v1alpha1.Release) (*v1alpha1.Release, *v1alpha1.WaitingFor, error) {
 	current := named(releases, ms.Status.Release)
 	if current != nil {
 		if hash, err := contentHash(contentOf(ms, current.Spec.Image)); err != nil || hash == current.Spec.ContentHash {
 			return current, nil, err // the common case: the registry is not asked
 		}
 	}
-	image, waiting, err := r.resolve(ctx, ms)
+	image, waiting, err := r.resolve(ctx, ms, sites)
 	if err != nil || waiting != nil {
 		return current, waiting, err
 	}
@@ -53,20 +54,10 @@ func (r *Reconciler) cut(ctx context.Context, ms *v1alpha1.Microservice, release
 }
 
 // resolve returns the spec's image with the digest that its tag stands for now, or what keeps the registry from telling.
-func (r *Reconciler) resolve(ctx context.Context, ms *v1alpha1.Microservice) (string, *v1alpha1.WaitingFor, error) {
-	var secrets []corev1.Secret
-	namespace := ms.Spec.Environments[0].Namespace
-	for _, name := range ms.Spec.Workload.ImagePullSecrets {
-		if !r.looksAfter(namespace) {
-			return "", environment.Outside(namespace), nil
-		}
-		secret := &corev1.Secret{}
-		key := client.ObjectKey{Namespace: namespace, Name: name}
-		if err := r.Live.Get(ctx, key, secret); client.IgnoreNotFound(err) != nil {
-			return "", nil, fmt.Errorf("reading Secret %s: %w", key, err)
-		} else if err == nil {
-			secrets = append(secrets, *secret)
-		}
+func (r *Reconciler) resolve(ctx context.Context, ms *v1alpha1.Microservice, sites *sites) (string, *v1alpha1.WaitingFor, error) {
+	secrets, waiting, err := r.pullSecrets(ctx, ms, sites)
+	if err != nil || waiting != nil {
+		return "", waiting, err
 	}
 	keychain, err := image.Keychain(ctx, secrets)
 	if err != nil {
@@ -78,6 +69,37 @@ func (r *Reconciler) resolve(ctx context.Context, ms *v1alpha1.Microservice) (st
 		return "", problem.Waiting(), nil
 	}
 	return resolved, nil, err
+}
+
+// pullSecrets reads the Secrets with which images are pulled, where the first environment is.
+func (r *Reconciler) pullSecrets(ctx context.Context, ms *v1alpha1.Microservice, sites *sites) ([]corev1.Secret, *v1alpha1.WaitingFor, error) {
+	if len(ms.Spec.Workload.ImagePullSecrets) == 0 {
+		return nil, nil, nil
+	}
+	first := &ms.Spec.Environments[0]
+	cluster, away := sites.of(clusterOf(ms, first))
+	if away != nil {
+		return nil, away, nil
+	}
+	if !r.looksAfter(cluster, first.Namespace) {
+		return nil, environment.Outside(first.Namespace), nil
+	}
+	var out []corev1.Secret
+	for _, name := range ms.Spec.Workload.ImagePullSecrets {
+		secret := &corev1.Secret{}
+		key := client.ObjectKey{Namespace: first.Namespace, Name: name}
+		err := cluster.Live.Get(ctx, key, secret)
+		if trouble := clusters.Trouble(err); trouble != nil && !cluster.Key.Own() {
+			return nil, trouble.WaitingFor(cluster.Key), nil
+		}
+		if client.IgnoreNotFound(err) != nil {
+			return nil, nil, fmt.Errorf("reading Secret %s: %w", key, err)
+		}
+		if err == nil {
+			out = append(out, *secret)
+		}
+	}
+	return out, nil, nil
 }
 
 // contentOf is the release that the spec stands for, but for what names it.

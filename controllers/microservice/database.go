@@ -129,7 +129,7 @@ func (r *Reconciler) work(ctx context.Context, s *station, action release.Action
 		old = append(old, &task.decision.Delete[i])
 	}
 	if task.decision.Start == 0 {
-		return r.remove(ctx, old)
+		return r.remove(ctx, s.cluster, old)
 	}
 	if err := r.write(ctx, s, []manifest.Manifest{s.targetChildren().ServiceAccount}); err != nil {
 		return err
@@ -138,8 +138,8 @@ func (r *Reconciler) work(ctx context.Context, s *station, action release.Action
 	if err != nil {
 		return err
 	}
-	if err := manifest.Apply(ctx, r.Client, job); err != nil {
+	if err := manifest.Apply(ctx, s.cluster.Client, job); err != nil {
 		return err
 	}
-	return r.remove(ctx, old)
+	return r.remove(ctx, s.cluster, old)
 }

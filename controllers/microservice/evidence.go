@@ -38,6 +38,13 @@ func (r *Reconciler) observeEvidence(ctx context.Context, ms *v1alpha1.Microserv
 	return nil
 }
 
+// executor makes smoke tests where the station is.
+func (r *Reconciler) executor(s *station) *smoke.Executor {
+	out := *r.Smoke
+	out.Endpoints, out.Reader, out.Writer = s.endpoints(), s.cluster.Live, s.cluster.Client
+	return &out
+}
+
 // observeSmoke tells how far the smoke tests of each target have come. What they lack keeps a release out of the environment,
 // and one that is in it waits: it is no fault of the release.
 func (r *Reconciler) observeSmoke(ctx context.Context, ms *v1alpha1.Microservice, s *station) error {
@@ -45,7 +52,7 @@ func (r *Reconciler) observeSmoke(ctx context.Context, ms *v1alpha1.Microservice
 	var missing *v1alpha1.WaitingFor
 	if s.facts.Namespace.Consents && record.Step != v1alpha1.StepVerified && s.input.Rejection == nil {
 		var err error
-		if missing, err = r.Smoke.MissingSecret(ctx, s.place.Namespace, tests); err != nil {
+		if missing, err = r.executor(s).MissingSecret(ctx, s.place.Namespace, tests); err != nil {
 			return err
 		}
 	}
@@ -99,7 +106,7 @@ func (r *Reconciler) smoke(ctx context.Context, ms *v1alpha1.Microservice, s *st
 	if err != nil {
 		return err
 	}
-	results, err := r.Smoke.Attempt(ctx, run, s.smokeObserved())
+	results, err := r.executor(s).Attempt(ctx, run, s.smokeObserved())
 	s.plan.Record.SmokeTests = results
 	s.late = err
 	return nil
@@ -122,7 +129,7 @@ func (r *Reconciler) observeAnalysis(ctx context.Context, ms *v1alpha1.Microserv
 		PodNamespace: s.place.Namespace,
 		New:          askable(s.pods.Canary),
 		Old:          askable(s.pods.Stable),
-		Endpoints:    r.Smoke.Endpoints, // pods are reached in one way
+		Endpoints:    s.endpoints(),
 	}, s.input.Now)
 	s.input.Facts.Analysis = result
 	if taken {

@@ -53,7 +53,7 @@ func (r *Reconciler) observeConnections(ctx context.Context, ms *v1alpha1.Micros
 	if demand.Canary == 0 && !demand.Replaces && !demand.Migrates {
 		return // no pod comes: what is there has its connections
 	}
-	report, ok := connections.Ask(ctx, r.Smoke.Client, r.Smoke.Endpoints, pods[0])
+	report, ok := connections.Ask(ctx, r.Smoke.Client, s.endpoints(), pods[0])
 	if !ok {
 		return
 	}
@@ -98,9 +98,9 @@ func (r *Reconciler) observeApprovals(ctx context.Context, ms *v1alpha1.Microser
 	if s.facts.Namespace.Outside {
 		return nil
 	}
-	reader := client.Reader(r.Client)
+	reader := client.Reader(s.cluster.Client)
 	if !admitted {
-		reader = r.Live // what lets a release in is never read from a cache
+		reader = s.cluster.Live // what lets a release in is never read from a cache
 	}
 	list := &v1alpha1.ApprovalList{}
 	if err := reader.List(ctx, list, client.InNamespace(s.place.Namespace)); err != nil {
@@ -145,8 +145,8 @@ func (r *Reconciler) mark(ctx context.Context, seen *observed) error {
 		for _, m := range s.marked {
 			before := m.approval.DeepCopy()
 			m.approval.Status = v1alpha1.ApprovalStatus{State: m.mark.State, Message: m.mark.Message}
-			err := r.Client.Status().Patch(ctx, m.approval, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-			if client.IgnoreNotFound(err) != nil {
+			err := s.cluster.Client.Status().Patch(ctx, m.approval, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+			if client.IgnoreNotFound(err) != nil && !s.leaves(err) {
 				return fmt.Errorf("marking approval %s/%s: %w", before.Namespace, before.Name, err)
 			}
 		}
@@ -157,7 +157,7 @@ func (r *Reconciler) mark(ctx context.Context, seen *observed) error {
 // mayAsk reports whether nothing but the environment before may keep the station's rollout from beginning.
 func (s *station) mayAsk() bool {
 	in := s.input
-	return in.Record.AdmittedAt == nil && in.Rejection == nil && !in.Paused && in.Facts.Blocked == nil && len(in.Facts.Gates) == 0 && !s.isSettled()
+	return in.Record.AdmittedAt == nil && in.Rejection == nil && !in.Paused && in.Facts.Blocked == nil && in.Facts.Away == nil && len(in.Facts.Gates) == 0 && !s.isSettled()
 }
 
 // askBudget asks whether the operator has a place free for one more rollout. It is the last gate: a place is kept for whoever

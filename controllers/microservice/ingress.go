@@ -36,5 +36,5 @@ func (r *Reconciler) writeEntries(ctx context.Context, ms *v1alpha1.Microservice
 	if err := r.writeRoute(ctx, ms, s, s.input.Facts.Weight); err != nil || hasIngress(ms, s.spec) {
 		return err
 	}
-	return r.remove(ctx, s.live("Ingress", s.place.Name()))
+	return r.remove(ctx, s.cluster, s.live("Ingress", s.place.Name()))
 }

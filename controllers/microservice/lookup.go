@@ -14,13 +14,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/clusters"
 	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/manifest"
 	"github.com/mirubato/mirubato/controllers/ownership"
 )
 
-// children lists what carries the labels of a Microservice, in every namespace.
-func (r *Reconciler) children(ctx context.Context, key client.ObjectKey) ([]client.Object, error) {
+// children lists what carries the labels of a Microservice, in every namespace of a cluster.
+func (r *Reconciler) children(ctx context.Context, cluster *clusters.Cluster, key client.ObjectKey) ([]client.Object, error) {
 	var out []client.Object
 	for _, child := range childTypes() {
 		gvk, err := apiutil.GVKForObject(child, r.Client.Scheme())
@@ -36,7 +37,7 @@ func (r *Reconciler) children(ctx context.Context, key client.ObjectKey) ([]clie
 		if !ok {
 			return nil, fmt.Errorf("%s is not a list", gvk.Kind)
 		}
-		if err := r.Client.List(ctx, list, r.OwnedBy(key)); err != nil {
+		if err := cluster.Client.List(ctx, list, cluster.OwnedBy(key)); err != nil {
 			return nil, fmt.Errorf("listing %s: %w", gvk.Kind, err)
 		}
 		items, err := meta.ExtractList(list)
@@ -61,11 +62,11 @@ func (r *Reconciler) kindOf(object client.Object) string {
 	return gvk.Kind
 }
 
-func (r *Reconciler) namespaceFacts(ctx context.Context, name, consent string) (environment.NamespaceFacts, error) {
+func (r *Reconciler) namespaceFacts(ctx context.Context, cluster *clusters.Cluster, name, consent string) (environment.NamespaceFacts, error) {
 	facts := environment.NamespaceFacts{ConsentLabel: consent}
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	err := r.Client.Get(ctx, client.ObjectKey{Name: name}, namespace)
+	err := cluster.Client.Get(ctx, client.ObjectKey{Name: name}, namespace)
 	if apierrors.IsNotFound(err) {
 		return facts, nil
 	}
@@ -73,16 +74,16 @@ func (r *Reconciler) namespaceFacts(ctx context.Context, name, consent string) (
 		return facts, fmt.Errorf("reading namespace %s: %w", name, err)
 	}
 	facts.Exists = true
-	facts.Outside = !r.looksAfter(name)
+	facts.Outside = !r.looksAfter(cluster, name)
 	facts.Terminating = namespace.DeletionTimestamp != nil
 	facts.Consents = namespace.Labels[consent] == v1alpha1.ConsentValue && !facts.Outside
 	return facts, nil
 }
 
 // looksAfter reports whether the operator has rights in a namespace. Elsewhere every call would be refused, and the cache knows
-// nothing.
-func (r *Reconciler) looksAfter(namespace string) bool {
-	return len(r.Namespaces) == 0 || slices.Contains(r.Namespaces, namespace)
+// nothing. In other clusters the rights are those of the kubeconfig.
+func (r *Reconciler) looksAfter(cluster *clusters.Cluster, namespace string) bool {
+	return !cluster.Key.Own() || len(r.Namespaces) == 0 || slices.Contains(r.Namespaces, namespace)
 }
 
 // observeNeeds looks for what others have to provide, and for names that they have taken. It asks the API server itself, so only
@@ -94,10 +95,10 @@ func (r *Reconciler) observeNeeds(ctx context.Context, ms *v1alpha1.Microservice
 	var err error
 	if !s.isSettled() {
 		content := s.content(ms, s.target)
-		if s.facts.MissingSecrets, err = r.missingSecrets(ctx, s.place.Namespace, content); err != nil {
+		if s.facts.MissingSecrets, err = missingSecrets(ctx, s.cluster, s.place.Namespace, content); err != nil {
 			return err
 		}
-		if s.facts.Claim, err = r.claimFacts(ctx, s.place.Namespace, content.Storage.SharedClaim()); err != nil {
+		if s.facts.Claim, err = claimFacts(ctx, s.cluster, s.place.Namespace, content.Storage.SharedClaim()); err != nil {
 			return err
 		}
 	}
@@ -105,16 +106,16 @@ func (r *Reconciler) observeNeeds(ctx context.Context, ms *v1alpha1.Microservice
 	if err != nil {
 		return err
 	}
-	s.facts.Foreign, err = r.foreign(ctx, s.place, wanted, s.facts)
+	s.facts.Foreign, err = foreign(ctx, s.cluster, s.place, wanted, s.facts)
 	return err
 }
 
 // missingSecrets looks for the Secrets that the content refers to. Their values are read and dropped.
-func (r *Reconciler) missingSecrets(ctx context.Context, namespace string, content environment.Content) ([]environment.MissingSecret, error) {
+func missingSecrets(ctx context.Context, cluster *clusters.Cluster, namespace string, content environment.Content) ([]environment.MissingSecret, error) {
 	var out []environment.MissingSecret
 	for _, use := range environment.SecretUses(content) {
 		secret := &corev1.Secret{}
-		err := r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: use.Secret.Name}, secret)
+		err := cluster.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: use.Secret.Name}, secret)
 		if err != nil && !apierrors.IsNotFound(err) {
 			return nil, fmt.Errorf("reading Secret %s/%s: %w", namespace, use.Secret.Name, err)
 		}
@@ -126,12 +127,12 @@ func (r *Reconciler) missingSecrets(ctx context.Context, namespace string, conte
 }
 
 // claimFacts looks for the claim of the storage, if there is to be one.
-func (r *Reconciler) claimFacts(ctx context.Context, namespace, name string) (environment.ClaimFacts, error) {
+func claimFacts(ctx context.Context, cluster *clusters.Cluster, namespace, name string) (environment.ClaimFacts, error) {
 	if name == "" {
 		return environment.ClaimFacts{}, nil
 	}
 	claim := &corev1.PersistentVolumeClaim{}
-	err := r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, claim)
+	err := cluster.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, claim)
 	if client.IgnoreNotFound(err) != nil {
 		return environment.ClaimFacts{}, fmt.Errorf("reading PersistentVolumeClaim %s/%s: %w", namespace, name, err)
 	}
@@ -141,7 +142,7 @@ func (r *Reconciler) claimFacts(ctx context.Context, namespace, name string) (en
 }
 
 // foreign finds objects that bear one of the children's names but not their labels. The caches do not hold those.
-func (r *Reconciler) foreign(ctx context.Context, place environment.Place, wanted []manifest.Manifest, facts environment.Facts) ([]environment.ObjectKey, error) {
+func foreign(ctx context.Context, cluster *clusters.Cluster, place environment.Place, wanted []manifest.Manifest, facts environment.Facts) ([]environment.ObjectKey, error) {
 	var out []environment.ObjectKey
 	for _, m := range wanted {
 		key := environment.KeyOf(m)
@@ -154,7 +155,7 @@ func (r *Reconciler) foreign(ctx context.Context, place environment.Place, wante
 			return nil, err
 		}
 		found.SetGroupVersionKind(gvk.WithKind(m.Kind()))
-		err = r.Live.Get(ctx, client.ObjectKey{Namespace: m.Namespace(), Name: m.Name()}, found)
+		err = cluster.Live.Get(ctx, client.ObjectKey{Namespace: m.Namespace(), Name: m.Name()}, found)
 		if apierrors.IsNotFound(err) {
 			continue
 		}

@@ -98,7 +98,7 @@ func (w *world) start(ctx context.Context) {
 		Namespaces:   w.reconciler.Namespaces,
 		Smoke:        &smoke.Executor{Client: podclient.New(), Endpoints: podclient.Direct{}, Reader: direct, Writer: direct, Now: time.Now},
 		Analysis:     analysis.NewRecorder(podclient.New()),
-		Settings:     settings.NewReader(podclient.New(), podclient.Direct{}),
+		Settings:     settings.NewReader(podclient.New()),
 		Budget:       gate.NewBudget(100),
 		Now:          time.Now,
 	}

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/clusters"
 	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/manifest"
 	"github.com/mirubato/mirubato/controllers/ownership"
@@ -34,16 +35,23 @@ type observed struct {
 	orders orders
 	// all are the Microservices whose rollouts compete for a place; empty while no environment asks for one.
 	all []v1alpha1.Microservice
+	// unfinished: a cluster has refused to remove something.
+	unfinished bool
 	// moved is set once a record was written: there may be more to do at once.
 	moved bool
+	sites sites
 	// remove are children of environments that the spec no longer has, or no longer there, and releases beyond those kept.
-	remove []client.Object
+	remove []leftover
 }
 
 // station is one environment: what was seen, then what was planned.
 type station struct {
 	spec  *v1alpha1.EnvironmentSpec
 	place environment.Place
+	// cluster is nil if away says why it cannot be reached. troubled: it was there, and a call to it failed.
+	cluster  *clusters.Cluster
+	away     *v1alpha1.WaitingFor
+	troubled bool
 	// target is the release that the environment shall run: that of the spec, unless it is held at another.
 	target *v1alpha1.Release
 	facts  environment.Facts
@@ -80,19 +88,19 @@ func (r *Reconciler) observe(ctx context.Context, ms *v1alpha1.Microservice, ord
 	if problem != "" {
 		return observed{nameTooLong: problem}, nil
 	}
-	out, err := r.observeReleases(ctx, ms)
+	sites, err := r.observeSites(ctx, ms)
 	if err != nil {
 		return observed{}, err
 	}
-	out.orders = orders
+	out, err := r.observeReleases(ctx, ms, &sites)
+	if err != nil {
+		return observed{}, err
+	}
+	out.orders, out.sites = orders, sites
 	hold(ms, &out.orders, out.releases, r.Now())
-	children, err := r.children(ctx, key)
-	if err != nil {
-		return observed{}, err
-	}
 	if out.target != nil {
 		for i := range ms.Spec.Environments {
-			s, err := r.observeEnvironment(ctx, ms, &out, &ms.Spec.Environments[i], children, consent)
+			s, err := r.observeEnvironment(ctx, ms, &out, &ms.Spec.Environments[i], consent)
 			if err != nil {
 				return observed{}, fmt.Errorf("observing environment %s: %w", ms.Spec.Environments[i].Name, err)
 			}
@@ -102,24 +110,38 @@ func (r *Reconciler) observe(ctx context.Context, ms *v1alpha1.Microservice, ord
 	if out.all, err = r.claimants(ctx, &out); err != nil {
 		return observed{}, err
 	}
-	gone := strays(ms, children)
-	routes, err := r.routesOf(ctx, gone)
-	if err != nil {
-		return observed{}, err
+	out.remove, err = r.leftovers(ctx, ms, &out)
+	return out, err
+}
+
+// leftovers are what nothing needs any more, in every cluster that is there.
+func (r *Reconciler) leftovers(ctx context.Context, ms *v1alpha1.Microservice, o *observed) ([]leftover, error) {
+	out := o.sites.strays(ms)
+	for i := range out {
+		routes, err := r.routesOf(ctx, out[i].cluster, out[i].objects)
+		switch {
+		case err != nil && !out[i].cluster.Key.Own() && clusters.Trouble(err) != nil:
+			out[i].objects = nil // in another pass
+		case err != nil:
+			return nil, err
+		}
+		out[i].objects = append(routes, out[i].objects...)
 	}
-	out.remove = slices.Concat(routes, gone, surplus(out.releases, out.inUse()))
-	return out, nil
+	if slices.ContainsFunc(o.stations, func(s *station) bool { return s.away != nil }) {
+		return out, nil // nobody knows which releases run there
+	}
+	return append(out, leftover{o.sites.own, surplus(o.releases, o.inUse())}), nil
 }
 
 // observeReleases lists the releases and finds, or cuts, the one that the spec asks for.
-func (r *Reconciler) observeReleases(ctx context.Context, ms *v1alpha1.Microservice) (observed, error) {
+func (r *Reconciler) observeReleases(ctx context.Context, ms *v1alpha1.Microservice, sites *sites) (observed, error) {
 	list := &v1alpha1.ReleaseList{}
 	if err := r.Client.List(ctx, list, client.InNamespace(ms.Namespace), r.OwnedBy(client.ObjectKeyFromObject(ms))); err != nil {
 		return observed{}, fmt.Errorf("listing releases: %w", err)
 	}
 	// A release of a Microservice that had the same name is on its way out.
 	releases := slices.DeleteFunc(list.Items, func(rel v1alpha1.Release) bool { return !metav1.IsControlledBy(&rel, ms) })
-	target, waiting, err := r.cut(ctx, ms, releases)
+	target, waiting, err := r.cut(ctx, ms, sites, releases)
 	if err != nil {
 		return observed{}, err
 	}
@@ -166,14 +188,13 @@ func isContracting(record v1alpha1.ReleaseEnvironmentStatus) bool {
 	return record.Database != nil && record.Database.Contract != nil && record.Database.Contract.FinishedAt == nil
 }
 
-func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Microservice, o *observed, spec *v1alpha1.EnvironmentSpec, all []client.Object, consent string) (*station, error) {
+func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Microservice, o *observed, spec *v1alpha1.EnvironmentSpec, consent string) (*station, error) {
 	s := &station{
 		spec: spec,
 		place: environment.Place{
-			Owner:             ownership.Owner{Microservice: client.ObjectKeyFromObject(ms), Environment: spec.Name},
-			Namespace:         spec.Namespace,
-			MigrateImage:      r.MigrateImage,
-			OperatorNamespace: r.OperatorNamespace,
+			Owner:        ownership.Owner{Microservice: client.ObjectKeyFromObject(ms), Environment: spec.Name},
+			Namespace:    spec.Namespace,
+			MigrateImage: r.MigrateImage,
 		},
 		target: o.target,
 		held:   heldOf(ms, spec.Name),
@@ -183,25 +204,41 @@ func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Micros
 			s.target = chosen
 		}
 	}
-	r.sortChildren(s, all)
+	if spec.Cluster == nil { // in another cluster pods are reached through its API server, which no policy keeps out
+		s.place.OperatorNamespace = r.OperatorNamespace
+	}
+	s.cluster, s.away = o.sites.of(clusterOf(ms, spec))
+	if s.away == nil {
+		err := r.observeStation(ctx, ms, o, s, consent)
+		if !s.leaves(err) {
+			return s, err
+		}
+	}
+	s.freeze(ms, o, r.Now())
+	return s, nil
+}
+
+// observeStation looks at an environment whose cluster is there.
+func (r *Reconciler) observeStation(ctx context.Context, ms *v1alpha1.Microservice, o *observed, s *station, consent string) error {
+	r.sortChildren(s, o.sites.children[s.cluster.ID])
 	if err := s.render(ms, o); err != nil {
-		return nil, err
+		return err
 	}
 	s.collectSettings(ms, o)
 	var err error
 	if s.facts.SettingsSize, err = s.generations(0).Size(); err != nil {
-		return nil, err
+		return err
 	}
-	if s.facts.Namespace, err = r.namespaceFacts(ctx, s.place.Namespace, consent); err != nil {
-		return nil, err
+	if s.facts.Namespace, err = r.namespaceFacts(ctx, s.cluster, s.place.Namespace, consent); err != nil {
+		return err
 	}
 	if err := r.observeNeeds(ctx, ms, s); err != nil {
-		return nil, err
+		return err
 	}
 	if err := r.observeRoute(ctx, ms, s); err != nil {
-		return nil, err
+		return err
 	}
-	return s, r.observeRollout(ctx, ms, o, s)
+	return r.observeRollout(ctx, ms, o, s)
 }
 
 // sortChildren gives the station its own objects.
@@ -342,25 +379,6 @@ func (o *observed) inUse() map[string]bool {
 	}
 	if o.target != nil {
 		out[o.target.Name] = true
-	}
-	return out
-}
-
-// wanted reports whether an environment of the spec holds the objects of an owner in a namespace.
-func wanted(ms *v1alpha1.Microservice, owner ownership.Owner, namespace string) bool {
-	return slices.ContainsFunc(ms.Spec.Environments, func(e v1alpha1.EnvironmentSpec) bool {
-		return e.Name == owner.Environment && e.Namespace == namespace
-	})
-}
-
-// strays returns the children that belong to no environment of the spec. Pods go with what owns them.
-func strays(ms *v1alpha1.Microservice, children []client.Object) []client.Object {
-	var out []client.Object
-	for _, object := range children {
-		owner, _ := ownership.Of(object)
-		if _, isPod := object.(*corev1.Pod); !isPod && object.GetDeletionTimestamp() == nil && !wanted(ms, owner, object.GetNamespace()) {
-			out = append(out, object)
-		}
 	}
 	return out
 }

@@ -2,10 +2,6 @@ package microservice_test
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
@@ -78,9 +73,9 @@ func TestEnvironmentsMoveInOrder(t *testing.T) {
 // expectRest fails unless another pass over an unchanged world writes nothing.
 func (w *world) expectRest(ctx context.Context) {
 	w.t.Helper()
-	before := w.writes.count
+	before := w.api.writes
 	w.reconcile(ctx)
-	if n := w.writes.count - before; n != 0 {
+	if n := w.api.writes - before; n != 0 {
 		w.t.Fatalf("%d writes although nothing changed (%s)", n, w.ms.Status.Summary)
 	}
 }
@@ -342,60 +337,6 @@ func TestDeletionLeavesNothing(t *testing.T) {
 	if err := direct.Get(ctx, w.key(), &v1alpha1.Microservice{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the Microservice is still there: %v", err)
 	}
-}
-
-// killStride is from which write to the next one the operator is killed at. With 1, each of them, the test takes six minutes and more.
-var killStride = flag.Int("kill.stride", 8, "TestKilledAtAnyWrite kills the operator at one of so many writes, others in each run")
-
-// TestKilledAtAnyWrite kills the operator before and after its writes, starts it again, and expects the same end.
-func TestKilledAtAnyWrite(t *testing.T) {
-	first := 1 + rand.IntN(*killStride)
-	t.Logf("killed at write %d, and each %d writes after it", first, *killStride)
-	for _, afterIt := range []bool{false, true} {
-		for kill, killed := first, 1; killed > 0; kill += *killStride {
-			ctx := t.Context()
-			w := newWorldOf(ctx, t, "staging", "production")
-			w.create(ctx)
-			w.writes.killAt, w.writes.afterIt = kill, afterIt
-			killed = w.verifyKilled(ctx) // none if there are fewer writes than that
-			name := fmt.Sprintf("write %d, after it: %t", kill, afterIt)
-			made := map[string]int{}
-			for _, job := range w.jobs(ctx) {
-				made[job.Labels[v1alpha1.LabelStage]]++
-			}
-			if diff := cmp.Diff(map[string]int{"check": 2, "expand": 2}, made); diff != "" {
-				t.Errorf("%s: Jobs by stage, want one of each an environment (-want +got):\n%s", name, diff)
-			}
-			if n := len(w.deployments(ctx)); n != 2 {
-				t.Errorf("%s: %d Deployments", name, n)
-			}
-			w.expectRest(ctx)
-		}
-	}
-}
-
-// verifyKilled is verify for an operator that is killed once. It returns how often it was.
-func (w *world) verifyKilled(ctx context.Context) (killed int) {
-	w.t.Helper()
-	const passes = 60
-	for range passes {
-		_, err := w.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: w.key()})
-		switch {
-		case errors.Is(err, errKilled):
-			killed++
-			continue
-		case err != nil:
-			w.t.Fatal(err)
-		}
-		w.read(ctx)
-		if meta.IsStatusConditionTrue(w.ms.Status.Conditions, v1alpha1.ConditionReady) {
-			return killed
-		}
-		w.runJobs(ctx, succeeded)
-		w.readyPods(ctx)
-	}
-	w.t.Fatalf("not verified after %d passes: %s", passes, w.ms.Status.Summary)
-	return killed
 }
 
 func TestMigrationOfAnEarlierReleaseIsNotOvertaken(t *testing.T) {

@@ -55,10 +55,8 @@ func durationOf(given *metav1.Duration, fallback time.Duration) time.Duration {
 	return given.Duration
 }
 
-// observeRollout gathers what the plan of an environment depends on.
-func (r *Reconciler) observeRollout(ctx context.Context, ms *v1alpha1.Microservice, o *observed, s *station) error {
-	now := r.Now()
-	stable, canary := s.facts.Deployment(s.place.Name()), s.facts.Deployment(s.place.CanaryName())
+// begin fills in what does not depend on what is seen of the environment.
+func (s *station) begin(ms *v1alpha1.Microservice, o *observed, now time.Time) {
 	s.input = release.Input{
 		Now:          now,
 		Microservice: v1alpha1.MicroserviceReference{Namespace: ms.Namespace, Name: ms.Name},
@@ -75,13 +73,20 @@ func (r *Reconciler) observeRollout(ctx context.Context, ms *v1alpha1.Microservi
 		s.input.Fallback = new(s.candidate(last.Name))
 		s.input.FallbackAt = recordOf(last, s.name()).VerifiedAt.Time
 	}
+	if o.retries(s) {
+		s.input.Rejection = nil
+	}
+}
+
+// observeRollout gathers what the plan of an environment depends on.
+func (r *Reconciler) observeRollout(ctx context.Context, ms *v1alpha1.Microservice, o *observed, s *station) error {
+	now := r.Now()
+	stable, canary := s.facts.Deployment(s.place.Name()), s.facts.Deployment(s.place.CanaryName())
+	s.begin(ms, o, now)
 	facts := release.Facts{
 		Blocked: environment.Blocked(s.place, s.facts),
 		Stable:  environment.FleetOf(stable, s.facts.Pods),
 		Canary:  environment.FleetOf(canary, s.facts.Pods),
-	}
-	if o.retries(s) {
-		s.input.Rejection = nil
 	}
 	record := s.record(o)
 	s.input.Record = record
@@ -206,6 +211,9 @@ func (o *observed) wakeUp(now time.Time) time.Duration {
 	if o.registry != nil {
 		sooner(registryPoll)
 	}
+	if o.unfinished {
+		sooner(secretPoll)
+	}
 	for _, s := range o.stations {
 		s.wakeUps(now, sooner)
 	}
@@ -214,6 +222,9 @@ func (o *observed) wakeUp(now time.Time) time.Duration {
 
 // wakeUps are the times after which a station has to be looked at.
 func (s *station) wakeUps(now time.Time, sooner func(time.Duration)) {
+	if s.troubled {
+		sooner(secretPoll) // it is there, and nothing tells when it takes what it has refused
+	}
 	if s.route != nil {
 		sooner(routePoll)
 	}

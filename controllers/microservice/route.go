@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/clusters"
 	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/manifest"
 	"github.com/mirubato/mirubato/controllers/ownership"
@@ -32,7 +33,7 @@ func (r *Reconciler) observeRoute(ctx context.Context, ms *v1alpha1.Microservice
 	if !isRouted(ms) && (service == nil || service.Annotations[environment.AnnotationRouted] == "") {
 		return nil
 	}
-	live, err := r.route(ctx, s.place.Namespace, s.place.Name())
+	live, err := route(ctx, s.cluster, s.place.Namespace, s.place.Name())
 	if err != nil {
 		if s.refusal = traffic.Refusal(err); s.refusal != nil {
 			return nil
@@ -51,10 +52,10 @@ func (r *Reconciler) observeRoute(ctx context.Context, ms *v1alpha1.Microservice
 }
 
 // route returns the HTTPRoute of that name, or nil.
-func (r *Reconciler) route(ctx context.Context, namespace, name string) (*unstructured.Unstructured, error) {
+func route(ctx context.Context, cluster *clusters.Cluster, namespace, name string) (*unstructured.Unstructured, error) {
 	live := &unstructured.Unstructured{}
 	live.SetGroupVersionKind(traffic.HTTPRoute)
-	err := r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, live)
+	err := cluster.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, live)
 	if apierrors.IsNotFound(err) && traffic.Refusal(err) == nil {
 		return nil, nil //nolint:nilnil // there is none, and that is no error
 	}
@@ -86,7 +87,7 @@ func (r *Reconciler) writeRoute(ctx context.Context, ms *v1alpha1.Microservice, 
 		if s.route == nil {
 			return nil
 		}
-		return r.remove(ctx, []client.Object{s.route})
+		return r.remove(ctx, s.cluster, []client.Object{s.route})
 	}
 	wanted, err := s.routeOf(ms, weight).Manifest()
 	if err != nil {
@@ -97,7 +98,7 @@ func (r *Reconciler) writeRoute(ctx context.Context, ms *v1alpha1.Microservice, 
 			return err
 		}
 	}
-	if err := manifest.Apply(ctx, r.Client, wanted); err != nil {
+	if err := manifest.Apply(ctx, s.cluster.Client, wanted); err != nil {
 		return err
 	}
 	s.route = wanted.Object() // a later action of the same pass must not write it again
@@ -106,14 +107,14 @@ func (r *Reconciler) writeRoute(ctx context.Context, ms *v1alpha1.Microservice, 
 
 // routesOf returns the HTTPRoutes that go with Services which are to be removed: no owner reference reaches from one to the other
 // when an environment is moved.
-func (r *Reconciler) routesOf(ctx context.Context, objects []client.Object) ([]client.Object, error) {
+func (r *Reconciler) routesOf(ctx context.Context, cluster *clusters.Cluster, objects []client.Object) ([]client.Object, error) {
 	var out []client.Object
 	for _, object := range objects {
 		service, ok := object.(*corev1.Service)
 		if !ok || service.Annotations[environment.AnnotationRouted] == "" {
 			continue
 		}
-		live, err := r.route(ctx, service.Namespace, service.Name)
+		live, err := route(ctx, cluster, service.Namespace, service.Name)
 		switch {
 		case err != nil && traffic.Refusal(err) == nil:
 			return nil, err

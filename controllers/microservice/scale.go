@@ -21,12 +21,12 @@ func (r *Reconciler) writeStable(ctx context.Context, s *station, children envir
 	handover := children.Handover(live)
 	if live != nil {
 		// Before the operator stops naming the number.
-		if err := r.handOver(ctx, handover); err != nil {
+		if err := r.handOver(ctx, s, handover); err != nil {
 			return err
 		}
 	}
 	if !children.Follows() {
-		if err := r.remove(ctx, s.live("HorizontalPodAutoscaler", s.place.Name())); err != nil {
+		if err := r.remove(ctx, s.cluster, s.live("HorizontalPodAutoscaler", s.place.Name())); err != nil {
 			return err
 		}
 	}
@@ -34,16 +34,16 @@ func (r *Reconciler) writeStable(ctx context.Context, s *station, children envir
 		return err
 	}
 	if live == nil {
-		return r.handOver(ctx, handover) // there was nothing to begin with
+		return r.handOver(ctx, s, handover) // there was nothing to begin with
 	}
 	return nil
 }
 
-func (r *Reconciler) handOver(ctx context.Context, scale *appsv1ac.DeploymentApplyConfiguration) error {
+func (r *Reconciler) handOver(ctx context.Context, s *station, scale *appsv1ac.DeploymentApplyConfiguration) error {
 	if scale == nil {
 		return nil
 	}
-	if err := r.Client.Apply(ctx, scale, scaleOwner, client.ForceOwnership); err != nil {
+	if err := s.cluster.Client.Apply(ctx, scale, scaleOwner, client.ForceOwnership); err != nil {
 		return fmt.Errorf("handing the number of pods of %s/%s over: %w", *scale.Namespace, *scale.Name, err)
 	}
 	return nil

@@ -57,6 +57,10 @@ func (o *observed) older(s *station) []string {
 		if other != s && !sharesDatabase(own, o.lastCheck(other.name())) {
 			continue
 		}
+		if other.away != nil { // what runs there is not known
+			out = append(out, other.name())
+			continue
+		}
 		stable, canary := other.input.Facts.Stable, other.input.Facts.Canary
 		if !stable.Exists && !canary.Exists {
 			continue

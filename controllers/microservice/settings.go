@@ -67,7 +67,7 @@ func (r *Reconciler) observeSettings(ctx context.Context, ms *v1alpha1.Microserv
 		r.Settings.Forget(key)
 		return
 	}
-	d.result = r.Settings.Read(ctx, key, d.assigned, s.input.Now)
+	d.result = r.Settings.Read(ctx, key, d.assigned, s.endpoints(), s.input.Now)
 	r.Telemetry.Acknowledged(s.measured(), d.acknowledged(), s.input.Now)
 	d.await(ownership.ComponentAPI, &facts.Stable)
 	d.await(ownership.ComponentCanary, &facts.Canary)
@@ -101,7 +101,7 @@ func (r *Reconciler) tellPods(ctx context.Context, s *station) error {
 		if _, there := s.delivery.byNumber[a.Generation]; !there || a.Given() {
 			continue
 		}
-		if err := r.patchPod(ctx, &a.Pod, a.Patch()); err != nil {
+		if err := r.patchPod(ctx, s, &a.Pod, a.Patch()); err != nil {
 			return err
 		}
 		r.Telemetry.Told(s.measured(), &a.Pod, r.Now())

@@ -25,6 +25,9 @@ func setStatus(ms *v1alpha1.Microservice, seen observed, now time.Time) {
 		status.Release = seen.target.Name
 		status.Environments = environmentStatuses(status.Environments, seen, now)
 	}
+	if seen.sites.own != nil {
+		seen.sites.setClusters(ms, seen.orders)
+	}
 	status.Summary = summary(ms, seen)
 	setConditions(ms, seen)
 }
@@ -46,6 +49,9 @@ func environmentStatuses(before []v1alpha1.EnvironmentStatus, seen observed, now
 }
 
 func environmentStatus(last v1alpha1.EnvironmentStatus, s *station, seen observed, now time.Time) v1alpha1.EnvironmentStatus {
+	if s.away != nil {
+		return awayStatus(last, s, now)
+	}
 	out := v1alpha1.EnvironmentStatus{
 		Name:      s.name(),
 		Namespace: s.place.Namespace,
@@ -89,6 +95,15 @@ func effectOf(step v1alpha1.Step, target release.Candidate, facts release.Facts)
 		return v1alpha1.EffectLive
 	}
 	return ""
+}
+
+// awayStatus is what was last seen of an environment, and what was decided since.
+func awayStatus(last v1alpha1.EnvironmentStatus, s *station, now time.Time) v1alpha1.EnvironmentStatus {
+	out := last
+	out.Name, out.Namespace, out.Target, out.Step, out.Held = s.name(), s.place.Namespace, s.target.Name, s.plan.Step, s.held
+	out.Weight = weightOf(s.plan.Step, s.plan.Record.Weight)
+	out.WaitingFor = waitingFor(last.WaitingFor, s.plan.Waiting, now)
+	return out
 }
 
 func setRunning(out *v1alpha1.EnvironmentStatus, s *station, live *appsv1.Deployment) {
@@ -189,6 +204,16 @@ func setConditions(ms *v1alpha1.Microservice, seen observed) {
 		condition.ObservedGeneration = ms.Generation
 		meta.SetStatusCondition(&ms.Status.Conditions, condition)
 	}
+	if seen.sites.own == nil {
+		return // nothing was found out about clusters
+	}
+	reachable := clustersCondition(ms, seen)
+	if reachable == nil {
+		meta.RemoveStatusCondition(&ms.Status.Conditions, v1alpha1.ConditionClusterReachable)
+		return
+	}
+	reachable.ObservedGeneration = ms.Generation
+	meta.SetStatusCondition(&ms.Status.Conditions, *reachable)
 }
 
 // conditions derives the three from the environments: Ready last, from what the other two say.
@@ -215,12 +240,23 @@ func isStalled(seen observed) bool {
 	return seen.nameTooLong != "" || slices.ContainsFunc(seen.stations, func(s *station) bool { return s.plan.Stalled })
 }
 
+// deleting says what is left, and how to give up what cannot be removed.
+func deleting(ms *v1alpha1.Microservice, seen observed) string {
+	if seen.sites.own != nil {
+		for _, away := range seen.sites.missing(ms) {
+			return fmt.Sprintf("what it has in another cluster cannot be removed: %s; if that does not come back: kubectl annotate microservice %s --namespace %s --overwrite %s=SECRET/$(date +%%s)",
+				away.Message, ms.Name, ms.Namespace, v1alpha1.VerbForget)
+		}
+	}
+	return "the objects of its environments are being removed"
+}
+
 // blocker names what keeps the Microservice from being ready: the first environment that needs somebody's help, else the
 // first that is not verified.
 func blocker(ms *v1alpha1.Microservice, seen observed) (reason, message string) {
 	switch {
 	case !ms.DeletionTimestamp.IsZero():
-		return v1alpha1.ReasonDeleting, "the objects of its environments are being removed"
+		return v1alpha1.ReasonDeleting, deleting(ms, seen)
 	case seen.nameTooLong != "":
 		return v1alpha1.ReasonNameTooLong, seen.nameTooLong
 	case seen.registry != nil:

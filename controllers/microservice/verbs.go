@@ -27,7 +27,7 @@ func ordersOf(ms *v1alpha1.Microservice) orders {
 	for _, e := range ms.Spec.Environments {
 		names = append(names, e.Name)
 	}
-	list, problems := verb.Parse(ms.Annotations, ms.Status.Handled, names)
+	list, problems := verb.Parse(ms.Annotations, ms.Status.Handled, names, abandoned(ms))
 	return orders{list: list, problems: problems}
 }
 
@@ -36,6 +36,23 @@ func (o orders) has(name verb.Name, environment string) bool {
 	return slices.ContainsFunc(o.list, func(order verb.Order) bool {
 		return order.Verb == name && (order.Environment == environment || order.Environment == "")
 	})
+}
+
+// abandoned are the clusters that hold something, or may, and that no environment is in any more.
+func abandoned(ms *v1alpha1.Microservice) []string {
+	wanted := clustersOf(ms)
+	var out []string
+	for _, key := range noted(ms) {
+		if !wanted[key] || !ms.DeletionTimestamp.IsZero() {
+			out = append(out, key.Secret)
+		}
+	}
+	return out
+}
+
+// forgets reports whether a cluster is given up.
+func (o orders) forgets(secret string) bool {
+	return slices.ContainsFunc(o.list, func(order verb.Order) bool { return order.Verb == verb.Forget && order.Cluster == secret })
 }
 
 // markResume notes, before anything is done, that an order to resume was taken. Carried out twice it would let a later step

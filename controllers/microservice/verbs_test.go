@@ -68,10 +68,10 @@ func TestCanaryThatIsStoppedLeavesNothingWhenInterrupted(t *testing.T) {
 	ctx := t.Context()
 	w := pausedCanary(ctx, t)
 	w.annotate(ctx, v1alpha1.VerbAbort, "production/1")
-	w.writes.afterIt = true
 	killed := 0
 	w.eventually(ctx, "the way back to end", func() bool {
-		w.writes.killAt = w.writes.count + 1
+		w.api.revive()
+		w.api.last = w.api.writes + 1
 		_, err := w.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: w.key()})
 		w.collectGarbage(ctx) // what was deleted is gone before the next operator looks
 		switch {
@@ -84,7 +84,7 @@ func TestCanaryThatIsStoppedLeavesNothingWhenInterrupted(t *testing.T) {
 		w.read(ctx)
 		return w.waits(0, v1alpha1.WaitRejected)
 	})
-	w.writes.killAt = 0
+	w.api.revive()
 	w.reconcile(ctx)
 	if w.canaryOf(ctx) != nil {
 		t.Error("the canary's Deployment stays")

@@ -3,9 +3,7 @@ package microservice_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +19,6 @@ import (
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/api/v1alpha1"
@@ -40,35 +37,8 @@ type world struct {
 	t          *testing.T
 	ms         *v1alpha1.Microservice
 	reconciler *microservice.Reconciler
-	writes     *writes
-}
-
-// writes counts the writes of a reconciler and fails the one at which the operator is to be killed.
-type writes struct {
-	mu      sync.Mutex
-	count   int
-	killAt  int // 0: never
-	afterIt bool
-}
-
-var errKilled = errors.New("the operator was killed")
-
-// do carries out one write, or stands for a kill before or after it.
-func (w *writes) do(write func() error) error {
-	w.mu.Lock()
-	w.count++
-	kill := w.count == w.killAt
-	w.mu.Unlock()
-	if kill && !w.afterIt {
-		return errKilled
-	}
-	if err := write(); err != nil {
-		return err
-	}
-	if kill {
-		return errKilled
-	}
-	return nil
+	// api is what the operator's calls pass through.
+	api *calls
 }
 
 // newWorld makes a Microservice called scores with three environments that lack nothing.
@@ -91,7 +61,7 @@ func newWorldOf(ctx context.Context, t *testing.T, environments ...string) *worl
 			},
 		},
 	}
-	w := &world{t: t, ms: ms, writes: &writes{}}
+	w := &world{t: t, ms: ms, api: &calls{}}
 	for _, name := range environments {
 		namespace := newNamespace(ctx, t, map[string]string{w.consentLabel(): "true"})
 		for secret, key := range map[string]string{"auth": "secret", "database": "url", "database-owner": "url"} {
@@ -99,19 +69,27 @@ func newWorldOf(ctx context.Context, t *testing.T, environments ...string) *worl
 		}
 		ms.Spec.Environments = append(ms.Spec.Environments, v1alpha1.EnvironmentSpec{Name: name, Namespace: namespace})
 	}
-	w.reconciler = &microservice.Reconciler{
-		Client:       w.counting(),
-		Live:         direct,
+	w.reconciler = w.operator(podclient.Direct{})
+	return w
+}
+
+// operator is one that remembers nothing and reaches pods in a way.
+func (w *world) operator(endpoints podclient.Endpoints) *microservice.Reconciler {
+	w.t.Helper()
+	cached, live := w.api.client(w.t, true), w.api.client(w.t, false)
+	pods := podclient.New()
+	return &microservice.Reconciler{
+		Client:       cached,
+		Live:         live,
 		OwnedBy:      func(key client.ObjectKey) client.ListOption { return ownership.ByMicroservice(key) },
 		Events:       events.NewFakeRecorder(1000),
 		MigrateImage: "example.com/migrate:1.0.0",
-		Smoke:        &smoke.Executor{Client: podclient.New(), Endpoints: podclient.Direct{}, Reader: direct, Writer: direct, Now: time.Now},
-		Analysis:     analysis.NewRecorder(podclient.New()),
-		Settings:     settings.NewReader(podclient.New(), podclient.Direct{}),
+		Smoke:        &smoke.Executor{Client: pods, Endpoints: endpoints, Reader: live, Writer: cached, Now: time.Now},
+		Analysis:     analysis.NewRecorder(pods),
+		Settings:     settings.NewReader(pods),
 		Budget:       gate.NewBudget(100),
 		Now:          time.Now,
 	}
-	return w
 }
 
 func (w *world) consentLabel() string {
@@ -127,28 +105,6 @@ func (w *world) createSecret(ctx context.Context, namespace, name, key string) {
 	if err := direct.Create(ctx, secret); err != nil {
 		w.t.Fatal(err)
 	}
-}
-
-// counting is the direct client with every write passing through w.writes.
-func (w *world) counting() client.Client {
-	base, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return interceptor.NewClient(base, interceptor.Funcs{
-		Apply: func(ctx context.Context, c client.WithWatch, object runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
-			return w.writes.do(func() error { return c.Apply(ctx, object, opts...) })
-		},
-		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, opts ...client.PatchOption) error {
-			return w.writes.do(func() error { return c.Patch(ctx, object, patch, opts...) })
-		},
-		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, opts ...client.DeleteOption) error {
-			return w.writes.do(func() error { return c.Delete(ctx, object, opts...) })
-		},
-		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
-			return w.writes.do(func() error { return c.SubResource(sub).Patch(ctx, object, patch, opts...) })
-		},
-	})
 }
 
 func (w *world) create(ctx context.Context) {
@@ -254,22 +210,35 @@ func (w *world) deployments(ctx context.Context) map[string]appsv1.Deployment {
 	w.t.Helper()
 	out := map[string]appsv1.Deployment{}
 	for _, d := range list(ctx, w, &appsv1.DeploymentList{}).Items {
-		out[d.Labels[v1alpha1.LabelEnvironment]] = d
+		if ownership.ComponentOf(d.Labels) == ownership.ComponentAPI {
+			out[d.Labels[v1alpha1.LabelEnvironment]] = d
+		}
 	}
 	return out
 }
 
 func (w *world) children(ctx context.Context) int {
 	w.t.Helper()
-	count := 0
+	return len(w.everything(ctx))
+}
+
+// everything is all that was made for the Microservice.
+func (w *world) everything(ctx context.Context) []client.Object {
+	w.t.Helper()
+	var out []client.Object
 	for _, into := range []client.ObjectList{
 		&appsv1.DeploymentList{}, &batchv1.JobList{}, &corev1.PodList{}, &corev1.ConfigMapList{},
 		&corev1.ServiceList{}, &corev1.ServiceAccountList{}, &policyv1.PodDisruptionBudgetList{},
 		&autoscalingv2.HorizontalPodAutoscalerList{}, &networkingv1.NetworkPolicyList{}, &networkingv1.IngressList{},
 	} {
-		count += meta.LenList(list(ctx, w, into))
+		w.must(meta.EachListItem(list(ctx, w, into), func(item runtime.Object) error {
+			if object, ok := item.(client.Object); ok {
+				out = append(out, object)
+			}
+			return nil
+		}))
 	}
-	return count
+	return out
 }
 
 var (

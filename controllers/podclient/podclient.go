@@ -89,13 +89,21 @@ const (
 	maxIdle       = 200
 )
 
+// Dial connects to an address within a time that no context has to set.
+func Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: dialTimeout, KeepAlive: idleTimeout}).DialContext(ctx, network, address)
+}
+
 // New returns a client.
-func New() *Client {
+func New() *Client { return NewThrough(Dial) }
+
+// NewThrough returns a client that connects in a way of its own to the addresses that Endpoints name.
+func NewThrough(dial func(ctx context.Context, network, address string) (net.Conn, error)) *Client {
 	return &Client{http: &http.Client{
 		Transport: &http.Transport{
 			// A proxy of the environment is for the world outside and would see what pods answer.
 			Proxy:                  nil,
-			DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: idleTimeout}).DialContext,
+			DialContext:            dial,
 			MaxIdleConns:           maxIdle,
 			MaxIdleConnsPerHost:    maxIdlePerPod,
 			IdleConnTimeout:        idleTimeout,

@@ -118,7 +118,7 @@ func writesOneThing(_ *history, _ int, in Input, plan Plan) string {
 
 func writesNothingWhilePaused(_ *history, _ int, in Input, plan Plan) string {
 	consent := in.Facts.Blocked != nil && in.Facts.Blocked.Type == v1alpha1.WaitConsent
-	if (in.Paused || consent) && len(plan.Actions) > 0 {
+	if (in.Paused || consent || in.Facts.Away != nil) && len(plan.Actions) > 0 {
 		return "it writes what it must not"
 	}
 	return ""
@@ -257,7 +257,7 @@ func startsNothingRejected(_ *history, _ int, in Input, plan Plan) string {
 func recordsFailuresFirst(_ *history, _ int, in Input, plan Plan) string {
 	serving := in.Record.Step == v1alpha1.StepCanary && in.Record.Weight > 0 && in.Facts.Canary.Content == in.Target.Content &&
 		in.Facts.Stable.Content != in.Target.Content && (in.Fallback == nil || in.Fallback.Release != in.Target.Release)
-	at := in.Rejection == nil && !in.Paused && (in.Facts.Blocked == nil || in.Facts.Blocked.Type == v1alpha1.WaitSecret)
+	at := in.Rejection == nil && !in.Paused && in.Facts.Away == nil && (in.Facts.Blocked == nil || in.Facts.Blocked.Type == v1alpha1.WaitSecret)
 	switch {
 	case plan.Rejection != nil && len(plan.Actions) > 0:
 		return "something is done before a failure is recorded"

@@ -23,13 +23,14 @@ func TestInvariantsCanFail(t *testing.T) {
 		plan func(Input) Plan
 		want string
 	}{
-		"gates are not asked":                   {without(func(in *Input) { in.Facts.Gates = nil }), "though a gate is closed"},
-		"the environment before is not awaited": {without(func(in *Input) { in.PreviousVerified = true }), "though a gate is closed"},
-		"a pause is passed over":                {without(func(in *Input) { in.Paused = false }), "it writes what it must not"},
-		"a rejection is forgotten":              {without(func(in *Input) { in.Rejection = nil }), "a rejected release goes on"},
-		"holds are cut short":                   {without(func(in *Input) { in.Now = in.Now.Add(time.Hour) }), "before its hold is over"},
-		"smoke tests are skipped":               {without(func(in *Input) { in.Rollout.SmokeTests = false }), "was not asked"},
-		"verdicts are not awaited":              {without(func(in *Input) { in.Rollout.Analysis = false }), "the share rises though its verdict is"},
+		"gates are not asked":                       {without(func(in *Input) { in.Facts.Gates = nil }), "though a gate is closed"},
+		"the environment before is not awaited":     {without(func(in *Input) { in.PreviousVerified = true }), "though a gate is closed"},
+		"a pause is passed over":                    {without(func(in *Input) { in.Paused = false }), "it writes what it must not"},
+		"a cluster that is away is taken for empty": {without(func(in *Input) { in.Facts.Away = nil }), "it writes what it must not"},
+		"a rejection is forgotten":                  {without(func(in *Input) { in.Rejection = nil }), "a rejected release goes on"},
+		"holds are cut short":                       {without(func(in *Input) { in.Now = in.Now.Add(time.Hour) }), "before its hold is over"},
+		"smoke tests are skipped":                   {without(func(in *Input) { in.Rollout.SmokeTests = false }), "was not asked"},
+		"verdicts are not awaited":                  {without(func(in *Input) { in.Rollout.Analysis = false }), "the share rises though its verdict is"},
 		"a bad verdict is taken for none": {without(func(in *Input) {
 			if in.Facts.Analysis.Verdict == v1alpha1.VerdictFail {
 				in.Facts.Analysis.Verdict = v1alpha1.VerdictNotEnoughData

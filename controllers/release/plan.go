@@ -90,6 +90,8 @@ type Step struct {
 
 // Facts is what was observed of one environment.
 type Facts struct {
+	// Away says why the environment's cluster cannot be reached, or nil. Nothing else is known then.
+	Away *v1alpha1.WaitingFor
 	// Blocked is the first of the things that must be mended before anything can be written here (namespace, consent, names,
 	// Secrets), or nil. A missing Secret holds up only what has not been admitted; the others hold up everything.
 	Blocked *v1alpha1.WaitingFor
@@ -206,6 +208,7 @@ var rules = []func(*pass) *Plan{
 	(*pass).abort,
 	(*pass).resume,
 	(*pass).paused,
+	(*pass).away,
 	(*pass).blocked,
 	(*pass).rejected,
 	(*pass).verified,

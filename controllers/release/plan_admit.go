@@ -17,6 +17,15 @@ func (p *pass) paused() *Plan {
 	})
 }
 
+// away leaves an environment as it is whose cluster cannot be reached. What it has come to is looked up there afterwards.
+func (p *pass) away() *Plan {
+	if p.Facts.Away == nil {
+		return nil
+	}
+	p.suspend()
+	return p.wait(*p.Facts.Away)
+}
+
 // blocked waits for what must be mended before anything can be written. A Secret or a volume that is missing later shows in the
 // pods, and must not keep requests with a canary that fails.
 func (p *pass) blocked() *Plan {

@@ -97,7 +97,8 @@ func (p *pass) startsAnew() bool {
 	case v1alpha1.StepRollBack, v1alpha1.StepRejected:
 		return p.Rejection == nil
 	}
-	return p.Record.VerifiedAt != nil && p.Fallback != nil && !p.returns() && !p.runs(p.Target)
+	known := p.Facts.Away == nil // what runs there
+	return known && p.Record.VerifiedAt != nil && p.Fallback != nil && !p.returns() && !p.runs(p.Target)
 }
 
 // returns reports whether the target is what the environment verified last: going back to it is no rollout.

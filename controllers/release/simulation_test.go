@@ -216,6 +216,12 @@ func (h *history) event() {
 		h.note(p.name, "the analysis says %q", p.verdict)
 	case 12:
 		h.editRollout(p)
+	case 20:
+		p.away = nil
+		if h.chance(60) {
+			p.away = &v1alpha1.WaitingFor{Type: v1alpha1.WaitCluster, Message: "the cluster of Secret production is away: its API server refuses connections"}
+		}
+		h.note(p.name, "its cluster is away: %t", p.away != nil)
 	case 13, 14, 15, 16, 17, 18, 19:
 		h.damage(p)
 	}
@@ -284,7 +290,7 @@ func (h *history) settle() {
 	h.note("", "all faults end")
 	h.paused = false
 	for _, p := range h.places {
-		p.blocked, p.gate, p.held, p.abort, p.resume, p.flaky, p.verdict, p.stale = nil, nil, nil, false, false, false, "", nil
+		p.blocked, p.gate, p.away, p.held, p.abort, p.resume, p.flaky, p.verdict, p.stale = nil, nil, nil, nil, false, false, false, "", nil
 		for i := range p.rollout.Steps {
 			p.rollout.Steps[i].Pause = false
 		}

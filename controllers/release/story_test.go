@@ -155,6 +155,18 @@ func TestStories(t *testing.T) {
 			w.release(1, good, 0)
 			w.rest(time.Time{})
 		}},
+		"its cluster is away during a canary": {[]Rollout{careful(), careful()}, func(w *world) {
+			w.release(2, good, 0)
+			w.rest(noon.Add(30 * time.Second))
+			w.note("", "the cluster of development does not answer any more")
+			w.places[0].away = &v1alpha1.WaitingFor{Type: v1alpha1.WaitCluster, Message: "the cluster of Secret west is away: its API server refuses connections"}
+			w.pass(100)
+			w.rest(noon.Add(time.Hour))
+			w.note("", "it is back")
+			w.places[0].away = nil
+			w.pass(100)
+			w.rest(time.Time{})
+		}},
 		"a first release does not start": {[]Rollout{careful()}, func(w *world) {
 			w.places[0].stable, w.places[0].verified = Fleet{}, nil
 			w.release(2, badPods, 0)

@@ -43,6 +43,7 @@ type place struct {
 	rollout        Rollout
 	verified, held *build
 	blocked, gate  *v1alpha1.WaitingFor
+	away           *v1alpha1.WaitingFor
 	stable, canary Fleet
 	stopping       bool // the canary is being removed
 	weight         int32
@@ -183,6 +184,9 @@ func (w *world) observe(i int) Input {
 		in.Facts.Backup, in.Facts.Rehearsal = p.stale.Backup, p.stale.Rehearsal
 	}
 	p.stale = &fresh
+	if p.away != nil {
+		in.Facts = Facts{Away: p.away}
+	}
 	return in
 }
 

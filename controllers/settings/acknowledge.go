@@ -51,8 +51,7 @@ type Result struct {
 // Reader asks pods and keeps in memory what they acknowledged, so that a pod is asked until it has and not again. It is safe for
 // concurrent use.
 type Reader struct {
-	client    *podclient.Client
-	endpoints podclient.Endpoints
+	client *podclient.Client
 
 	mu    sync.Mutex
 	known map[Key]*environment
@@ -87,8 +86,8 @@ type memory struct {
 }
 
 // NewReader returns a Reader that has asked nobody.
-func NewReader(client *podclient.Client, endpoints podclient.Endpoints) *Reader {
-	return &Reader{client: client, endpoints: endpoints, known: map[Key]*environment{}}
+func NewReader(client *podclient.Client) *Reader {
+	return &Reader{client: client, known: map[Key]*environment{}}
 }
 
 // Forget drops what is known of an environment.
@@ -100,7 +99,7 @@ func (r *Reader) Forget(key Key) {
 
 // Read asks the pods that have not acknowledged their generation, if it is time, and says how far all have come. One environment
 // must not be read twice at once.
-func (r *Reader) Read(ctx context.Context, key Key, assigned []Assignment, now time.Time) Result {
+func (r *Reader) Read(ctx context.Context, key Key, assigned []Assignment, endpoints podclient.Endpoints, now time.Time) Result {
 	r.mu.Lock()
 	e := r.known[key]
 	if e == nil {
@@ -111,7 +110,7 @@ func (r *Reader) Read(ctx context.Context, key Key, assigned []Assignment, now t
 	e.keep(assigned, now)
 	if !now.Before(e.next()) {
 		e.readAt = now
-		r.ask(ctx, e, assigned, now)
+		r.ask(ctx, e, assigned, endpoints, now)
 	}
 	return e.result(assigned, now)
 }
@@ -140,7 +139,7 @@ func (e *environment) next() time.Time {
 	return e.readAt.Add(min(max(waited/4, firstPoll), lastPoll))
 }
 
-func (r *Reader) ask(ctx context.Context, e *environment, assigned []Assignment, now time.Time) {
+func (r *Reader) ask(ctx context.Context, e *environment, assigned []Assignment, endpoints podclient.Endpoints, now time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	var mu sync.Mutex
@@ -155,7 +154,7 @@ func (r *Reader) ask(ctx context.Context, e *environment, assigned []Assignment,
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			said, err := r.askPod(ctx, a.Pod)
+			said, err := r.askPod(ctx, a.Pod, endpoints)
 			mu.Lock()
 			defer mu.Unlock()
 			e.pods[id] = last.after(said, err, a.Generation, now)
@@ -171,8 +170,8 @@ type report struct {
 	Error      string `json:"error"`
 }
 
-func (r *Reader) askPod(ctx context.Context, pod corev1.Pod) (*report, error) {
-	base, err := r.endpoints.BaseURL(podclient.Pod{Name: pod.Name, UID: string(pod.UID), IP: pod.Status.PodIP}, contract.OperationsPort)
+func (r *Reader) askPod(ctx context.Context, pod corev1.Pod, endpoints podclient.Endpoints) (*report, error) {
+	base, err := endpoints.BaseURL(podclient.Pod{Name: pod.Name, UID: string(pod.UID), IP: pod.Status.PodIP}, contract.OperationsPort)
 	if err != nil {
 		return nil, err
 	}

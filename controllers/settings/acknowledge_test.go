@@ -25,9 +25,10 @@ var (
 
 // service is a pod that answers its health path.
 type service struct {
-	answer atomic.Value
-	asked  atomic.Int32
-	reader *settings.Reader
+	answer    atomic.Value
+	asked     atomic.Int32
+	reader    *settings.Reader
+	endpoints at
 }
 
 func serve(t *testing.T, answer string) *service {
@@ -42,7 +43,7 @@ func serve(t *testing.T, answer string) *service {
 		_, _ = w.Write([]byte(s.answer.Load().(string)))
 	}))
 	t.Cleanup(server.Close)
-	s.reader = settings.NewReader(podclient.New(), at(server.URL))
+	s.reader, s.endpoints = settings.NewReader(podclient.New()), at(server.URL)
 	return s
 }
 
@@ -54,7 +55,7 @@ func (a at) BaseURL(podclient.Pod, int) (string, error) { return string(a), nil 
 
 func (s *service) read(t *testing.T, pod corev1.Pod, generation int64, now time.Time) settings.Result {
 	t.Helper()
-	return s.reader.Read(t.Context(), key, []settings.Assignment{{Pod: pod, Generation: generation}}, now)
+	return s.reader.Read(t.Context(), key, []settings.Assignment{{Pod: pod, Generation: generation}}, s.endpoints, now)
 }
 
 func TestWhatPodsAnswer(t *testing.T) {

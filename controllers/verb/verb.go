@@ -20,6 +20,7 @@ const (
 	Hold   Name = "hold"
 	Retry  Name = "retry"
 	Resume Name = "resume"
+	Forget Name = "forget-cluster"
 )
 
 // form is how a verb is written. Forms differ in the number of their parts, and the last part is always the token.
@@ -30,22 +31,27 @@ type form struct {
 	syntax string
 	// least and most are how many parts the value may have.
 	least, most int
+	// ofCluster: it is for a cluster, not for an environment.
+	ofCluster bool
 }
 
 func forms() []form {
 	return []form{
-		{Abort, v1alpha1.VerbAbort, "ENVIRONMENT/TOKEN", 2, 2},
-		{Hold, v1alpha1.VerbHold, "ENVIRONMENT/TOKEN or ENVIRONMENT/RELEASE/TOKEN", 2, 3},
-		{Retry, v1alpha1.VerbRetry, "TOKEN", 1, 1},
-		{Resume, v1alpha1.VerbResume, "ENVIRONMENT/TOKEN", 2, 2},
+		{Abort, v1alpha1.VerbAbort, "ENVIRONMENT/TOKEN", 2, 2, false},
+		{Hold, v1alpha1.VerbHold, "ENVIRONMENT/TOKEN or ENVIRONMENT/RELEASE/TOKEN", 2, 3, false},
+		{Retry, v1alpha1.VerbRetry, "TOKEN", 1, 1, false},
+		{Resume, v1alpha1.VerbResume, "ENVIRONMENT/TOKEN", 2, 2, false},
+		{Forget, v1alpha1.VerbForget, "SECRET/TOKEN", 2, 2, true},
 	}
 }
 
 // Order is a verb to carry out.
 type Order struct {
 	Verb Name
-	// Environment that it is for; empty for Retry, which concerns all.
+	// Environment that it is for; empty for Retry, which concerns all, and for Forget.
 	Environment string
+	// Cluster that Forget gives up, by the Secret of its kubeconfig.
+	Cluster string
 	// Release at which Hold keeps the environment; empty for the one that it verified last.
 	Release string
 	// Value of the annotation. Record it under Verb in status.handled, in the same write as what the order has changed.
@@ -63,16 +69,17 @@ type Problem struct {
 
 // Parse returns the verbs among the annotations of a Microservice that were not handled yet, at most one of each name.
 //
-// handled are the values that were handled last, by verb; environments are the names of the spec. A value is new if it differs
+// handled are the values that were handled last, by verb; environments are the names of the spec, clusters are those that may be
+// forgotten. A value is new if it differs
 // from the last one of its verb, whatever part of it differs: production/1 after staging/1 is. A value that is taken away and
 // set again is not, unless another one of its verb was handled in between.
-func Parse(annotations, handled map[string]string, environments []string) (orders []Order, problems []Problem) {
+func Parse(annotations, handled map[string]string, environments, clusters []string) (orders []Order, problems []Problem) {
 	for _, f := range forms() {
 		value, set := annotations[f.annotation]
 		if last, done := handled[string(f.verb)]; !set || done && last == value {
 			continue
 		}
-		order, problem := f.read(value, environments)
+		order, problem := f.read(value, environments, clusters)
 		if problem != "" {
 			problems = append(problems, Problem{Verb: f.verb, Message: fmt.Sprintf("the annotation %s=%q %s", f.annotation, value, problem), Value: value})
 			continue
@@ -83,7 +90,7 @@ func Parse(annotations, handled map[string]string, environments []string) (order
 }
 
 // read says what is wrong, or nothing.
-func (f form) read(value string, environments []string) (Order, string) {
+func (f form) read(value string, environments, clusters []string) (Order, string) {
 	order := Order{Verb: f.verb, Value: value}
 	parts := strings.Split(value, "/")
 	for _, part := range parts {
@@ -96,6 +103,12 @@ func (f form) read(value string, environments []string) (Order, string) {
 	}
 	if f.most == 1 {
 		return order, ""
+	}
+	if f.ofCluster {
+		if order.Cluster = parts[0]; slices.Contains(clusters, order.Cluster) {
+			return order, ""
+		}
+		return order, "names no cluster that may be forgotten: one that status.clusters lists and no environment of the spec is in"
 	}
 	order.Environment = parts[0]
 	if len(parts) == f.most && f.most > f.least {

@@ -40,6 +40,10 @@ func TestVerbsAreCarriedOutOnceForEachValue(t *testing.T) {
 			annotations: values{v1alpha1.VerbResume: "staging/1"},
 			want:        []verb.Order{{Verb: verb.Resume, Environment: "staging", Value: "staging/1"}},
 		},
+		"forget a cluster": {
+			annotations: values{v1alpha1.VerbForget: "west/1"},
+			want:        []verb.Order{{Verb: verb.Forget, Cluster: "west", Value: "west/1"}},
+		},
 		"what stops comes first": {
 			annotations: values{v1alpha1.VerbResume: "staging/1", v1alpha1.VerbRetry: "1", v1alpha1.VerbHold: "staging/1", v1alpha1.VerbAbort: "staging/1"},
 			want: []verb.Order{
@@ -60,7 +64,7 @@ func TestVerbsAreCarriedOutOnceForEachValue(t *testing.T) {
 		"an environment called as a token": {annotations: values{v1alpha1.VerbRetry: "staging"}, want: []verb.Order{{Verb: verb.Retry, Value: "staging"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			orders, problems := verb.Parse(tc.annotations, tc.handled, environments)
+			orders, problems := verb.Parse(tc.annotations, tc.handled, environments, []string{"west"})
 			if diff := cmp.Diff(tc.want, orders); diff != "" {
 				t.Errorf("orders (-want +got):\n%s", diff)
 			}
@@ -97,7 +101,7 @@ func TestAVerbThatCannotBeCarriedOutIsAProblemWithItsFix(t *testing.T) {
 				healthy = v1alpha1.VerbAbort
 			}
 			annotations[healthy] = map[string]string{v1alpha1.VerbRetry: "9", v1alpha1.VerbAbort: "staging/9"}[healthy]
-			orders, problems := verb.Parse(annotations, values{string(tc.verb): "staging/0"}, environments)
+			orders, problems := verb.Parse(annotations, values{string(tc.verb): "staging/0"}, environments, nil)
 			if len(orders) != 1 {
 				t.Errorf("orders = %+v", orders)
 			}
