@@ -15,6 +15,7 @@ import (
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/plugin/change"
 	"github.com/mirubato/mirubato/plugin/screen"
+	"github.com/mirubato/mirubato/plugin/steering"
 )
 
 func approveCommand(s *session) *cobra.Command {
@@ -27,14 +28,15 @@ as it is now. Whoever changed the Microservice may not approve the change.`,
 		GroupID: groupSteer,
 		Args:    exactly("NAME", "ENVIRONMENT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.approve(cmd.Context(), args[0], args[1], yes)
+			return s.approve(cmd.Context(), args[0], args[1], "", yes)
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
 }
 
-func (s *session) approve(ctx context.Context, name, environment string, yes bool) error {
+// approve makes an Approval. plan is the hash of the plan that the caller has seen; empty if it is to be shown first.
+func (s *session) approve(ctx context.Context, name, environment, plan string, yes bool) error {
 	c, err := s.connect()
 	if err != nil {
 		return err
@@ -49,6 +51,9 @@ func (s *session) approve(ctx context.Context, name, environment string, yes boo
 	asking, err := awaiting(ms, environment)
 	if err != nil {
 		return err
+	}
+	if plan != "" && plan != asking.PlanHash {
+		return fmt.Errorf("what would be done in %s has changed meanwhile; look at it again", environment)
 	}
 	approver, err := c.whoami(ctx)
 	if err != nil {
@@ -130,8 +135,8 @@ func (s *session) confirm(ctx context.Context, c *cluster, ms *v1alpha1.Microser
 	if err != nil {
 		return err
 	}
-	if from, to := find(releases, asking.Verified), find(releases, asking.Target); from != nil && to != nil {
-		changes, err := change.Between(from.Spec, to.Spec, released...)
+	if from, to := steering.Find(releases, asking.Verified), steering.Find(releases, asking.Target); from != nil && to != nil {
+		changes, err := change.Content(from, to)
 		if err != nil {
 			return err
 		}
