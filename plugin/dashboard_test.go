@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,7 +135,7 @@ func (w *world) canary(weight int32, summary string) {
 			},
 			{
 				Name: "staging", Namespace: w.ms.Spec.Environments[1].Namespace, Step: v1alpha1.StepCanary, Weight: weight, Target: "scores-2", Release: "scores-1", Verified: "scores-1",
-				Effect: v1alpha1.EffectMigrate, Replicas: 4, ReadyReplicas: 5, SchemaVersion: new(int64(18)),
+				Effect: v1alpha1.EffectMigrate, Replicas: 5, ReadyReplicas: 5, SchemaVersion: new(int64(18)),
 				Settings: &v1alpha1.SettingsStatus{Generation: 1, Acknowledged: 4, Pods: 5, Rejected: []v1alpha1.SettingsRejection{
 					{Pod: "scores-canary-7c9f", Reason: "cache.size: must be at most 256Mi, the memory of the pod"},
 				}},
@@ -294,7 +295,9 @@ func approving(t *testing.T, w *world, p *browser.Tab) {
 	p.WaitFor(`document.querySelector('` + button + `')`)
 	p.Click(button)
 	p.WaitForText("dialog td", "1.0.0")
-	p.Accessible()
+	if heard := p.Heard(); !slices.Equal(heard["dialog"], []string{"Let the release enter production?"}) {
+		t.Errorf("heard are %v", heard["dialog"])
+	}
 	w.observe(func(*v1alpha1.MicroserviceStatus) {})
 	w.canary(50, "1.1.0: development verified, staging canary 50%, production waiting")
 	w.ms.Status.Environments[2].PlanHash = "4567"
@@ -316,6 +319,24 @@ func approving(t *testing.T, w *world, p *browser.Tab) {
 	}
 }
 
+// beside makes another Microservice in the world's namespace.
+func (w *world) beside(name, condition, summary string, at v1alpha1.EnvironmentStatus) {
+	w.t.Helper()
+	ms := &v1alpha1.Microservice{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.ms.Namespace}, Spec: *w.ms.Spec.DeepCopy()}
+	ms.Spec.Environments = ms.Spec.Environments[2:]
+	if err := direct.Create(w.t.Context(), ms); err != nil {
+		w.t.Fatal(err)
+	}
+	at.Name, at.Namespace = "production", w.production
+	ms.Status = v1alpha1.MicroserviceStatus{
+		ObservedGeneration: ms.Generation, Summary: summary, Environments: []v1alpha1.EnvironmentStatus{at},
+		Conditions: []metav1.Condition{{Type: condition, Status: metav1.ConditionTrue, Reason: "Told", LastTransitionTime: metav1.Now()}},
+	}
+	if err := direct.Status().Update(w.t.Context(), ms); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func shown(p *browser.Tab, name string) {
 	if *screenshots != "" {
 		p.Picture(*screenshots, "dashboard-"+name)
@@ -326,6 +347,10 @@ func shown(p *browser.Tab, name string) {
 func (w *world) pictures(started context.Context) {
 	t := w.t
 	t.Helper()
+	w.beside("catalogue", v1alpha1.ConditionReady, "2.4.1: verified everywhere", v1alpha1.EnvironmentStatus{Step: v1alpha1.StepVerified})
+	w.beside("players", v1alpha1.ConditionStalled, "0.9.0: rejected in production", v1alpha1.EnvironmentStatus{
+		Step: v1alpha1.StepRejected, WaitingFor: &v1alpha1.WaitingFor{Type: v1alpha1.WaitRejected, Message: "pods do not become ready", Since: metav1.Now(), Unblock: "retry it"},
+	})
 	for name, on := range map[string]browser.Screen{
 		"light": {Width: 1280, Height: 1000}, "dark": {Width: 1280, Height: 1000, Dark: true},
 		"phone": {Width: 390, Height: 844}, "phone-dark": {Width: 390, Height: 844, Dark: true},
@@ -333,10 +358,11 @@ func (w *world) pictures(started context.Context) {
 		served := w.dashboard(w.kubeconfig)
 		p := browser.Open(t, started, served.origin, on)
 		p.GoTo(served.ticket)
-		p.WaitForText(".services .summary", "canary 50%")
+		p.WaitForText(".services", "canary 50%")
 		p.Accessible()
 		shown(p, name+"-all")
-		p.Click(".services a")
+		p.WaitFor(`document.querySelectorAll('.services tbody tr').length === 3`)
+		p.Click("[data-key$='/scores'] a")
 		p.WaitFor(`document.querySelector('.environment button')`)
 		p.Accessible()
 		shown(p, name)

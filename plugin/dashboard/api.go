@@ -136,12 +136,17 @@ func (s *Server) rights(w http.ResponseWriter, r *http.Request) {
 	answer(w, out)
 }
 
+// reviewTimeout bounds how long the API server may take to say what is allowed. It is asked to the end even if the page has gone on.
+const reviewTimeout = 10 * time.Second
+
 func (s *Server) may(ctx context.Context, verb, resource, namespace, name string) (bool, error) {
 	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 		ResourceAttributes: &authorizationv1.ResourceAttributes{
 			Group: v1alpha1.GroupVersion.Group, Resource: resource, Verb: verb, Namespace: namespace, Name: name,
 		},
 	}}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reviewTimeout)
+	defer cancel()
 	if err := s.options.Client.Create(ctx, review); err != nil {
 		return false, fmt.Errorf("asking which orders you may give: %w", err)
 	}

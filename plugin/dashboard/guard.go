@@ -79,7 +79,8 @@ func (k keys) hasCookie(r *http.Request) bool {
 
 // opening hands the key over behind the #, which is sent to nobody. It is a page and no redirection, so that the browser takes
 // the next request as one of this site and sends the cookie, wherever the address was clicked.
-const opening = `<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Mirubato</title><meta http-equiv="refresh" content="0; url=/#key=%s">`
+const opening = `<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Mirubato</title>` +
+	`<link rel="icon" href="/site/icon.svg"><meta http-equiv="refresh" content="0; url=/#key=%s">`
 
 // open lets whoever has the ticket in, once, and whoever is in already.
 func (k keys) open(w http.ResponseWriter, r *http.Request) {

@@ -109,22 +109,42 @@ func once[T client.Object](ctx context.Context, m *mirror, kind string, into map
 		m.seen[kind] = true
 		delete(m.problems, kind)
 	})
-	for event := range watching.ResultChan() {
-		item, isObject := event.Object.(T)
-		switch {
-		case event.Type == watch.Error:
-			if err := apierrors.FromObject(event.Object); !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case event, open := <-watching.ResultChan():
+			if !open {
+				return nil
+			}
+			if ended, err := took(m, into, event); ended {
 				return err
 			}
-			return nil // listed anew
-		case event.Type == watch.Bookmark || !isObject:
-		case event.Type == watch.Deleted:
-			m.update(func() { delete(into, client.ObjectKeyFromObject(item)) })
-		default:
-			m.update(func() { into[client.ObjectKeyFromObject(item)] = lean(item) })
 		}
 	}
-	return nil
+}
+
+// took puts an event into the mirror. With ended the watch is over: for the error, or, if there is none, because it is so long ago
+// that everything has to be listed anew.
+func took[T client.Object](m *mirror, into map[types.NamespacedName]T, event watch.Event) (ended bool, err error) {
+	if event.Type == watch.Error {
+		if err := apierrors.FromObject(event.Object); !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
+			return true, err
+		}
+		return true, nil
+	}
+	item, isObject := event.Object.(T)
+	if event.Type == watch.Bookmark || !isObject {
+		return false, nil
+	}
+	m.update(func() {
+		if event.Type == watch.Deleted {
+			delete(into, client.ObjectKeyFromObject(item))
+		} else {
+			into[client.ObjectKeyFromObject(item)] = lean(item)
+		}
+	})
+	return false, nil
 }
 
 func listed[T client.Object](ctx context.Context, m *mirror, list client.ObjectList) ([]T, error) {

@@ -3,7 +3,7 @@
 import { draw, el } from './dom.js';
 import { verdict, verdictTones } from './words.js';
 
-const size = { width: 640, height: 190, left: 44, right: 12, top: 22, bottom: 26 };
+const size = { width: 640, height: 190, left: 56, right: 12, top: 22, bottom: 26 };
 const inner = { width: size.width - size.left - size.right, height: size.height - size.top - size.bottom };
 
 /** share is errors of requests, 0 to 1; null where there were no requests. */

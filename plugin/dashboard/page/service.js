@@ -53,11 +53,11 @@ function canary(e) {
   }
   const done = e.canary.every((s) => s.done);
   const weight = done ? 100 : e.weight ?? 0;
-  return el('div', { class: 'canary' },
+  return el('div', { class: 'share' },
     el('progress', { max: '100', value: weight, 'aria-label': `Share of requests that go to the new pods in ${e.name}` }, `${weight}%`),
     el('ol', { class: 'shares', 'aria-label': 'Weights' }, e.canary.map((s) => el('li', {
       class: s.now ? 'now' : s.done ? 'done' : 'ahead', 'aria-current': s.now ? 'step' : null,
-    }, `${s.weight}%${s.pause ? ' ❙❙' : ''}`))));
+    }, `${s.weight}%${s.pause ? ', then pause' : ''}`))));
 }
 
 function station(s) {
@@ -79,7 +79,8 @@ function facts(e) {
     fact('Runs', release(e.runs)),
     e.target.name === e.runs.name ? null : fact('Target', release(e.target), e.effect ? `, ${e.effect.toLowerCase()}` : ''),
     fact('Pods ready', `${e.ready} of ${e.replicas}`),
-    e.settings ? fact('Settings', `${e.settings.acknowledged} of ${e.settings.pods} pods on ${e.settings.generation}`) : null,
+    e.settings ? fact('Settings', `generation ${e.settings.generation}, on ${e.settings.acknowledged} of ${e.settings.pods} pods`,
+      e.settings.rejected?.length ? el('span', { class: 'refused' }, `, refused by ${e.settings.rejected.length}`) : []) : null,
     e.schema == null ? null : fact('Schema', String(e.schema)),
     e.approvedBy?.length ? fact('Approved by', e.approvedBy.join(', ')) : null,
     fact('Namespace', e.namespace));
@@ -126,6 +127,6 @@ function history(d) {
 }
 
 function conditions(d) {
-  return d.conditions.length === 0 ? null : section('Conditions', table('Conditions', ['Type', 'Status', 'For', 'Reason', 'Message'],
+  return d.conditions.length === 0 ? null : section('Conditions', table('What the operator says of all of it', ['Type', 'Status', 'For', 'Reason', 'Message'],
     d.conditions.map((c) => [c.type, c.status, ago(c.since), c.reason, c.message])));
 }
