@@ -352,7 +352,7 @@ func (w *world) pictures(started context.Context) {
 		Step: v1alpha1.StepRejected, WaitingFor: &v1alpha1.WaitingFor{Type: v1alpha1.WaitRejected, Message: "pods do not become ready", Since: metav1.Now(), Unblock: "retry it"},
 	})
 	for name, on := range map[string]browser.Screen{
-		"light": {Width: 1280, Height: 1000}, "dark": {Width: 1280, Height: 1000, Dark: true},
+		"light": {Width: 1160, Height: 900}, "dark": {Width: 1160, Height: 900, Dark: true},
 		"phone": {Width: 390, Height: 844}, "phone-dark": {Width: 390, Height: 844, Dark: true},
 	} {
 		served := w.dashboard(w.kubeconfig)
