@@ -196,7 +196,7 @@ func TestDashboard(t *testing.T) {
 	go w.obey()
 	started := browser.Start(t)
 	served := w.dashboard(w.kubeconfig)
-	p := browser.Open(t, started, served.origin, browser.Desktop)
+	p := started.Open(t, served.origin, browser.Desktop)
 	p.GoTo(served.ticket)
 	p.WaitForText("#link", "Live")
 	p.WaitForText(".services .summary", "staging canary 20%")
@@ -230,7 +230,7 @@ func TestDashboard(t *testing.T) {
 	t.Run("an approval of what was shown", func(t *testing.T) { approving(t, w, p) })
 	t.Run("a viewer is offered nothing", func(t *testing.T) {
 		viewing := w.dashboard(w.viewer())
-		v := browser.Open(t, started, viewing.origin, browser.Phone)
+		v := started.Open(t, viewing.origin, browser.Phone)
 		v.GoTo(viewing.ticket)
 		v.Click(".services a")
 		v.WaitForText(".environment:nth-child(2) .badge", "Canary 50%")
@@ -344,7 +344,7 @@ func shown(p *browser.Tab, name string) {
 }
 
 // pictures holds every screen to what is promised, and shows them to whoever wants to look.
-func (w *world) pictures(started context.Context) {
+func (w *world) pictures(started *browser.Browser) {
 	t := w.t
 	t.Helper()
 	w.beside("catalogue", v1alpha1.ConditionReady, "2.4.1: verified everywhere", v1alpha1.EnvironmentStatus{Step: v1alpha1.StepVerified})
@@ -356,7 +356,7 @@ func (w *world) pictures(started context.Context) {
 		"phone": {Width: 390, Height: 844}, "phone-dark": {Width: 390, Height: 844, Dark: true},
 	} {
 		served := w.dashboard(w.kubeconfig)
-		p := browser.Open(t, started, served.origin, on)
+		p := started.Open(t, served.origin, on)
 		p.GoTo(served.ticket)
 		p.WaitForText(".services", "canary 50%")
 		p.Accessible()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"flag"
 	"net/http"
@@ -24,7 +23,7 @@ var pictures = flag.String("pictures", "", "directory for pictures of the page, 
 // visitors is a service with a catalogue, and a browser to look at it.
 type visitors struct {
 	*library
-	browser context.Context
+	browser *browser.Browser
 	user    auth.Identity
 	private string
 }
@@ -81,7 +80,7 @@ type tab struct {
 
 func (v *visitors) visit(t *testing.T, path string, on browser.Screen) *tab {
 	t.Helper()
-	p := &tab{browser.Open(t, v.browser, v.api, on), t}
+	p := &tab{v.browser.Open(t, v.api, on), t}
 	p.GoTo(path)
 	return p
 }

@@ -26,8 +26,13 @@ import (
 // patience is how long a test waits for a page, on a machine that does much else.
 const patience = time.Minute
 
+// Browser is a running Chromium.
+type Browser struct {
+	ctx context.Context
+}
+
 // Start starts Chromium, which ends with the test.
-func Start(t *testing.T) context.Context {
+func Start(t *testing.T) *Browser {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	if err != nil {
@@ -45,7 +50,7 @@ func Start(t *testing.T) context.Context {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return ctx
+	return &Browser{ctx}
 }
 
 // Tab is a page in a browser, in a profile of its own. What it complains of fails the test.
@@ -72,10 +77,10 @@ var (
 )
 
 // Open opens a tab that lasts as long as the test. origin is what the addresses begin with that it goes to.
-func Open(t *testing.T, started context.Context, origin string, on Screen) *Tab {
+func (b *Browser) Open(t *testing.T, origin string, on Screen) *Tab {
 	t.Helper()
 	p := &Tab{t: t, origin: origin}
-	ctx, end := chromedp.NewContext(started, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.hear))
+	ctx, end := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.hear))
 	t.Cleanup(end)
 	p.ctx = ctx
 	if err := chromedp.Do(ctx); err != nil { // the tab ends with the first context that it is used with
