@@ -48,12 +48,9 @@ func (s *session) approve(ctx context.Context, name, environment, plan string, y
 	if !has(ms, environment) {
 		return noEnvironment(ms, environment)
 	}
-	asking, err := awaiting(ms, environment)
+	asking, err := awaiting(ms, environment, plan)
 	if err != nil {
 		return err
-	}
-	if plan != "" && plan != asking.PlanHash {
-		return fmt.Errorf("what would be done in %s has changed meanwhile; look at it again", environment)
 	}
 	approver, err := c.whoami(ctx)
 	if err != nil {
@@ -74,8 +71,8 @@ func (s *session) approve(ctx context.Context, name, environment, plan string, y
 	return s.say(fmt.Sprintf("%s approved %s for %s (approval %s in %s).\n", approver, asking.Target, environment, approval.Name, approval.Namespace))
 }
 
-// awaiting is the environment, if it waits for approvals.
-func awaiting(ms *v1alpha1.Microservice, environment string) (v1alpha1.EnvironmentStatus, error) {
+// awaiting is the environment, if it waits for approvals, and of that plan if one is named.
+func awaiting(ms *v1alpha1.Microservice, environment, plan string) (v1alpha1.EnvironmentStatus, error) {
 	for _, e := range ms.Status.Environments {
 		if e.Name != environment {
 			continue
@@ -83,6 +80,8 @@ func awaiting(ms *v1alpha1.Microservice, environment string) (v1alpha1.Environme
 		switch {
 		case e.WaitingFor == nil:
 			return e, fmt.Errorf("%s waits for nothing: it has verified %s", environment, e.Target)
+		case e.WaitingFor.Type == v1alpha1.WaitApproval && plan != "" && plan != e.PlanHash:
+			return e, fmt.Errorf("what would be done in %s has changed meanwhile; look at it again", environment)
 		case e.WaitingFor.Type == v1alpha1.WaitApproval && e.PlanHash != "":
 			return e, nil
 		case e.WaitingFor.Type == v1alpha1.WaitPreviousEnvironment || e.WaitingFor.Type == v1alpha1.WaitWindow:

@@ -99,8 +99,10 @@ func (w *world) cut(number int64, version string, verified ...string) {
 		release.Status.Environments = append(release.Status.Environments, v1alpha1.ReleaseEnvironmentStatus{
 			Name: name, Step: v1alpha1.StepVerified, AdmittedAt: before(ago), PromotedAt: before(ago - 40*time.Second), VerifiedAt: before(ago - 71*time.Second),
 			Steps: []v1alpha1.StepTime{
-				{Step: v1alpha1.StepAdmit, Time: *before(ago + 4*time.Second)}, {Step: v1alpha1.StepCheck, Time: *before(ago)},
-				{Step: v1alpha1.StepExpand, Time: *before(ago - 6*time.Second)}, {Step: v1alpha1.StepPromote, Time: *before(ago - 20*time.Second)},
+				{Step: v1alpha1.StepAdmit, Time: *before(ago + 4*time.Second)},
+				{Step: v1alpha1.StepCheck, Time: *before(ago)},
+				{Step: v1alpha1.StepExpand, Time: *before(ago - 6*time.Second)},
+				{Step: v1alpha1.StepPromote, Time: *before(ago - 20*time.Second)},
 				{Step: v1alpha1.StepVerified, Time: *before(ago - 71*time.Second)},
 			},
 		})
@@ -155,9 +157,12 @@ func stagingAt(weight int32) v1alpha1.ReleaseEnvironmentStatus {
 	out := v1alpha1.ReleaseEnvironmentStatus{
 		Name: "staging", Step: v1alpha1.StepCanary, Weight: weight, StepIndex: map[int32]int32{20: 0, 50: 1, 80: 2}[weight],
 		Steps: []v1alpha1.StepTime{
-			{Step: v1alpha1.StepAdmit, Time: *before(400 * time.Second)}, {Step: v1alpha1.StepCheck, Time: *before(392 * time.Second)},
-			{Step: v1alpha1.StepBackUp, Time: *before(388 * time.Second)}, {Step: v1alpha1.StepRehearse, Time: *before(343 * time.Second)},
-			{Step: v1alpha1.StepExpand, Time: *before(320 * time.Second)}, {Step: v1alpha1.StepCanary, Time: *before(311 * time.Second)},
+			{Step: v1alpha1.StepAdmit, Time: *before(400 * time.Second)},
+			{Step: v1alpha1.StepCheck, Time: *before(392 * time.Second)},
+			{Step: v1alpha1.StepBackUp, Time: *before(388 * time.Second)},
+			{Step: v1alpha1.StepRehearse, Time: *before(343 * time.Second)},
+			{Step: v1alpha1.StepExpand, Time: *before(320 * time.Second)},
+			{Step: v1alpha1.StepCanary, Time: *before(311 * time.Second)},
 		},
 		SmokeTests: []v1alpha1.SmokeResult{{Target: v1alpha1.SmokeStable, Name: "catalogue", Passed: true, Attempts: 1, Time: *before(312 * time.Second)}},
 		Database: &v1alpha1.DatabaseEvidence{
@@ -242,7 +247,7 @@ func TestDashboard(t *testing.T) {
 		v.GoTo("/") // the same browser is in already
 		v.WaitForText(".services .summary", "staging canary 50%")
 	})
-	t.Run("on every screen", func(t *testing.T) { w.pictures(started) })
+	t.Run("on every screen", func(t *testing.T) { w.pictures(t, started) })
 	t.Run("the end is told", func(t *testing.T) {
 		if code := served.end(); code != plugin.ExitOK {
 			t.Errorf("it ends with %d", code)
@@ -344,8 +349,7 @@ func shown(p *browser.Tab, name string) {
 }
 
 // pictures holds every screen to what is promised, and shows them to whoever wants to look.
-func (w *world) pictures(started *browser.Browser) {
-	t := w.t
+func (w *world) pictures(t *testing.T, started *browser.Browser) {
 	t.Helper()
 	w.beside("catalogue", v1alpha1.ConditionReady, "2.4.1: verified everywhere", v1alpha1.EnvironmentStatus{Step: v1alpha1.StepVerified})
 	w.beside("players", v1alpha1.ConditionStalled, "0.9.0: rejected in production", v1alpha1.EnvironmentStatus{

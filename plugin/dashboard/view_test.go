@@ -145,7 +145,8 @@ func TestTrack(t *testing.T) {
 			evidence: &v1alpha1.ReleaseEnvironmentStatus{Step: v1alpha1.StepPromote, Steps: []v1alpha1.StepTime{at(v1alpha1.StepAdmit, 9*time.Second), at(v1alpha1.StepPromote, 2*time.Second)}},
 			want: []station{
 				{Step: v1alpha1.StepAdmit, State: "done", Since: since(9 * time.Second), Seconds: new(int64(7))},
-				{Step: v1alpha1.StepPromote, State: "now", Since: since(2 * time.Second)}, {Step: v1alpha1.StepVerified, State: "ahead"},
+				{Step: v1alpha1.StepPromote, State: "now", Since: since(2 * time.Second)},
+				{Step: v1alpha1.StepVerified, State: "ahead"},
 			},
 		},
 		"let in anew": {
@@ -191,7 +192,9 @@ func TestAnApprovalIsOfferedWithWhatItIsOf(t *testing.T) {
 	}
 	want := []offer{
 		{Verb: steering.Approve, Plan: "01", Changes: []change.Change{{Path: "image", From: "registry.example.com/scores:1.0.0", To: "registry.example.com/scores:1.1.0"}}},
-		{Verb: steering.Abort}, {Verb: steering.Hold, Releases: []string{"scores-1"}}, {Verb: steering.Rollback, Releases: []string{"scores-1"}},
+		{Verb: steering.Abort},
+		{Verb: steering.Hold, Releases: []string{"scores-1"}},
+		{Verb: steering.Rollback, Releases: []string{"scores-1"}},
 	}
 	if diff := cmp.Diff(want, got.Environments[0].Verbs); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
