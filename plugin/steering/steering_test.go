@@ -29,15 +29,42 @@ func TestVerbsOfAnEnvironment(t *testing.T) {
 		environment v1alpha1.EnvironmentStatus
 		want        []steering.Verb
 	}{
-		"the first release is on its way":            {environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepPromote}, want: []steering.Verb{steering.Abort}},
-		"nothing to go back to":                      {environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepVerified, Target: "scores-1", Verified: "scores-1"}, want: []steering.Verb{steering.Hold}},
-		"one to go back to":                          {environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepVerified, Target: "scores-2", Verified: "scores-2"}, want: []steering.Verb{steering.Hold, steering.Rollback}},
-		"held":                                       {environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepVerified, Target: "scores-1", Verified: "scores-1", Held: &v1alpha1.Hold{}}, want: []steering.Verb{steering.Resume}},
-		"waits for approval":                         {environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepAdmit, WaitingFor: waits(v1alpha1.WaitApproval), PlanHash: "01"}, want: []steering.Verb{steering.Approve, steering.Abort}},
-		"waits for approval of a plan not known yet": {environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepAdmit, WaitingFor: waits(v1alpha1.WaitApproval)}, want: []steering.Verb{steering.Abort}},
-		"a canary step waits for a person":           {environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepCanary, WaitingFor: waits(v1alpha1.WaitPause)}, want: []steering.Verb{steering.Resume, steering.Abort}},
-		"all of it is paused":                        {paused: true, environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepCanary, WaitingFor: waits(v1alpha1.WaitPause)}, want: []steering.Verb{steering.Abort}},
-		"rejected":                                   {environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepRejected, Target: "scores-1"}},
+		"the first release is on its way": {
+			environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepPromote},
+			want:        []steering.Verb{steering.Abort},
+		},
+		"nothing to go back to": {
+			environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepVerified, Target: "scores-1", Verified: "scores-1"},
+			want:        []steering.Verb{steering.Hold},
+		},
+		"one to go back to": {
+			environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepVerified, Target: "scores-2", Verified: "scores-2"},
+			want:        []steering.Verb{steering.Hold, steering.Rollback},
+		},
+		"held": {
+			environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepVerified, Target: "scores-1", Verified: "scores-1", Held: &v1alpha1.Hold{}},
+			want:        []steering.Verb{steering.Resume},
+		},
+		"waits for approval": {
+			environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepAdmit, WaitingFor: waits(v1alpha1.WaitApproval), PlanHash: "01"},
+			want:        []steering.Verb{steering.Approve, steering.Abort},
+		},
+		"waits for approval of a plan not known yet": {
+			environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepAdmit, WaitingFor: waits(v1alpha1.WaitApproval)},
+			want:        []steering.Verb{steering.Abort},
+		},
+		"a canary step waits for a person": {
+			environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepCanary, WaitingFor: waits(v1alpha1.WaitPause)},
+			want:        []steering.Verb{steering.Resume, steering.Abort},
+		},
+		"all of it is paused": {
+			paused:      true,
+			environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepCanary, WaitingFor: waits(v1alpha1.WaitPause)},
+			want:        []steering.Verb{steering.Abort},
+		},
+		"rejected": {
+			environment: v1alpha1.EnvironmentStatus{Step: v1alpha1.StepRejected, Target: "scores-1"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ms := &v1alpha1.Microservice{Spec: v1alpha1.MicroserviceSpec{Paused: tc.paused}}
