@@ -15,6 +15,7 @@ import (
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/plugin/change"
 	"github.com/mirubato/mirubato/plugin/screen"
+	"github.com/mirubato/mirubato/plugin/steering"
 )
 
 func approveCommand(s *session) *cobra.Command {
@@ -27,14 +28,15 @@ as it is now. Whoever changed the Microservice may not approve the change.`,
 		GroupID: groupSteer,
 		Args:    exactly("NAME", "ENVIRONMENT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.approve(cmd.Context(), args[0], args[1], yes)
+			return s.approve(cmd.Context(), args[0], args[1], "", yes)
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
 }
 
-func (s *session) approve(ctx context.Context, name, environment string, yes bool) error {
+// approve makes an Approval. plan is the hash of the plan that the caller has seen; empty if it is to be shown first.
+func (s *session) approve(ctx context.Context, name, environment, plan string, yes bool) error {
 	c, err := s.connect()
 	if err != nil {
 		return err
@@ -46,7 +48,7 @@ func (s *session) approve(ctx context.Context, name, environment string, yes boo
 	if !has(ms, environment) {
 		return noEnvironment(ms, environment)
 	}
-	asking, err := awaiting(ms, environment)
+	asking, err := awaiting(ms, environment, plan)
 	if err != nil {
 		return err
 	}
@@ -72,8 +74,8 @@ func (s *session) approve(ctx context.Context, name, environment string, yes boo
 	return s.say(fmt.Sprintf("%s approved %s for %s (approval %s in %s).\n", approver, asking.Target, environment, approval.Name, approval.Namespace))
 }
 
-// awaiting is the environment, if it waits for approvals.
-func awaiting(ms *v1alpha1.Microservice, environment string) (v1alpha1.EnvironmentStatus, error) {
+// awaiting is the environment, if it waits for approvals, and of that plan if one is named.
+func awaiting(ms *v1alpha1.Microservice, environment, plan string) (v1alpha1.EnvironmentStatus, error) {
 	for _, e := range ms.Status.Environments {
 		if e.Name != environment {
 			continue
@@ -81,6 +83,8 @@ func awaiting(ms *v1alpha1.Microservice, environment string) (v1alpha1.Environme
 		switch {
 		case e.WaitingFor == nil:
 			return e, fmt.Errorf("%s waits for nothing: it has verified %s", environment, e.Target)
+		case e.WaitingFor.Type == v1alpha1.WaitApproval && plan != "" && plan != e.PlanHash:
+			return e, fmt.Errorf("what would be done in %s has changed meanwhile; look at it again", environment)
 		case e.WaitingFor.Type == v1alpha1.WaitApproval && e.PlanHash != "":
 			return e, nil
 		case e.WaitingFor.Type == v1alpha1.WaitPreviousEnvironment || e.WaitingFor.Type == v1alpha1.WaitWindow:
@@ -133,8 +137,8 @@ func (s *session) confirm(ctx context.Context, c *cluster, ms *v1alpha1.Microser
 	if err != nil {
 		return err
 	}
-	if from, to := find(releases, asking.Verified), find(releases, asking.Target); from != nil && to != nil {
-		changes, err := change.Between(from.Spec, to.Spec, released...)
+	if from, to := steering.Find(releases, asking.Verified), steering.Find(releases, asking.Target); from != nil && to != nil {
+		changes, err := change.Content(from, to)
 		if err != nil {
 			return err
 		}

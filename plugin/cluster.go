@@ -48,6 +48,9 @@ type cluster struct {
 
 // connect reads the kubeconfig. It asks the API server nothing yet.
 func (s *session) connect() (*cluster, error) {
+	if s.connected != nil {
+		return s.connected, nil
+	}
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(s.target.rules, &s.target.overrides)
 	config, err := loader.ClientConfig()
 	if err != nil {
@@ -63,6 +66,14 @@ func (s *session) connect() (*cluster, error) {
 	if config.Timeout == 0 {
 		config.Timeout = 30 * time.Second
 	}
+	connected, err := newClient(config)
+	if err != nil {
+		return nil, err
+	}
+	return &cluster{WithWatch: connected, config: config, namespace: namespace}, nil
+}
+
+func newClient(config *rest.Config) (client.WithWatch, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -74,7 +85,7 @@ func (s *session) connect() (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
-	return &cluster{WithWatch: connected, config: config, namespace: namespace}, nil
+	return connected, nil
 }
 
 // mapper maps the kinds that the commands use, all but Namespaces of which lie in namespaces.
@@ -194,3 +205,6 @@ func (c *cluster) streaming() *rest.Config {
 	config.Timeout = 0
 	return config
 }
+
+// endless is a client whose answers may go on as long as they like.
+func (c *cluster) endless() (client.WithWatch, error) { return newClient(c.streaming()) }

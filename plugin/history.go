@@ -9,6 +9,7 @@ import (
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/plugin/change"
 	"github.com/mirubato/mirubato/plugin/screen"
+	"github.com/mirubato/mirubato/plugin/steering"
 )
 
 func historyCommand(s *session) *cobra.Command {
@@ -27,7 +28,7 @@ func historyCommand(s *session) *cobra.Command {
 				return err
 			}
 			if len(args) > 1 {
-				release := find(releases, args[1])
+				release := steering.Find(releases, args[1])
 				if release == nil {
 					return noRelease(releases, args[1])
 				}
@@ -65,15 +66,6 @@ func (s *session) read(ctx context.Context, name string) (*v1alpha1.Microservice
 	return ms, releases, err
 }
 
-func find(releases []v1alpha1.Release, name string) *v1alpha1.Release {
-	for i := range releases {
-		if releases[i].Name == name {
-			return &releases[i]
-		}
-	}
-	return nil
-}
-
 func noRelease(releases []v1alpha1.Release, name string) error {
 	if len(releases) == 0 {
 		return fmt.Errorf("there is no release %s; none has been cut yet", name)
@@ -81,9 +73,6 @@ func noRelease(releases []v1alpha1.Release, name string) error {
 	return fmt.Errorf("there is no release %s; those that are kept go from %s to %s, kubectl mirubato history lists them",
 		name, releases[len(releases)-1].Name, releases[0].Name)
 }
-
-// released are the fields of a release that tell where it came from, or follow from others.
-var released = []string{"number", "contentHash", "author", "microservice", "reference", "version"}
 
 func diffCommand(s *session) *cobra.Command {
 	var out output
@@ -106,7 +95,7 @@ With one release: from the one before it. With none: from what the last environm
 			if err != nil {
 				return err
 			}
-			changes, err := change.Between(from.Spec, to.Spec, released...)
+			changes, err := change.Content(from, to)
 			if err != nil {
 				return err
 			}
@@ -123,13 +112,13 @@ With one release: from the one before it. With none: from what the last environm
 // compared are the two releases that a diff is about.
 func compared(ms *v1alpha1.Microservice, releases []v1alpha1.Release, names []string) (from, to *v1alpha1.Release, err error) {
 	for _, name := range names {
-		if find(releases, name) == nil {
+		if steering.Find(releases, name) == nil {
 			return nil, nil, noRelease(releases, name)
 		}
 	}
 	switch len(names) {
 	case 2:
-		return find(releases, names[0]), find(releases, names[1]), nil
+		return steering.Find(releases, names[0]), steering.Find(releases, names[1]), nil
 	case 1:
 		for i := range releases {
 			if releases[i].Name == names[0] && i+1 < len(releases) {
@@ -138,9 +127,9 @@ func compared(ms *v1alpha1.Microservice, releases []v1alpha1.Release, names []st
 		}
 		return nil, nil, fmt.Errorf("%s is the oldest release that is kept; name the one to compare it with", names[0])
 	}
-	to = find(releases, ms.Status.Release)
+	to = steering.Find(releases, ms.Status.Release)
 	if n := len(ms.Status.Environments); n > 0 {
-		from = find(releases, ms.Status.Environments[n-1].Verified)
+		from = steering.Find(releases, ms.Status.Environments[n-1].Verified)
 	}
 	if from == nil || to == nil {
 		return nil, nil, fmt.Errorf("the last environment of %s has verified nothing yet; name two releases", ms.Name)

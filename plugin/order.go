@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/plugin/steering"
 )
 
 // order is a verb that the operator carries out once.
@@ -33,13 +34,15 @@ func abortCommand(s *session) *cobra.Command {
 		Short:   "End the rollout in an environment and reject its release",
 		GroupID: groupSteer,
 		Args:    exactly("NAME", "ENVIRONMENT"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.give(cmd.Context(), args[0], args[1], order{
-				v1alpha1.VerbAbort, "abort", args[1] + "/",
-				"The rollout in " + args[1] + " is aborted, and its release rejected everywhere.",
-			})
-		},
+		RunE:    func(cmd *cobra.Command, args []string) error { return s.abort(cmd.Context(), args[0], args[1]) },
 	}
+}
+
+func (s *session) abort(ctx context.Context, name, environment string) error {
+	return s.give(ctx, name, environment, order{
+		v1alpha1.VerbAbort, "abort", environment + "/",
+		"The rollout in " + environment + " is aborted, and its release rejected everywhere.",
+	})
 }
 
 func retryCommand(s *session) *cobra.Command {
@@ -48,10 +51,12 @@ func retryCommand(s *session) *cobra.Command {
 		Short:   "Take back the rejection of the release that the spec asks for",
 		GroupID: groupSteer,
 		Args:    exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.give(cmd.Context(), args[0], "", order{v1alpha1.VerbRetry, "retry", "", "The release is tried again."})
-		},
+		RunE:    func(cmd *cobra.Command, args []string) error { return s.retry(cmd.Context(), args[0]) },
 	}
+}
+
+func (s *session) retry(ctx context.Context, name string) error {
+	return s.give(ctx, name, "", order{v1alpha1.VerbRetry, "retry", "", "The release is tried again."})
 }
 
 func holdCommand(s *session) *cobra.Command {
@@ -61,16 +66,29 @@ func holdCommand(s *session) *cobra.Command {
 		GroupID: groupSteer,
 		Args:    between(2, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			value, at := args[1]+"/", "what it has verified last"
-			if len(args) == 3 {
-				value, at = value+args[2]+"/", args[2]
-			}
-			return s.give(cmd.Context(), args[0], args[1], order{
-				v1alpha1.VerbHold, "hold", value,
-				fmt.Sprintf("%s is held at %s until: kubectl mirubato resume %s %s", args[1], at, args[0], args[1]),
-			})
+			return s.hold(cmd.Context(), args[0], args[1], optional(args, 2))
 		},
 	}
+}
+
+// optional is an argument, or empty if it was left out.
+func optional(args []string, n int) string {
+	if n < len(args) {
+		return args[n]
+	}
+	return ""
+}
+
+// hold keeps an environment at a release; empty for the one that it has verified last.
+func (s *session) hold(ctx context.Context, name, environment, release string) error {
+	value, at := environment+"/", "what it has verified last"
+	if release != "" {
+		value, at = value+release+"/", release
+	}
+	return s.give(ctx, name, environment, order{
+		v1alpha1.VerbHold, "hold", value,
+		fmt.Sprintf("%s is held at %s until: kubectl mirubato resume %s %s", environment, at, name, environment),
+	})
 }
 
 func rollbackCommand(s *session) *cobra.Command {
@@ -83,48 +101,43 @@ environments back, apply the earlier spec instead: its release is found again.`,
 		GroupID: groupSteer,
 		Args:    between(2, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ms, releases, err := s.read(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if !has(ms, args[1]) {
-				return noEnvironment(ms, args[1])
-			}
-			var to string
-			if len(args) == 3 {
-				if to = args[2]; find(releases, to) == nil {
-					return noRelease(releases, to)
-				}
-			} else if to = previous(ms, releases, args[1]); to == "" {
-				return fmt.Errorf("%s has verified no release before the one that it runs; name one of kubectl mirubato history %s", args[1], args[0])
-			}
-			return s.give(cmd.Context(), args[0], args[1], order{
-				v1alpha1.VerbHold, "hold", args[1] + "/" + to + "/",
-				fmt.Sprintf("%s goes back to %s and is held there until: kubectl mirubato resume %s %s", args[1], to, args[0], args[1]),
-			})
+			return s.rollback(cmd.Context(), args[0], args[1], optional(args, 2))
 		},
 	}
 }
 
-// previous is the newest release that an environment has verified besides the one that it runs or is on its way to.
-func previous(ms *v1alpha1.Microservice, releases []v1alpha1.Release, environment string) string {
-	var now v1alpha1.EnvironmentStatus
+// rollback puts an environment back to a release; empty for the one that it had verified before.
+func (s *session) rollback(ctx context.Context, name, environment, to string) error {
+	ms, releases, err := s.read(ctx, name)
+	if err != nil {
+		return err
+	}
+	if !has(ms, environment) {
+		return noEnvironment(ms, environment)
+	}
+	if to != "" && steering.Find(releases, to) == nil {
+		return noRelease(releases, to)
+	}
+	if earlier := steering.Earlier(releases, statusOf(ms, environment)); to == "" && len(earlier) > 0 {
+		to = earlier[0]
+	}
+	if to == "" {
+		return fmt.Errorf("%s has verified no release before the one that it runs; name one of kubectl mirubato history %s", environment, name)
+	}
+	return s.give(ctx, name, environment, order{
+		v1alpha1.VerbHold, "hold", environment + "/" + to + "/",
+		fmt.Sprintf("%s goes back to %s and is held there until: kubectl mirubato resume %s %s", environment, to, name, environment),
+	})
+}
+
+// statusOf is what the operator has told of an environment, which may be nothing but its name.
+func statusOf(ms *v1alpha1.Microservice, environment string) v1alpha1.EnvironmentStatus {
 	for _, e := range ms.Status.Environments {
 		if e.Name == environment {
-			now = e
+			return e
 		}
 	}
-	var name string
-	var last time.Time
-	for i := range releases {
-		for _, e := range releases[i].Status.Environments {
-			if e.Name != environment || e.VerifiedAt == nil || releases[i].Name == now.Target || !e.VerifiedAt.After(last) {
-				continue
-			}
-			name, last = releases[i].Name, e.VerifiedAt.Time
-		}
-	}
-	return name
+	return v1alpha1.EnvironmentStatus{Name: environment}
 }
 
 func resumeCommand(s *session) *cobra.Command {
@@ -139,9 +152,13 @@ func resumeCommand(s *session) *cobra.Command {
 			if len(args) == 1 {
 				return s.pause(cmd.Context(), args[0], false)
 			}
-			return s.give(cmd.Context(), args[0], args[1], order{v1alpha1.VerbResume, "resume", args[1] + "/", args[1] + " goes on."})
+			return s.resume(cmd.Context(), args[0], args[1])
 		},
 	}
+}
+
+func (s *session) resume(ctx context.Context, name, environment string) error {
+	return s.give(ctx, name, environment, order{v1alpha1.VerbResume, "resume", environment + "/", environment + " goes on."})
 }
 
 func pauseCommand(s *session) *cobra.Command {

@@ -72,6 +72,8 @@ type session struct {
 	version string
 	now     func() time.Time
 	target  target
+	// connected is the cluster, if that was settled before the command: orders from the dashboard go where it looks.
+	connected *cluster
 }
 
 func command(s *session) *cobra.Command {
@@ -103,7 +105,7 @@ Exit codes: 0 done; 1 refused, unreachable or not found; 2 wrong command line; o
 	s.target.bind(root.PersistentFlags())
 	root.AddGroup(&cobra.Group{ID: groupWatch, Title: "Watch:"}, &cobra.Group{ID: groupSteer, Title: "Steer:"})
 	root.AddCommand(
-		statusCommand(s), whyCommand(s), planCommand(s), historyCommand(s), diffCommand(s), settingsCommand(s), logsCommand(s), waitCommand(s), reportCommand(s),
+		statusCommand(s), whyCommand(s), planCommand(s), historyCommand(s), diffCommand(s), settingsCommand(s), logsCommand(s), waitCommand(s), reportCommand(s), dashboardCommand(s),
 		approveCommand(s), abortCommand(s), retryCommand(s), holdCommand(s), rollbackCommand(s), resumeCommand(s), pauseCommand(s),
 		versionCommand(s),
 	)

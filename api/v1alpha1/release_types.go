@@ -314,4 +314,10 @@ type AnalysisSample struct {
 	// stableRequests that the others have answered.
 	// +optional
 	StableRequests int64 `json:"stableRequests,omitempty"`
+	// canaryErrors are how many of canaryRequests were answered with a status of 500 or more.
+	// +optional
+	CanaryErrors int64 `json:"canaryErrors,omitempty"`
+	// stableErrors are how many of stableRequests were answered with a status of 500 or more.
+	// +optional
+	StableErrors int64 `json:"stableErrors,omitempty"`
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"github.com/mirubato/mirubato/test/browser"
 )
 
 // smallMusic is one bar, as a program that writes music would save it.
@@ -40,52 +42,52 @@ func filesToUpload(t *testing.T) (music, long, wrong string) {
 func uploading(t *testing.T, v *visitors) {
 	t.Helper()
 	music, long, wrong := filesToUpload(t)
-	p := v.visit(t, "/sign-in", phone)
-	asks[any](p, fmt.Sprintf("sessionStorage.setItem('mirubato.token', %q)", v.token(t, v.user)))
-	p.goTo("/?owner=me")
+	p := v.visit(t, "/sign-in", browser.Phone)
+	browser.Asks[any](p.Tab, fmt.Sprintf("sessionStorage.setItem('mirubato.token', %q)", v.token(t, v.user)))
+	p.GoTo("/?owner=me")
 	p.settled()
-	p.click(".intro summary")
-	p.write("#new-title", "A sketch with music")
-	p.accessible()
-	p.click(".intro form button")
-	p.waitForText("article h1", "A sketch with music")
-	p.waitFor(`document.querySelector('.incipit').hidden`)
+	p.Click(".intro summary")
+	p.Write("#new-title", "A sketch with music")
+	p.Accessible()
+	p.Click(".intro form button")
+	p.WaitForText("article h1", "A sketch with music")
+	p.WaitFor(`document.querySelector('.incipit').hidden`)
 
 	p.upload(wrong)
-	p.waitFor(`document.querySelector('.adding .error').textContent !== ''`)
-	p.waitForText("#file-said", "Nothing was added")
-	p.expects("415")
+	p.WaitFor(`document.querySelector('.adding .error').textContent !== ''`)
+	p.WaitForText("#file-said", "Nothing was added")
+	p.Expects("415")
 
 	p.slowUploads(200 << 10)
 	p.upload(long)
-	p.waitFor(`document.querySelector('progress').value > 0`)
-	p.accessible()
+	p.WaitFor(`document.querySelector('progress').value > 0`)
+	p.Accessible()
 	p.show("phone-uploading")
-	p.click(".adding .link")
-	p.waitForText("#file-said", "Nothing was added")
-	if said := p.texts(".adding .error, .files li"); !slices.Equal(said, []string{""}) {
+	p.Click(".adding .link")
+	p.WaitForText("#file-said", "Nothing was added")
+	if said := p.Texts(".adding .error, .files li"); !slices.Equal(said, []string{""}) {
 		t.Errorf("after it was canceled there is %q", said)
 	}
 
 	p.slowUploads(4 << 20)
-	asks[any](p, watchBar)
+	browser.Asks[any](p.Tab, watchBar)
 	p.upload(long)
-	p.waitForText("#file-said", "has been read")
+	p.WaitForText("#file-said", "has been read")
 	p.slowUploads(-1)
-	shown := asks[[]float64](p, `window.shown`)
+	shown := browser.Asks[[]float64](p.Tab, `window.shown`)
 	if !slices.IsSorted(shown) || !slices.ContainsFunc(shown, func(n float64) bool { return n > 0 && n < 100 }) || shown[len(shown)-1] != 100 {
 		t.Errorf("the bar shows %v on its way", shown)
 	}
 	p.upload(music)
-	p.waitForText(".files li", "sketch.musicxml")
-	p.waitForText("#file-said", "has been read")
-	if named := p.texts(".files .link"); !slices.Equal(named, []string{"sketch.musicxml", "long.musicxml"}) {
+	p.WaitForText(".files li", "sketch.musicxml")
+	p.WaitForText("#file-said", "has been read")
+	if named := p.Texts(".files .link"); !slices.Equal(named, []string{"sketch.musicxml", "long.musicxml"}) {
 		t.Errorf("the files are %q", named)
 	}
 	p.beginning()
-	p.accessible()
+	p.Accessible()
 	p.show("phone-own-score")
-	address := asks[string](p, `location.pathname`)
+	address := browser.Asks[string](p.Tab, `location.pathname`)
 	sharing(t, v, address)
 }
 
@@ -99,14 +101,14 @@ const watchBar = `(() => {
 // upload chooses a file and sends it.
 func (p *tab) upload(file string) {
 	p.t.Helper()
-	p.do("choosing "+file, chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{file}))
-	p.click(".adding button[type=submit]")
+	p.Do("choosing "+file, chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{file}))
+	p.Click(".adding button[type=submit]")
 }
 
 // slowUploads bounds how many bytes go out in a second; -1 is no bound.
 func (p *tab) slowUploads(bytes float64) {
 	p.t.Helper()
-	ordered(p, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+	browser.Ordered(p.Tab, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
 		MatchedNetworkConditions: []*network.Conditions{{DownloadThroughput: -1, UploadThroughput: bytes}},
 	})
 }
@@ -114,27 +116,27 @@ func (p *tab) slowUploads(bytes float64) {
 // beginning waits for the first bars and looks whether they are drawn: a picture that was not, has no size.
 func (p *tab) beginning() {
 	p.t.Helper()
-	p.waitFor(`document.querySelector('.incipit img')?.naturalWidth > 0 && document.querySelector('.incipit').checkVisibility()`)
+	p.WaitFor(`document.querySelector('.incipit img')?.naturalWidth > 0 && document.querySelector('.incipit').checkVisibility()`)
 }
 
 // sharing shows a score with music to somebody else: not before its owner lets them, and then on every screen.
 func sharing(t *testing.T, v *visitors, address string) {
 	t.Helper()
-	stranger := v.visit(t, address, phone)
-	stranger.waitForText("main", "Not found")
-	stranger.expects("404")
+	stranger := v.visit(t, address, browser.Phone)
+	stranger.WaitForText("main", "Not found")
+	stranger.Expects("404")
 	v.as(t, v.user, http.MethodPut, "/api"+address, `{"visibility":"unlisted"}`).is(t, 200, "")
-	for name, on := range map[string]screen{
-		"desktop": desktop, "phone": phone,
-		"desktop-dark": {desktop.width, desktop.height, true}, "phone-dark": {phone.width, phone.height, true},
+	for name, on := range map[string]browser.Screen{
+		"desktop": browser.Desktop, "phone": browser.Phone,
+		"desktop-dark": {Width: browser.Desktop.Width, Height: browser.Desktop.Height, Dark: true}, "phone-dark": {Width: browser.Phone.Width, Height: browser.Phone.Height, Dark: true},
 	} {
 		stranger := v.visit(t, address, on)
 		stranger.beginning()
-		stranger.waitForText(".files a", "sketch.musicxml")
-		if forms := stranger.texts(".adding"); len(forms) > 0 {
+		stranger.WaitForText(".files a", "sketch.musicxml")
+		if forms := stranger.Texts(".adding"); len(forms) > 0 {
 			t.Errorf("%s: a stranger is asked for files", name)
 		}
-		if status := asks[int](stranger, `(() => {
+		if status := browser.Asks[int](stranger.Tab, `(() => {
 			const request = new XMLHttpRequest();
 			request.open('GET', document.querySelector('.files a').href, false);
 			request.send();
@@ -142,7 +144,7 @@ func sharing(t *testing.T, v *visitors, address string) {
 		})()`); status != http.StatusOK {
 			t.Errorf("%s: the file is answered %d", name, status)
 		}
-		stranger.accessible()
+		stranger.Accessible()
 		stranger.show(name + "-incipit")
 	}
 }

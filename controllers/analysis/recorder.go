@@ -123,6 +123,7 @@ func (r *Recorder) Observe(ctx context.Context, s Subject, now time.Time) (resul
 	return run.said, v1alpha1.AnalysisSample{
 		Time: metav1.NewTime(now), Weight: s.Weight, Verdict: judgement.Verdict, Message: judgement.Message,
 		CanaryRequests: int64(run.window.New.Requests), StableRequests: int64(run.window.Old.Requests),
+		CanaryErrors: int64(run.window.New.Errors), StableErrors: int64(run.window.Old.Errors),
 	}, true
 }
 

@@ -141,7 +141,7 @@ func TestAGoodReleasePasses(t *testing.T) {
 	w.pods["new"].answer(30, 0)
 	w.pods["old-2"].answer(60, 1)
 	sample := w.observe(v1alpha1.VerdictPass, "errors 0 of 60 (0 %), the others 1 of 121 (0.826 %)")
-	if sample.CanaryRequests != 60 || sample.StableRequests != 121 {
+	if sample.CanaryRequests != 60 || sample.StableRequests != 121 || sample.CanaryErrors != 0 || sample.StableErrors != 1 {
 		t.Errorf("the sample is %+v", sample)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
 )
 
 // Change is one field that differs.
@@ -39,6 +41,11 @@ func Between(from, to any, ignored ...string) ([]Change, error) {
 	var changes []Change
 	compare("", a, b, &changes)
 	return changes, nil
+}
+
+// Content returns the fields in which two releases differ by what runs, and not by where they came from.
+func Content(from, to *v1alpha1.Release) ([]Change, error) {
+	return Between(from.Spec, to.Spec, "number", "contentHash", "author", "microservice", "reference", "version")
 }
 
 func generic(value any) (map[string]any, error) {

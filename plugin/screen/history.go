@@ -17,7 +17,7 @@ func History(releases []v1alpha1.Release, wide bool, now time.Time) string {
 	t := newTable(header...)
 	for i := range releases {
 		r := &releases[i]
-		row := []string{r.Name, r.Spec.Version, age(r.CreationTimestamp.Time, now), state(r), r.Status.Summary}
+		row := []string{r.Name, r.Spec.Version, age(r.CreationTimestamp.Time, now), State(r), r.Status.Summary}
 		if wide {
 			row = append(row, r.Spec.Author, r.Spec.Image)
 		}
@@ -26,7 +26,8 @@ func History(releases []v1alpha1.Release, wide bool, now time.Time) string {
 	return t.String()
 }
 
-func state(r *v1alpha1.Release) string {
+// State says in a few words what has become of a release.
+func State(r *v1alpha1.Release) string {
 	switch {
 	case r.Status.Rejection != nil:
 		return fmt.Sprintf("rejected in %s: %s", r.Status.Rejection.Environment, r.Status.Rejection.Reason)
@@ -39,7 +40,7 @@ func state(r *v1alpha1.Release) string {
 // Release shows all evidence of one release.
 func Release(r *v1alpha1.Release, now time.Time) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s of %s, %s, cut %s ago%s\nImage %s\n", r.Name, r.Spec.Version, state(r), age(r.CreationTimestamp.Time, now), by(r), r.Spec.Image)
+	fmt.Fprintf(&out, "%s of %s, %s, cut %s ago%s\nImage %s\n", r.Name, r.Spec.Version, State(r), age(r.CreationTimestamp.Time, now), by(r), r.Spec.Image)
 	for i := range r.Status.Environments {
 		e := &r.Status.Environments[i]
 		fmt.Fprintf(&out, "\n%s: %s%s\n", e.Name, e.Step, schemaAfter(e))

@@ -58,7 +58,7 @@ func waits(ms *v1alpha1.Microservice) string {
 // that are missing are shown by their names alone.
 func Status(ms *v1alpha1.Microservice, releases []v1alpha1.Release, wide bool, now time.Time) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s in %s, %s\n", ms.Name, ms.Namespace, condition(ms))
+	fmt.Fprintf(&out, "%s in %s, %s\n", ms.Name, ms.Namespace, Standing(ms))
 	if target := find(releases, ms.Status.Release); target != nil {
 		fmt.Fprintf(&out, "Release %s of %s, cut %s ago%s\n", target.Name, target.Spec.Version, age(target.CreationTimestamp.Time, now), by(target))
 		if r := target.Status.Rejection; r != nil {
@@ -83,8 +83,8 @@ func by(release *v1alpha1.Release) string {
 	return " by " + release.Spec.Author
 }
 
-// condition says in a few words how it stands.
-func condition(ms *v1alpha1.Microservice) string {
+// Standing says in a few words how a Microservice stands.
+func Standing(ms *v1alpha1.Microservice) string {
 	is := func(name string) bool { return meta.IsStatusConditionTrue(ms.Status.Conditions, name) }
 	switch {
 	case !ms.DeletionTimestamp.IsZero():
@@ -208,7 +208,7 @@ func reason(ms *v1alpha1.Microservice, e v1alpha1.EnvironmentStatus, now time.Ti
 	if w.Deadline != nil {
 		fmt.Fprintf(&out, "  goes on by itself: %s\n", until(w.Deadline.Time, now))
 	}
-	if remedy := remedy(ms, e); remedy != "" {
+	if remedy := Remedy(ms, e); remedy != "" {
 		fmt.Fprintf(&out, "  what you can do:   %s\n", remedy)
 	}
 	if e.Settings != nil {
@@ -219,8 +219,8 @@ func reason(ms *v1alpha1.Microservice, e v1alpha1.EnvironmentStatus, now time.Ti
 	return out.String()
 }
 
-// remedy is what a person can do. An approval by hand is a manifest of many lines; here a command makes it.
-func remedy(ms *v1alpha1.Microservice, e v1alpha1.EnvironmentStatus) string {
+// Remedy is what a person can do about what an environment waits for; empty if nothing. An approval by hand is a manifest of many lines; here a command makes it.
+func Remedy(ms *v1alpha1.Microservice, e v1alpha1.EnvironmentStatus) string {
 	if e.WaitingFor.Type == v1alpha1.WaitApproval {
 		return fmt.Sprintf("kubectl mirubato approve %s %s -n %s", ms.Name, e.Name, ms.Namespace)
 	}

@@ -1,4 +1,6 @@
-package main
+// Package browser looks at pages in a real Chromium, as tests do that are about what a person sees. It owns the browser and what every
+// page is held to; what a page is and where it is served is the test's.
+package browser
 
 import (
 	"context"
@@ -21,11 +23,16 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// browserPatience is how long a test waits for a page, on a machine that does much else.
-const browserPatience = time.Minute
+// patience is how long a test waits for a page, on a machine that does much else.
+const patience = time.Minute
 
-// browser starts Chromium, which ends with the test.
-func browser(t *testing.T) context.Context {
+// Browser is a running Chromium.
+type Browser struct {
+	ctx context.Context
+}
+
+// Start starts Chromium, which ends with the test.
+func Start(t *testing.T) *Browser {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	if err != nil {
@@ -33,7 +40,7 @@ func browser(t *testing.T) context.Context {
 	}
 	allocated, stop := chromedp.NewExecAllocator(t.Context(),
 		chromedp.ExecPath(program), chromedp.NoFirstRun, chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(browserPatience),
+		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(patience),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true),
 	)
@@ -43,55 +50,58 @@ func browser(t *testing.T) context.Context {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return ctx
+	return &Browser{ctx}
 }
 
-// tab is a page in a browser, in a profile of its own. What it complains of fails the test.
-type tab struct {
+// Tab is a page in a browser, in a profile of its own. What it complains of fails the test.
+type Tab struct {
 	t   *testing.T
 	ctx context.Context
-	api string
+	// origin is what addresses begin with.
+	origin string
 
 	mu         sync.Mutex
 	complaints []string
 }
 
-// screen is what a page is seen on.
-type screen struct {
-	width, height int64
-	dark          bool
+// Screen is what a page is seen on.
+type Screen struct {
+	Width, Height int64
+	Dark          bool
 }
 
+// The screens that a page is made for.
 var (
-	desktop = screen{width: 1280, height: 900}
-	phone   = screen{width: 360, height: 740}
+	Desktop = Screen{Width: 1280, Height: 900}
+	Phone   = Screen{Width: 360, Height: 740}
 )
 
-func (v *visitors) openTab(t *testing.T, on screen) *tab {
+// Open opens a tab that lasts as long as the test. origin is what the addresses begin with that it goes to.
+func (b *Browser) Open(t *testing.T, origin string, on Screen) *Tab {
 	t.Helper()
-	p := &tab{t: t, api: v.api}
-	ctx, end := chromedp.NewContext(v.browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.hear))
+	p := &Tab{t: t, origin: origin}
+	ctx, end := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.hear))
 	t.Cleanup(end)
 	p.ctx = ctx
 	if err := chromedp.Do(ctx); err != nil { // the tab ends with the first context that it is used with
 		t.Fatal(err)
 	}
 	scheme := "light"
-	if on.dark {
+	if on.Dark {
 		scheme = "dark"
 	}
 	var viewport []chromedp.EmulateViewportOption
-	if on.width < 500 {
+	if on.Width < 500 {
 		viewport = append(viewport, chromedp.EmulateMobile)
 	}
-	p.do("opening a tab", chromedp.EmulateViewport(on.width, on.height, viewport...))
-	ordered(p, cdplog.Enable, cdp.Empty{})
-	ordered(p, network.Enable, network.EnableParams{})
-	ordered(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+	p.Do("opening a tab", chromedp.EmulateViewport(on.Width, on.Height, viewport...))
+	Ordered(p, cdplog.Enable, cdp.Empty{})
+	Ordered(p, network.Enable, network.EnableParams{})
+	Ordered(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
 	}})
 	t.Cleanup(func() {
-		for _, complaint := range p.taken() {
+		for _, complaint := range p.Taken() {
 			t.Errorf("the browser complains: %s", complaint)
 		}
 	})
@@ -99,7 +109,7 @@ func (v *visitors) openTab(t *testing.T, on screen) *tab {
 }
 
 // hear gathers what the console shows as an error, violations of the policy among it.
-func (p *tab) hear(event any) {
+func (p *Tab) hear(event any) {
 	complaint := ""
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
@@ -122,7 +132,8 @@ func (p *tab) hear(event any) {
 	p.complaints = append(p.complaints, complaint)
 }
 
-func (p *tab) taken() []string {
+// Taken takes the complaints away and returns them.
+func (p *Tab) Taken() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	all := p.complaints
@@ -130,10 +141,10 @@ func (p *tab) taken() []string {
 	return all
 }
 
-// expects takes complaints away that each hold one of the texts; there must be one.
-func (p *tab) expects(texts ...string) {
+// Expects takes complaints away that each hold one of the texts; there must be one.
+func (p *Tab) Expects(texts ...string) {
 	p.t.Helper()
-	found := p.taken()
+	found := p.Taken()
 	if len(found) == 0 {
 		p.t.Errorf("the browser does not complain of %q", texts)
 	}
@@ -153,19 +164,20 @@ func containsAny(text string, parts []string) bool {
 	return false
 }
 
-func (p *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+// Do carries out actions one after the other.
+func (p *Tab) Do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, browserPatience)
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.t.Fatalf("%s: %v", what, err)
 	}
 }
 
-// learn is what an action finds out.
-func learn[T any](p *tab, what string, action chromedp.Action[T]) T {
+// Learn is what an action finds out.
+func Learn[T any](p *Tab, what string, action chromedp.Action[T]) T {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, browserPatience)
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	found, err := chromedp.Run(ctx, action)
 	if err != nil {
@@ -174,10 +186,10 @@ func learn[T any](p *tab, what string, action chromedp.Action[T]) T {
 	return found
 }
 
-// ordered gives the browser a command of its protocol.
-func ordered[P, R any](p *tab, given cdp.Command[P, R], params P) R {
+// Ordered gives the browser a command of its protocol.
+func Ordered[P, R any](p *Tab, given cdp.Command[P, R], params P) R {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, browserPatience)
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	result, err := chromedp.Call(ctx, given, params)
 	if err != nil {
@@ -186,80 +198,82 @@ func ordered[P, R any](p *tab, given cdp.Command[P, R], params P) R {
 	return result
 }
 
-// goTo loads an address of the service.
-func (p *tab) goTo(path string) {
+// GoTo loads an address of the service.
+func (p *Tab) GoTo(path string) {
 	p.t.Helper()
-	p.do("going to "+path, chromedp.Navigate(p.api+path))
+	p.Do("going to "+path, chromedp.Navigate(p.origin+path))
 }
 
-// asks evaluates an expression. The page's policy does not hold for it.
-func asks[T any](p *tab, expression string) T {
+// Asks evaluates an expression. The page's policy does not hold for it.
+func Asks[T any](p *Tab, expression string) T {
 	p.t.Helper()
-	return learn(p, expression, chromedp.Evaluate[T](expression))
+	return Learn(p, expression, chromedp.Evaluate[T](expression))
 }
 
-// waitFor waits until an expression is true.
-func (p *tab) waitFor(expression string) {
+// WaitFor waits until an expression is true.
+func (p *Tab) WaitFor(expression string) {
 	p.t.Helper()
-	for deadline := time.Now().Add(browserPatience); ; time.Sleep(20 * time.Millisecond) {
-		if asks[bool](p, "!!("+expression+")") {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if Asks[bool](p, "!!("+expression+")") {
 			return
 		}
 		if time.Now().After(deadline) {
-			given := asks[string](p, `location.href + " " + JSON.stringify([...document.querySelectorAll("input")].map((i) => [i.id, i.value]))`)
-			p.t.Fatalf("it does not become true that %s; at %s the page shows:\n%s", expression, given, asks[string](p, "document.body.innerText"))
+			given := Asks[string](p, `location.href + " " + JSON.stringify([...document.querySelectorAll("input")].map((i) => [i.id, i.value]))`)
+			p.t.Fatalf("it does not become true that %s; at %s the page shows:\n%s", expression, given, Asks[string](p, "document.body.innerText"))
 		}
 	}
 }
 
-// waitForText waits until an element's text holds one.
-func (p *tab) waitForText(selector, text string) {
+// WaitForText waits until an element's text holds one.
+func (p *Tab) WaitForText(selector, text string) {
 	p.t.Helper()
-	p.waitFor(fmt.Sprintf("document.querySelector(%q)?.textContent.includes(%q)", selector, text))
+	p.WaitFor(fmt.Sprintf("document.querySelector(%q)?.textContent.includes(%q)", selector, text))
 }
 
-func (p *tab) click(selector string) {
+// Click clicks the first element of a selector.
+func (p *Tab) Click(selector string) {
 	p.t.Helper()
-	p.do("clicking "+selector, chromedp.Click(chromedp.CSS(selector)))
+	p.Do("clicking "+selector, chromedp.Click(chromedp.CSS(selector)))
 }
 
-// write types into an element.
-func (p *tab) write(selector, text string) {
+// Write types into an element.
+func (p *Tab) Write(selector, text string) {
 	p.t.Helper()
-	p.do("typing into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
+	p.Do("typing into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
-// press presses keys, of which each goes to whatever has the focus.
-func (p *tab) press(keys string) {
+// Press presses keys, of which each goes to whatever has the focus.
+func (p *Tab) Press(keys string) {
 	p.t.Helper()
-	p.do("pressing keys", chromedp.KeyEvent(keys))
+	p.Do("pressing keys", chromedp.KeyEvent(keys))
 }
 
-func (p *tab) back() {
+// Back goes back in the history of the tab.
+func (p *Tab) Back() {
 	p.t.Helper()
-	asks[any](p, `window.history.back()`)
+	Asks[any](p, `window.history.back()`)
 }
 
-// texts are those of all elements.
-func (p *tab) texts(selector string) []string {
+// Texts are those of all elements.
+func (p *Tab) Texts(selector string) []string {
 	p.t.Helper()
-	return asks[[]string](p, fmt.Sprintf("[...document.querySelectorAll(%q)].map((e) => e.textContent.trim())", selector))
+	return Asks[[]string](p, fmt.Sprintf("[...document.querySelectorAll(%q)].map((e) => e.textContent.trim())", selector))
 }
 
-// picture writes what the tab shows into a file, for a person to look at.
-func (p *tab) picture(directory, name string) {
+// Picture writes what the tab shows into a file, for a person to look at.
+func (p *Tab) Picture(directory, name string) {
 	p.t.Helper()
-	png := learn(p, "taking a picture", chromedp.CaptureScreenshot())
+	png := Learn(p, "taking a picture", chromedp.CaptureScreenshot())
 	if err := os.WriteFile(filepath.Join(directory, name+".png"), png, 0o600); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-// heard are the roles and names of what a screen reader tells of.
-func (p *tab) heard() map[string][]string {
+// Heard are the roles and names of what a screen reader tells of.
+func (p *Tab) Heard() map[string][]string {
 	p.t.Helper()
 	all := map[string][]string{}
-	for _, node := range ordered(p, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
+	for _, node := range Ordered(p, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
 		if node.Ignored || node.Role == nil {
 			continue
 		}
@@ -269,7 +283,7 @@ func (p *tab) heard() map[string][]string {
 	return all
 }
 
-func textOf(p *tab, value *accessibility.Value) string {
+func textOf(p *Tab, value *accessibility.Value) string {
 	p.t.Helper()
 	if value == nil || len(value.Value) == 0 {
 		return ""
@@ -281,10 +295,10 @@ func textOf(p *tab, value *accessibility.Value) string {
 	return text
 }
 
-// accessible holds what is shown to what everybody needs who does not see it, sees it badly, or has no mouse.
-func (p *tab) accessible() {
+// Accessible holds what is shown to what everybody needs who does not see it, sees it badly, or has no mouse.
+func (p *Tab) Accessible() {
 	p.t.Helper()
-	heard := p.heard()
+	heard := p.Heard()
 	for _, landmark := range []string{"banner", "main", "navigation", "contentinfo"} {
 		if len(heard[landmark]) == 0 {
 			p.t.Errorf("there is no %s among %v", landmark, heard)
@@ -304,8 +318,8 @@ func (p *tab) accessible() {
 		"small things to hit":         smallTargets,
 		"pale text":                   paleText,
 	} {
-		if wrong := asks[[]any](p, expression); len(wrong) > 0 {
-			p.t.Errorf("%s at %s: %v", what, asks[string](p, "location.pathname"), wrong)
+		if wrong := Asks[[]any](p, expression); len(wrong) > 0 {
+			p.t.Errorf("%s at %s: %v", what, Asks[string](p, "location.pathname"), wrong)
 		}
 	}
 }
@@ -338,20 +352,20 @@ const paleText = `(() => {
 	return pale;
 })()`
 
-// choose sets a value, as somebody does who clicks an option or clears a field.
-func (p *tab) choose(selector, value string) {
+// Choose sets a value, as somebody does who clicks an option or clears a field.
+func (p *Tab) Choose(selector, value string) {
 	p.t.Helper()
-	asks[any](p, fmt.Sprintf(`(() => {
+	Asks[any](p, fmt.Sprintf(`(() => {
 		const e = document.querySelector(%q);
 		e.value = %q;
 		for (const name of ['input', 'change']) e.dispatchEvent(new Event(name, { bubbles: true }));
 	})()`, selector, value))
 }
 
-// connect cuts the connection to the service, or mends it.
-func (p *tab) connect(is bool) {
+// Connect cuts the connection to the service, or mends it.
+func (p *Tab) Connect(is bool) {
 	p.t.Helper()
-	ordered(p, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+	Ordered(p, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
 		MatchedNetworkConditions: []*network.Conditions{{Offline: !is, DownloadThroughput: -1, UploadThroughput: -1}},
 	})
 }
