@@ -109,6 +109,11 @@ func (c *connection) ResetSession(ctx context.Context) error {
 	return c.pqConn.ResetSession(ctx)
 }
 
+// IsValid implements driver.Validator. It is called when the connection goes back to the pool, where it might lie unused for minutes.
+func (c *connection) IsValid() bool {
+	return c.made == c.connector.timeout.Load() && !c.connector.rotation.isOutdated(c.url) && c.pqConn.IsValid()
+}
+
 func newConnector(url, application string, statementTimeout time.Duration) (*pq.Connector, error) {
 	if url == "" {
 		return nil, errors.New("the database URL is empty")
