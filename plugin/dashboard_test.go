@@ -198,7 +198,7 @@ func stagingAt(weight int32) v1alpha1.ReleaseEnvironmentStatus {
 func TestDashboard(t *testing.T) {
 	w := newWorld(t)
 	w.rollout()
-	go w.obey()
+	go w.obey(client.ObjectKeyFromObject(w.ms))
 	started := browser.Start(t)
 	served := w.dashboard(w.kubeconfig)
 	p := started.Open(t, served.origin, browser.Desktop)

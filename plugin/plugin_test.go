@@ -84,17 +84,17 @@ func TestRightsOfTheCallerAreAllThereIs(t *testing.T) {
 func TestOrdersAreCarriedOutOrRefused(t *testing.T) {
 	w := newWorld(t)
 	w.observe(func(*v1alpha1.MicroserviceStatus) {})
-	go w.obey()
+	go w.obey(client.ObjectKeyFromObject(w.ms))
 	w.expect(w.run("abort", "scores", "production"), plugin.ExitOK, "is aborted")
 	w.expect(w.run("hold", "scores", "production", "refuse"), plugin.ExitFailed, "refused")
 }
 
 // obey notes orders as handled until the test ends, and refuses those for the release "refuse".
-func (w *world) obey() {
+func (w *world) obey(key client.ObjectKey) {
 	verbs := map[string]string{v1alpha1.VerbAbort: "abort", v1alpha1.VerbHold: "hold"}
 	for w.t.Context().Err() == nil {
 		ms := &v1alpha1.Microservice{}
-		if err := direct.Get(w.t.Context(), client.ObjectKeyFromObject(w.ms), ms); err != nil {
+		if err := direct.Get(w.t.Context(), key, ms); err != nil {
 			return
 		}
 		for annotation, verb := range verbs {

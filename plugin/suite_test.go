@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/util/retry"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -178,11 +179,17 @@ func (w *world) as(kubeconfig, in string, args ...string) outcome {
 
 func (w *world) run(args ...string) outcome { return w.as(w.kubeconfig, "", args...) }
 
-// observe writes the status as the operator would.
+// observe writes the status as the operator would, whoever else writes it meanwhile.
 func (w *world) observe(change func(*v1alpha1.MicroserviceStatus)) {
 	w.t.Helper()
-	if err := direct.Get(w.t.Context(), client.ObjectKeyFromObject(w.ms), w.ms); err != nil {
+	if err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { return w.observeOnce(change) }); err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+func (w *world) observeOnce(change func(*v1alpha1.MicroserviceStatus)) error {
+	if err := direct.Get(w.t.Context(), client.ObjectKeyFromObject(w.ms), w.ms); err != nil {
+		return err
 	}
 	w.ms.Status.ObservedGeneration = w.ms.Generation
 	w.ms.Status.Release = "scores-1"
@@ -190,9 +197,7 @@ func (w *world) observe(change func(*v1alpha1.MicroserviceStatus)) {
 		Name: "production", Namespace: w.production, Target: "scores-1", Step: v1alpha1.StepVerified, Release: "scores-1", Verified: "scores-1", PlanHash: "0123",
 	}}
 	change(&w.ms.Status)
-	if err := direct.Status().Update(w.t.Context(), w.ms); err != nil {
-		w.t.Fatal(err)
-	}
+	return direct.Status().Update(w.t.Context(), w.ms)
 }
 
 func (w *world) waits(step v1alpha1.Step, waiting v1alpha1.WaitType) {
