@@ -72,7 +72,7 @@ type uploads struct {
 }
 
 // abort removes the parts of uploads that began before the time and were neither completed nor aborted, as those of a process that was
-// killed. A storage that does not let us look has to remove them by a rule of its own.
+// killed. A storage that does not let us has to remove them by a rule of its own.
 func (u uploads) abort(ctx context.Context, before time.Time) (int, error) {
 	aborted := 0
 	pages := s3.NewListMultipartUploadsPaginator(u.client, &s3.ListMultipartUploadsInput{Bucket: &u.bucket})
@@ -90,10 +90,14 @@ func (u uploads) abort(ctx context.Context, before time.Time) (int, error) {
 				continue
 			}
 			abort := &s3.AbortMultipartUploadInput{Bucket: &u.bucket, Key: each.Key, UploadId: each.UploadId}
-			if _, err := u.client.AbortMultipartUpload(ctx, abort); err != nil {
+			switch _, err := u.client.AbortMultipartUpload(ctx, abort); {
+			case err == nil:
+				aborted++
+			case refused(err):
+				return aborted, nil
+			case !answers(err, "NoSuchUpload"): // somebody else, who sweeps as well, was faster
 				return aborted, fmt.Errorf("aborting an upload that never ended: %w", err)
 			}
-			aborted++
 		}
 	}
 	return aborted, nil
@@ -101,6 +105,11 @@ func (u uploads) abort(ctx context.Context, before time.Time) (int, error) {
 
 // refused reports whether a storage does not do what it was asked, rather than cannot.
 func refused(err error) bool {
+	return answers(err, "AccessDenied", "NotImplemented", "MethodNotAllowed")
+}
+
+// answers reports whether an error is one of these answers of a storage.
+func answers(err error, codes ...string) bool {
 	answer, ok := errors.AsType[smithy.APIError](err)
-	return ok && slices.Contains([]string{"AccessDenied", "NotImplemented", "MethodNotAllowed"}, answer.ErrorCode())
+	return ok && slices.Contains(codes, answer.ErrorCode())
 }
