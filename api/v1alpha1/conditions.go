@@ -68,6 +68,9 @@ const (
 	LabelSmokeTest = "platform.mirubato.com/smoke-test"
 	// AnnotationAuthor, on a Microservice, is who last changed its spec. An admission policy of the operator sets it.
 	AnnotationAuthor = "platform.mirubato.com/author"
+	// AnnotationSettingsReminder, on a pod, counts how often the kubelet was reminded of a generation of the settings. That it
+	// changes is what reminds it; it means nothing to the pod.
+	AnnotationSettingsReminder = "platform.mirubato.com/settings-reminder"
 	// AnnotationRelease names the release that an object was made for.
 	AnnotationRelease = "platform.mirubato.com/release"
 	// ConsentPrefix and the Microservice's namespace and name, joined by a dot, are the label with which a namespace

@@ -70,17 +70,7 @@ func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *stat
 	case release.ForgetMigration:
 		return r.remove(ctx, s.cluster, failedRuns(s))
 	case release.Keep:
-		wanted, err := s.stable(ms, action.Release, s.input.Facts.Weight)
-		if err != nil {
-			return err
-		}
-		if err := r.writeEntries(ctx, ms, s); err != nil {
-			return err
-		}
-		if err := r.reportSettings(ms, s, wanted); err != nil {
-			return err
-		}
-		return r.writeStable(ctx, s, s.children[action.Release], wanted)
+		return r.keep(ctx, ms, s, action.Release)
 	case release.StartCanary:
 		return r.startCanary(ctx, ms, s, action)
 	case release.Shift:
@@ -94,6 +84,25 @@ func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *stat
 		return r.cleanUp(ctx, ms, s)
 	}
 	return fmt.Errorf("the plan asks for %s, which nobody can do", action.Type)
+}
+
+// keep has the stable pods be those of a release, and has them told of its settings in the same pass.
+func (r *Reconciler) keep(ctx context.Context, ms *v1alpha1.Microservice, s *station, of string) error {
+	wanted, err := s.stable(ms, of, s.input.Facts.Weight)
+	if err != nil {
+		return err
+	}
+	if err := r.writeEntries(ctx, ms, s); err != nil {
+		return err
+	}
+	if err := r.reportSettings(ms, s, wanted); err != nil {
+		return err
+	}
+	if err := r.writeStable(ctx, s, s.children[of], wanted); err != nil {
+		return err
+	}
+	s.delivery.keep(s.children[of], s.facts.Pods)
+	return nil
 }
 
 // write applies the manifests that differ from what is there.

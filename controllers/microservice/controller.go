@@ -93,6 +93,9 @@ type Reconciler struct {
 	Now func() time.Time
 }
 
+// afterConflict is the time in which the cache most likely gets to know the newer version.
+const afterConflict = 50 * time.Millisecond
+
 // Reconcile brings one Microservice a step further.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.Result, err error) {
 	ms := &v1alpha1.Microservice{}
@@ -106,7 +109,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.
 			return // it is gone, or nothing was done yet
 		}
 		setStatus(ms, seen, r.Now())
-		if perr := r.patchStatus(ctx, before, ms); perr != nil {
+		if perr := r.patchStatus(ctx, before, ms); apierrors.IsConflict(perr) {
+			// The pass looked at an older version, be it that of the status it wrote itself a moment ago. That is no failure.
+			res, err = ctrl.Result{RequeueAfter: afterConflict}, nil
+		} else if perr != nil {
 			res, err = ctrl.Result{}, perr // joined to a TerminalError it would never be retried
 		} else if err == nil {
 			seen.orders.tell(r, ms)

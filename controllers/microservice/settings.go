@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,7 +24,9 @@ import (
 type delivery struct {
 	// byNumber are the generations that a pod may ask for.
 	byNumber map[int64]settingsapi.Settings
-	assigned []settings.Assignment
+	// stable and canary are the sides by which pods are told, see keep.
+	stable, canary settings.Side
+	assigned       []settings.Assignment
 	// awaited says whether there is anything to be acknowledged, generation which one by the stable pods; result is how far they are.
 	awaited    bool
 	generation int64
@@ -59,11 +62,11 @@ func (r *Reconciler) observeSettings(ctx context.Context, ms *v1alpha1.Microserv
 	side := func(fleet release.Fleet) settings.Side {
 		return settings.Side{Content: fleet.Content, Generation: s.children[fleet.Release].Generation}
 	}
-	stable := side(facts.Stable)
 	d := &s.delivery
-	d.assigned, d.generation = settings.Assign(s.facts.Pods, stable, side(facts.Canary)), stable.Generation
+	d.stable, d.canary = side(facts.Stable), side(facts.Canary)
+	d.assigned, d.generation = settings.Assign(s.facts.Pods, d.stable, d.canary), d.stable.Generation
 	key := settingsKey(ms, s.name())
-	if d.awaited = !s.generations(stable.Generation).Empty(); !d.awaited || ms.Spec.Paused {
+	if d.awaited = !s.generations(d.stable.Generation).Empty(); !d.awaited || ms.Spec.Paused {
 		r.Settings.Forget(key)
 		return
 	}
@@ -92,19 +95,41 @@ func (d *delivery) await(component ownership.Component, fleet *release.Fleet) {
 	}
 }
 
-// tellPods tells each pod its generation. The settings were written before the Deployment that they belong to.
+// keep says what the stable pods are told once their Deployment is written, without waiting until it is found written.
+func (d *delivery) keep(children environment.Children, pods []corev1.Pod) {
+	d.stable = settings.Side{Content: children.Content, Generation: children.Generation}
+	d.assigned = settings.Assign(pods, d.stable, d.canary)
+}
+
+// toldAtOnce is how many pods are told at the same time: one after the other, the last of many would wait for all answers.
+const toldAtOnce = 16
+
+// tellPods tells each pod its generation, and reminds the kubelet of those that are late. The settings were written before the
+// Deployment that they belong to.
 func (r *Reconciler) tellPods(ctx context.Context, s *station) error {
 	if !s.facts.Namespace.Consents {
 		return nil
 	}
+	var all errgroup.Group
+	all.SetLimit(toldAtOnce)
 	for _, a := range s.delivery.assigned {
-		if _, there := s.delivery.byNumber[a.Generation]; !there || a.Given() {
-			continue
+		if _, there := s.delivery.byNumber[a.Generation]; there {
+			all.Go(func() error { return r.tell(ctx, s, a) })
 		}
+	}
+	return all.Wait()
+}
+
+func (r *Reconciler) tell(ctx context.Context, s *station, a settings.Assignment) error {
+	switch {
+	case !a.Given():
 		if err := r.patchPod(ctx, s, &a.Pod, a.Patch()); err != nil {
 			return err
 		}
 		r.Telemetry.Told(s.measured(), &a.Pod, r.Now())
+		return nil
+	case s.delivery.result.Overdue[a.Pod.Name]:
+		return r.patchPod(ctx, s, &a.Pod, a.Reminder())
 	}
 	return nil
 }

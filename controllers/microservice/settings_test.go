@@ -2,8 +2,13 @@ package microservice_test
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -154,4 +159,48 @@ func TestSettingsOfOneEnvironment(t *testing.T) {
 		t.Errorf("release %s: overridden settings are part of a release", w.ms.Status.Release)
 	}
 	w.expectRest(ctx)
+}
+
+// A kubelet may miss a change. What reminds it is an annotation that only counts.
+func TestKubeletIsRemindedOfLatePods(t *testing.T) {
+	ctx := t.Context()
+	var running atomic.Int64
+	running.Store(1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"settings": {"generation": %d}}`, running.Load())
+	}))
+	defer server.Close()
+	w := newWorldOf(ctx, t, "development")
+	w.reconciler.Smoke.Endpoints = at(server.URL)
+	now := time.Now()
+	w.reconciler.Now = func() time.Time { return now }
+	w.create(ctx)
+	w.verify(ctx)
+	pod := w.born(ctx, "scores-a")
+	reminder := func() string {
+		got := &corev1.Pod{}
+		w.must(direct.Get(ctx, pod, got))
+		return got.Annotations[v1alpha1.AnnotationSettingsReminder]
+	}
+	w.reconcile(ctx)
+	w.edit(ctx, func(spec *v1alpha1.MicroserviceSpec) { spec.Settings = logging(settings.LogDebug) })
+	for _, step := range []struct {
+		after time.Duration
+		want  string
+	}{{0, ""}, {300 * time.Millisecond, ""}, {600 * time.Millisecond, "2/1"}, {600 * time.Millisecond, "2/2"}} {
+		now = now.Add(step.after)
+		w.reconcile(ctx)
+		w.readyPods(ctx)
+		w.reconcile(ctx)
+		if got := reminder(); got != step.want {
+			t.Fatalf("%s later the reminder is %q, want %q", step.after, got, step.want)
+		}
+	}
+	running.Store(2)
+	now = now.Add(10 * time.Second)
+	w.verify(ctx)
+	w.expectRest(ctx)
+	if got := reminder(); got != "2/2" {
+		t.Errorf("a pod that has acknowledged is reminded: %q", got)
+	}
 }

@@ -31,6 +31,9 @@ const (
 	// patience is how long a pod may refuse its generation before it counts as failed: the kubelet writes the number and the
 	// settings one after the other.
 	patience = 5 * time.Second
+	// firstReminder is how long a pod that answers may be behind before the kubelet is reminded of it; each further reminder waits
+	// twice as long. After maxReminders of them, half a minute, the kubelet is about to look by itself.
+	firstReminder, maxReminders = 700 * time.Millisecond, 6
 	// maxRejected and maxReason, in characters, bound what a status holds.
 	maxRejected, maxReason = 20, 300
 )
@@ -44,6 +47,8 @@ type Result struct {
 	// kubelet to write it.
 	Rejected []v1alpha1.SettingsRejection
 	Failed   map[string]bool
+	// Overdue are the pods, by name, of which the kubelet is to be reminded now: see Assignment.Reminder.
+	Overdue map[string]bool
 	// Next is when to ask again; zero if all have acknowledged.
 	Next time.Time
 }
@@ -83,6 +88,19 @@ type memory struct {
 	rejected       bool
 	rejectingSince time.Time
 	rejecting      int64
+	delay          delay
+}
+
+// delay is how long a pod has answered without running with a generation, and how often the kubelet was reminded of it.
+type delay struct {
+	generation int64
+	since      time.Time
+	reminders  int
+}
+
+// due reports whether it is time for another reminder.
+func (d delay) due(wanted int64, now time.Time) bool {
+	return d.generation == wanted && d.reminders < maxReminders && now.Sub(d.since) >= firstReminder<<d.reminders
 }
 
 // NewReader returns a Reader that has asked nobody.
@@ -112,7 +130,9 @@ func (r *Reader) Read(ctx context.Context, key Key, assigned []Assignment, endpo
 		e.readAt = now
 		r.ask(ctx, e, assigned, endpoints, now)
 	}
-	return e.result(assigned, now)
+	out := e.result(assigned, now)
+	out.Overdue = e.remind(assigned, now)
+	return out
 }
 
 // keep drops pods that are gone, and starts the clock anew when something else is to be acknowledged.
@@ -192,13 +212,18 @@ func (r *Reader) askPod(ctx context.Context, pod corev1.Pod, endpoints podclient
 func (m memory) after(said *report, err error, wanted int64, now time.Time) memory {
 	switch {
 	case err != nil:
-		return memory{reason: err.Error()}
+		return memory{reason: err.Error(), delay: m.delay}
 	case said.Generation == wanted && said.Error == "":
 		return memory{generation: wanted}
-	case said.Rejected != wanted:
-		return memory{reason: fmt.Sprintf("generation %d is in force", said.Generation)}
 	}
-	out := memory{reason: plain(said.Error), rejected: true, rejecting: wanted, rejectingSince: now}
+	late := m.delay
+	if late.generation != wanted {
+		late = delay{generation: wanted, since: now}
+	}
+	if said.Rejected != wanted {
+		return memory{reason: fmt.Sprintf("generation %d is in force", said.Generation), delay: late}
+	}
+	out := memory{reason: plain(said.Error), rejected: true, rejecting: wanted, rejectingSince: now, delay: late}
 	if m.rejected && m.rejecting == wanted {
 		out.rejectingSince = m.rejectingSince
 	}
@@ -242,6 +267,20 @@ func (e *environment) result(assigned []Assignment, now time.Time) Result {
 	}
 	if len(out.Missing) > 0 {
 		out.Next = e.next()
+	}
+	return out
+}
+
+// remind returns the pods of which the kubelet is to be reminded, and counts that it was.
+func (e *environment) remind(assigned []Assignment, now time.Time) map[string]bool {
+	out := map[string]bool{}
+	for _, a := range assigned {
+		id := identify(a.Pod)
+		if m := e.pods[id]; a.Given() && m.delay.due(a.Generation, now) {
+			out[a.Pod.Name] = true
+			m.delay.reminders++
+			e.pods[id] = m
+		}
 	}
 	return out
 }

@@ -137,3 +137,35 @@ func TestRefusalThatLastsIsAFailure(t *testing.T) {
 		t.Error("a refusal of generation 2 counts against 3")
 	}
 }
+
+func TestKubeletIsReminded(t *testing.T) {
+	t.Parallel()
+	s := serve(t, `{"settings": {"generation": 1}}`)
+	p := pod("a", ownership.ComponentAPI, "new", "2")
+	var reminded []time.Duration
+	for after := time.Duration(0); after < 2*time.Minute; after += 100 * time.Millisecond {
+		if s.read(t, p, 2, noon.Add(after)).Overdue["a"] {
+			reminded = append(reminded, after)
+		}
+	}
+	const first = 700 * time.Millisecond
+	want := []time.Duration{first, 2 * first, 4 * first, 8 * first, 16 * first, 32 * first}
+	if diff := cmp.Diff(want, reminded); diff != "" {
+		t.Errorf("of a pod that stays behind (-want +got):\n%s", diff)
+	}
+	next := pod("a", ownership.ComponentAPI, "new", "3")
+	later := noon.Add(time.Hour)
+	if s.read(t, next, 3, later).Overdue["a"] || !s.read(t, next, 3, later.Add(first)).Overdue["a"] {
+		t.Error("another generation is not given its time, or not reminded of")
+	}
+	s.answer.Store(`{"settings": {"generation": 3}}`)
+	if s.read(t, next, 3, later.Add(time.Minute)).Overdue["a"] {
+		t.Error("a pod that has acknowledged is late")
+	}
+	silent := serve(t, `<html>`)
+	for after := time.Duration(0); after < time.Minute; after += time.Second {
+		if silent.read(t, p, 2, noon.Add(after)).Overdue["a"] {
+			t.Fatal("a pod that does not say what it runs with is called late")
+		}
+	}
+}

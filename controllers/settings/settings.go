@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -76,4 +77,16 @@ func (a Assignment) Given() bool { return Own(a.Pod) == a.Generation }
 func (a Assignment) Patch() client.Patch {
 	return client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`,
 		contract.SettingsGenerationAnnotation, strconv.FormatInt(a.Generation, 10)))
+}
+
+// Reminder has the kubelet look at the pod again. It sometimes writes what a pod was told before: it goes over a list of pods that
+// is older than the change, and takes the change for done until it next looks by itself, which is a minute later.
+func (a Assignment) Reminder() client.Patch {
+	before, _ := strings.CutPrefix(a.Pod.Annotations[v1alpha1.AnnotationSettingsReminder], strconv.FormatInt(a.Generation, 10)+"/")
+	count, err := strconv.Atoi(before)
+	if err != nil {
+		count = 0 // the first of this generation
+	}
+	return client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"%d/%d"}}}`,
+		v1alpha1.AnnotationSettingsReminder, a.Generation, count+1))
 }

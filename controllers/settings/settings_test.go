@@ -92,3 +92,18 @@ func TestPatchTellsTheNumber(t *testing.T) {
 		t.Errorf("patch %s, want %s", got, want)
 	}
 }
+
+func TestEachReminderIsAnother(t *testing.T) {
+	t.Parallel()
+	for before, want := range map[string]string{"": "3/1", "3/1": "3/2", "2/6": "3/1", "nonsense": "3/1"} {
+		late := settings.Assignment{Pod: pod("a", ownership.ComponentAPI, "new", "3"), Generation: 3}
+		late.Pod.Annotations[v1alpha1.AnnotationSettingsReminder] = before
+		got, err := late.Reminder().Data(&late.Pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := `{"metadata":{"annotations":{"platform.mirubato.com/settings-reminder":"` + want + `"}}}`; string(got) != want {
+			t.Errorf("after %q: patch %s, want %s", before, got, want)
+		}
+	}
+}

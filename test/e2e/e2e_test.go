@@ -16,7 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/rogpeppe/go-internal/testscript"
+	ctrl "sigs.k8s.io/controller-runtime"
 )
 
 var (
@@ -35,6 +37,7 @@ var suite struct {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	ctrl.SetLogger(logr.Discard()) // scenarios say what went wrong themselves
 	const patience = 10 * time.Minute // images may have to be built
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	err := prepare(ctx)

@@ -22,6 +22,9 @@ const (
 	loadRate = 60
 	// loadLimit ends the load even if the scenario hangs.
 	loadLimit = 15 * time.Minute
+	// freshEvery is how many requests there are to one over a connection of its own. That it divides no ten has both reads and writes
+	// come over both.
+	freshEvery = 7
 	// loadConnections bounds the connections that are kept open between requests.
 	loadConnections = 16
 )
@@ -68,14 +71,14 @@ func startLoad(ts *testscript.TestScript, environments []string) error {
 		}}
 		// A Service spreads connections, not requests: only new ones come to new pods.
 		fresh := &http.Client{Timeout: callTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
-		l.sending.Go(func() { l.send(ctx, [2]*http.Client{fresh, kept}, address, token) })
+		l.sending.Go(func() { l.send(ctx, fresh, kept, address, token) })
 	}
 	w.load = l
 	return nil
 }
 
-// send asks by turns over the clients.
-func (l *load) send(ctx context.Context, clients [2]*http.Client, address, token string) {
+// send asks over connections that are kept, and now and then over a fresh one.
+func (l *load) send(ctx context.Context, fresh, kept *http.Client, address, token string) {
 	tick := time.NewTicker(time.Second / time.Duration(l.rate))
 	defer tick.Stop()
 	answered := context.WithoutCancel(ctx) // what was sent before the load ended is to be answered
@@ -89,7 +92,10 @@ func (l *load) send(ctx context.Context, clients [2]*http.Client, address, token
 		if n%10 == 0 {
 			method, body = http.MethodPost, `{"title":"Under load"}`
 		}
-		client := clients[n%len(clients)]
+		client := kept
+		if n%freshEvery == 0 {
+			client = fresh
+		}
 		l.sending.Go(func() { l.note(request(answered, client, method, address+"/api/scores?limit=5", body, token)) })
 	}
 }

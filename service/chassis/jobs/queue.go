@@ -39,7 +39,7 @@ type Config struct {
 
 const (
 	// pollEvery is how long a job waits at most before a process that has a worker free sees it.
-	pollEvery = 200 * time.Millisecond
+	pollEvery = 500 * time.Millisecond
 	// pollLongEvery is the same for long jobs, to which a second is nothing.
 	pollLongEvery = time.Second
 	// longJobs is the library's queue of them.
