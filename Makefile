@@ -95,6 +95,12 @@ settings-bench: cluster-up images $(BIN)/scores ## Live settings of 20 pods on t
 	@$(BIN)/localcluster databases
 	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -parallel 1 -timeout 30m -v ./test/e2e -scenarios fleet -command 'make settings-bench'
 
+.PHONY: soak
+soak: cluster-up images $(BIN)/scores ## 200,000 requests while releases pass and pods are killed, and bad releases, on the real cluster; half an hour
+	@$(BIN)/localcluster load $(foreach name,$(IMAGES),$(LOCAL)/images/$(name)-$(VERSION).tar)
+	@$(BIN)/localcluster databases
+	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -parallel 1 -timeout 60m -v ./test/e2e -run TestScenarios -scenarios soak -command 'make soak'
+
 .PHONY: bench
 bench: test-binaries $(BIN)/results ## Benchmarks, and the comparison; their figures go to `make results` [LENGTH=5s ROUNDS=5]
 	@go test -run '^$$' -bench . -benchmem ./... | $(BIN)/results bench

@@ -55,6 +55,7 @@ var variants = []variant{
 	{operatorChart, "maxRollouts", `maxRollouts: 10000`},
 	{operatorChart, "patience", `patience: 1h30m`},
 	{operatorChart, "logLevel", `logLevel: debug`},
+	{operatorChart, "otlpEndpoint", `otlpEndpoint: http://collector:4318`},
 	{operatorChart, "resources", `resources: {requests: {cpu: 1, memory: 1Gi}, limits: {cpu: 2, memory: 2Gi}}`},
 	{operatorChart, "env", `env: [{name: HTTPS_PROXY, value: "http://proxy.example.com:3128"}, {name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]`},
 	{operatorChart, "podAnnotations", `podAnnotations: {example.com/team: platform}`},

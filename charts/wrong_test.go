@@ -15,6 +15,7 @@ func TestWrongValuesAreNamed(t *testing.T) {
 		"no rollouts":                   {operatorChart, `maxRollouts: 0`, "at '/maxRollouts': minimum: got 0, want 1"},
 		"a patience of nine seconds":    {operatorChart, `patience: 9s`, "at '/patience': '9s' does not match pattern"},
 		"a level that is none":          {operatorChart, `logLevel: loud`, "at '/logLevel': value must be one of 'debug', 'info', 'warn', 'error'"},
+		"a collector that is no URL":    {operatorChart, `otlpEndpoint: "collector:4318"`, "at '/otlpEndpoint': 'collector:4318' does not match pattern"},
 		"a namespace that is none":      {operatorChart, `namespaces: [Team]`, "at '/namespaces/0': 'Team' does not match pattern"},
 		"a namespace named twice":       {operatorChart, `namespaces: [team, team]`, "at '/namespaces': items at 0 and 1 are equal"},
 		"a digest that is none":         {operatorChart, `image: {digest: latest}`, "at '/image/digest': 'latest' does not match pattern"},

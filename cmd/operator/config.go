@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,8 @@ type Config struct {
 	// Namespaces are those that the operator works in, with rights in no other (NAMESPACES, separated by commas). None means
 	// all of the cluster.
 	Namespaces []string
+	// Traces is the URL of a collector to which the way of each release is sent as a trace (OTEL_EXPORTER_OTLP_ENDPOINT); empty for none.
+	Traces string
 	// LogLevel is debug, info, warn or error (LOG_LEVEL).
 	LogLevel string
 	// Patience is how long queued work may go without any being begun or finished before the liveness probe fails (PATIENCE). It
@@ -53,6 +56,8 @@ func (c *Config) Bind(flags *pflag.FlagSet, getenv func(string) string) {
 	flags.StringSliceVar(&c.Namespaces, "namespaces", split(getenv("NAMESPACES")), "namespaces to work in, separated by commas, all if none (NAMESPACES)")
 	flags.StringVar(&c.ProbeAddress, "probe-address", text("PROBE_ADDRESS", ":8081"), "address that serves /livez and /readyz (PROBE_ADDRESS)")
 	flags.StringVar(&c.LogLevel, "log-level", text("LOG_LEVEL", "info"), "debug, info, warn or error (LOG_LEVEL)")
+	flags.StringVar(&c.Traces, "otlp-endpoint", text("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+		"URL of a collector of traces (OTLP over HTTP), such as http://collector:4318, none if empty (OTEL_EXPORTER_OTLP_ENDPOINT)")
 	elect, err := strconv.ParseBool(text("LEADER_ELECTION", "true"))
 	if err != nil {
 		c.unreadable = errors.New("LEADER_ELECTION must be true or false")
@@ -95,6 +100,9 @@ func (c *Config) Validate() error {
 		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
 			errs = append(errs, fmt.Errorf("--namespaces (NAMESPACES): %q is not the name of a namespace: %s", namespace, problems[0]))
 		}
+	}
+	if address, err := url.Parse(c.Traces); c.Traces != "" && (err != nil || address.Host == "" || !strings.HasPrefix(address.Scheme, "http")) {
+		errs = append(errs, errors.New("--otlp-endpoint (OTEL_EXPORTER_OTLP_ENDPOINT) must be a URL, such as http://collector:4318"))
 	}
 	if _, err := c.level(); err != nil {
 		errs = append(errs, errors.New("--log-level (LOG_LEVEL) must be debug, info, warn or error"))

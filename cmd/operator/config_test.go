@@ -39,9 +39,9 @@ func TestFlagsComeBeforeVariablesBeforeDefaults(t *testing.T) {
 		"every variable is read": {
 			variables: map[string]string{
 				"MIGRATE_IMAGE": "m:2", "METRICS_ADDRESS": "0", "PROBE_ADDRESS": ":1", "LEADER_ELECTION": "false", "CONCURRENCY": "64",
-				"MAX_ROLLOUTS": "3", "LOG_LEVEL": "debug", "PATIENCE": "10s", "NAMESPACES": "a,b",
+				"MAX_ROLLOUTS": "3", "LOG_LEVEL": "debug", "PATIENCE": "10s", "NAMESPACES": "a,b", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
 			},
-			want: Config{Namespaces: []string{"a", "b"}, MigrateImage: "m:2", MetricsAddress: "0", ProbeAddress: ":1", Concurrency: 64, MaxRollouts: 3, LogLevel: "debug", Patience: 10 * time.Second},
+			want: Config{Traces: "http://collector:4318", Namespaces: []string{"a", "b"}, MigrateImage: "m:2", MetricsAddress: "0", ProbeAddress: ":1", Concurrency: 64, MaxRollouts: 3, LogLevel: "debug", Patience: 10 * time.Second},
 		},
 		"a flag comes before its variable": {
 			variables: map[string]string{
@@ -50,9 +50,9 @@ func TestFlagsComeBeforeVariablesBeforeDefaults(t *testing.T) {
 			},
 			args: []string{
 				"--migrate-image=m:3", "--metrics-address=:3", "--probe-address=:4", "--leader-election", "--concurrency=1", "--max-rollouts=10000",
-				"--log-level=error", "--patience=1h", "--namespaces=c", "--namespaces=d",
+				"--log-level=error", "--patience=1h", "--namespaces=c", "--namespaces=d", "--otlp-endpoint=https://other",
 			},
-			want: Config{Namespaces: []string{"c", "d"}, MigrateImage: "m:3", MetricsAddress: ":3", ProbeAddress: ":4", LeaderElection: true, Concurrency: 1, MaxRollouts: 10000, LogLevel: "error", Patience: time.Hour},
+			want: Config{Traces: "https://other", Namespaces: []string{"c", "d"}, MigrateImage: "m:3", MetricsAddress: ":3", ProbeAddress: ":4", LeaderElection: true, Concurrency: 1, MaxRollouts: 10000, LogLevel: "error", Patience: time.Hour},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,6 +82,7 @@ func TestValidateNamesTheSettingAndTheFix(t *testing.T) {
 		"a number of rollouts in words": {variables: map[string]string{"MAX_ROLLOUTS": "ten"}, want: "--max-rollouts (MAX_ROLLOUTS) must be a number from 1 to 10000"},
 		"no patience":                   {args: []string{"--patience=9s"}, want: "--patience (PATIENCE) must be a duration of at least 10s"},
 		"a patience without a unit":     {variables: map[string]string{"PATIENCE": "120"}, want: "--patience (PATIENCE) must be a duration of at least 10s"},
+		"a collector that is no URL":    {variables: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, want: "--otlp-endpoint (OTEL_EXPORTER_OTLP_ENDPOINT) must be a URL"},
 		"a level that is none":          {variables: map[string]string{"LOG_LEVEL": "loud"}, want: "--log-level (LOG_LEVEL) must be debug, info, warn or error"},
 		"a namespace that is none":      {args: []string{"--namespaces=a,B"}, want: `--namespaces (NAMESPACES): "B" is not the name of a namespace`},
 		"an empty namespace":            {variables: map[string]string{"NAMESPACES": "a,"}, want: `--namespaces (NAMESPACES): "" is not the name of a namespace`},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -46,7 +47,13 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 		ctrl.SetLogger(logger)
 		klog.SetLogger(logger) // what client-go has to say, in the same form
 	}
-	measured := telemetry.New(telemetry.Options{Version: version, MaxRollouts: config.MaxRollouts})
+	tracer, err := telemetry.NewTracer(ctx, config.Traces, version)
+	if err != nil {
+		return err
+	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Info("a trace was not sent", "err", err.Error()) }))
+	defer stopTracer(tracer, logger)
+	measured := telemetry.New(telemetry.Options{Version: version, MaxRollouts: config.MaxRollouts, Tracer: tracer})
 	var mgr ctrl.Manager
 	{
 		// The API server's own fairness decides; a limit here would only hide a queue.
@@ -85,6 +92,17 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 		return fmt.Errorf("running the controllers: %w", err)
 	}
 	return nil
+}
+
+// lastSpans is how long the operator waits at its end for the collector.
+const lastSpans = 5 * time.Second
+
+func stopTracer(tracer *telemetry.Tracer, logger logr.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), lastSpans)
+	defer cancel()
+	if err := tracer.Stop(ctx); err != nil {
+		logger.Info("a trace was not sent", "err", err.Error())
+	}
 }
 
 func newReconciler(mgr ctrl.Manager, config Config, remote *clusters.Clusters, measured *telemetry.Recorder) *microservice.Reconciler {

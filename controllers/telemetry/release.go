@@ -20,7 +20,7 @@ type Written struct {
 	Previous int64
 }
 
-// ReleaseWritten counts what a stored status tells that the one before did not. It must be called once for each that was stored, by
+// ReleaseWritten counts, and sends as spans, what a stored status tells that the one before did not. It must be called once for each that was stored, by
 // who stored it.
 func (r *Recorder) ReleaseWritten(w Written) {
 	if r == nil {
@@ -29,6 +29,7 @@ func (r *Recorder) ReleaseWritten(w Written) {
 	for _, environment := range w.Release.Status.Environments {
 		r.events.count(r.names.of(environment.Name), happenedIn(w, environment))
 	}
+	r.options.Tracer.send(w)
 	d := deploymentOf(w)
 	if d == nil {
 		return
@@ -62,6 +63,7 @@ type happened struct {
 
 type stay struct {
 	step v1alpha1.Step
+	from time.Time
 	took time.Duration
 }
 
@@ -97,7 +99,7 @@ func stepsBetween(before, after v1alpha1.ReleaseEnvironmentStatus) (steps []v1al
 		steps = append(steps, after.Steps[i].Step)
 		if i > 0 {
 			left := after.Steps[i-1]
-			stays = append(stays, stay{left.Step, atLeastZero(after.Steps[i].Time.Sub(left.Time.Time))})
+			stays = append(stays, stay{left.Step, left.Time.Time, atLeastZero(after.Steps[i].Time.Sub(left.Time.Time))})
 		}
 	}
 	return steps, stays

@@ -39,7 +39,7 @@ func TestStepsBetween(t *testing.T) {
 		"several at once, some of them for no time": {
 			before: begun, after: verified,
 			steps: []v1alpha1.Step{v1alpha1.StepCanary, v1alpha1.StepPromote, v1alpha1.StepVerified},
-			stays: []stay{{v1alpha1.StepAdmit, 10 * time.Second}, {v1alpha1.StepCanary, 2 * time.Minute}, {v1alpha1.StepPromote, 0}},
+			stays: []stay{{v1alpha1.StepAdmit, at(0).Time, 10 * time.Second}, {v1alpha1.StepCanary, at(10).Time, 2 * time.Minute}, {v1alpha1.StepPromote, at(130).Time, 0}},
 		},
 		"a retry begins anew": {
 			before: verified, after: record{Step: v1alpha1.StepAdmit, Steps: []v1alpha1.StepTime{step(v1alpha1.StepAdmit, 500)}},
@@ -47,7 +47,7 @@ func TestStepsBetween(t *testing.T) {
 		},
 		"the beginning was dropped": {
 			before: verified, after: record{Step: v1alpha1.StepSoak, Steps: []v1alpha1.StepTime{step(v1alpha1.StepVerified, 130), step(v1alpha1.StepSoak, 140)}},
-			steps: []v1alpha1.Step{v1alpha1.StepSoak}, stays: []stay{{v1alpha1.StepVerified, 10 * time.Second}},
+			steps: []v1alpha1.Step{v1alpha1.StepSoak}, stays: []stay{{v1alpha1.StepVerified, at(130).Time, 10 * time.Second}},
 		},
 		"a record from before steps were written down": {
 			before: record{Step: v1alpha1.StepAdmit}, after: record{Step: v1alpha1.StepPromote, Steps: []v1alpha1.StepTime{step(v1alpha1.StepPromote, 5)}},
@@ -61,7 +61,7 @@ func TestStepsBetween(t *testing.T) {
 		},
 		"a clock that was set back": {
 			before: begun, after: record{Step: v1alpha1.StepPromote, Steps: []v1alpha1.StepTime{step(v1alpha1.StepAdmit, 0), step(v1alpha1.StepPromote, -60)}},
-			steps: []v1alpha1.Step{v1alpha1.StepPromote}, stays: []stay{{v1alpha1.StepAdmit, 0}},
+			steps: []v1alpha1.Step{v1alpha1.StepPromote}, stays: []stay{{v1alpha1.StepAdmit, at(0).Time, 0}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,4 +1,5 @@
-// Package telemetry owns the operator's own metrics: what it measures, under which names, and how many series there may be.
+// Package telemetry owns the operator's own metrics, what it measures, under which names, and how many series there may be, and the
+// traces of releases.
 //
 // There are two kinds. What happens is counted once, by the one who did it, after it was stored: nobody else can have stored it as
 // well, so that neither a restart nor a second replica counts it again. What is so is gathered from the cache when the metrics
@@ -26,6 +27,8 @@ type Options struct {
 	Version string
 	// MaxRollouts is how many rollouts may be under way at once.
 	MaxRollouts int
+	// Tracer sends the way of each release, nil for nowhere.
+	Tracer *Tracer
 }
 
 // Recorder keeps the operator's metrics. It is a prometheus.Collector, and safe for concurrent use; a nil Recorder measures

@@ -66,12 +66,19 @@ func command(do func(ts *testscript.TestScript, args []string) error) func(*test
 //	rest ENV METHOD PATH STATUS [FILE]   calls the API of an environment; the answer is the standard output,
 //	                                     {id} in PATH is what was made last
 //	await-drained ENV            waits until no pod is leaving: until then one may still answer
-//	load [-rate N] ENV...        sends a steady 60, or N, requests a second
+//	load [-rate N] [-writes N] ENV...   sends a steady 60, or N, requests a second; one in 10, or N, writes
+//	await-sent N                 waits until so many have been sent
 //	unload FIGURE                ends it and fails if one of them failed
 //	end-load                     ends it, whatever failed
 //	unload-limited N WINDOW      ends it and fails if more were let through than N in a window
 //	change-settings N [FIGURE BOUND]   changes settings N times, and records how long it took until all pods ran with them
 //	await-acknowledged N         waits until N pods, and no others, run with the settings asked for
+//	taken-back FIGURE BOUND      waits until the release is rejected and gets no requests, and records how long after the first
+//	                             failed request that was
+//	watch-generations ENV        looks which settings the stable pods are given
+//	only-generation N            fails if one was given others than those
+//	kill-at-random EVERY         evicts pods of the service, and kills those of the operator
+//	end-killings LEAST           ends it, and fails if fewer were killed
 //	kill-kubelet                 kills it; the node starts it again
 //	rest-at-peace DURATION       fails if the operator writes anything within that time
 //	resident FIGURE BOUND NAMESPACE SELECTOR PORT   records the largest resident memory of pods, in MB
@@ -100,6 +107,13 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"change-settings":    command(changeSettings),
 		"await-acknowledged": command(awaitAcknowledged),
 		"kill-kubelet":       command(killKubelet),
+
+		"await-sent":        command(awaitSent),
+		"taken-back":        command(takenBack),
+		"watch-generations": command(watchGenerations),
+		"only-generation":   command(expectGeneration),
+		"kill-at-random":    command(killAtRandom),
+		"end-killings":      command(endKillings),
 	}
 }
 

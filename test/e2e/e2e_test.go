@@ -37,7 +37,7 @@ var suite struct {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	ctrl.SetLogger(logr.Discard()) // scenarios say what went wrong themselves
+	ctrl.SetLogger(logr.Discard())    // scenarios say what went wrong themselves
 	const patience = 10 * time.Minute // images may have to be built
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	err := prepare(ctx)

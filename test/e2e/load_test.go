@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,10 +21,12 @@ const (
 	// loadRate is how many requests a second are sent to each environment, unless a scenario says otherwise.
 	// On two cores, which they share with everything else of a cluster, it leaves half of them to the rollout.
 	loadRate = 60
+	// loadWrites is how many requests there are to one that writes.
+	loadWrites = 10
 	// loadLimit ends the load even if the scenario hangs.
 	loadLimit = 15 * time.Minute
-	// freshEvery is how many requests there are to one over a connection of its own. That it divides no ten has both reads and writes
-	// come over both.
+	// freshEvery is how many requests there are to one over a connection of its own. That it shares no factor with loadWrites
+	// has both reads and writes come over both.
 	freshEvery = 7
 	// loadConnections bounds the connections that are kept open between requests.
 	loadConnections = 16
@@ -31,36 +34,37 @@ const (
 
 // load sends requests at a steady rate, whatever becomes of those before: a slow answer does not slow the next request.
 type load struct {
-	rate    int
-	cancel  context.CancelFunc
-	sending sync.WaitGroup
+	rate, writes int
+	cancel       context.CancelFunc
+	sending      sync.WaitGroup
 
 	mu       sync.Mutex
 	sent     int
 	failures map[string]int
+	// failed is when the first one was not answered well; zero if all were.
+	failed time.Time
 	// answered are the times of the requests that were answered well.
 	answered []time.Time
 }
 
-// startLoad is the command load [-rate N] ENV... It mixes reading and writing, because only reads may be repeated by a client.
-func startLoad(ts *testscript.TestScript, environments []string) error {
+// startLoad is the command load [-rate N] [-writes N] ENV... It mixes reading and writing, because only reads may be repeated by a
+// client.
+func startLoad(ts *testscript.TestScript, args []string) error {
 	w := worldOf(ts)
-	rate := loadRate
-	if environments[0] == "-rate" {
-		var err error
-		if rate, err = strconv.Atoi(environments[1]); err != nil {
-			return err
-		}
-		environments = environments[2:]
+	flags := flag.NewFlagSet("load", flag.ContinueOnError)
+	rate := flags.Int("rate", loadRate, "requests a second, to each environment")
+	writes := flags.Int("writes", loadWrites, "one request of so many writes")
+	if err := flags.Parse(args); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), loadLimit)
-	l := &load{rate: rate, cancel: cancel, failures: map[string]int{}}
+	l := &load{rate: *rate, writes: *writes, cancel: cancel, failures: map[string]int{}}
 	token, err := w.token(ctx, "load", "user")
 	if err != nil {
 		cancel()
 		return err
 	}
-	for _, environment := range environments {
+	for _, environment := range flags.Args() {
 		address, err := w.reach(ctx, environment)
 		if err != nil {
 			cancel()
@@ -89,7 +93,7 @@ func (l *load) send(ctx context.Context, fresh, kept *http.Client, address, toke
 		case <-tick.C:
 		}
 		method, body := http.MethodGet, ""
-		if n%10 == 0 {
+		if n%l.writes == 0 {
 			method, body = http.MethodPost, `{"title":"Under load"}`
 		}
 		client := kept
@@ -142,6 +146,9 @@ func (l *load) note(err error) {
 	defer l.mu.Unlock()
 	l.sent++
 	if err != nil {
+		if l.failed.IsZero() {
+			l.failed = time.Now()
+		}
 		l.failures[err.Error()]++
 		return
 	}
@@ -152,6 +159,38 @@ func (l *load) note(err error) {
 func (l *load) stop() {
 	l.cancel()
 	l.sending.Wait()
+}
+
+// firstFailure is when the first request was not answered well; zero if all were so far.
+func (l *load) firstFailure() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
+// count is how many requests were answered, or not.
+func (l *load) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sent
+}
+
+// awaitSent is the command await-sent N.
+func awaitSent(ts *testscript.TestScript, args []string) error {
+	n, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	w := worldOf(ts)
+	if w.load == nil {
+		return fmt.Errorf("no load was started")
+	}
+	for deadline := time.Now().Add(loadLimit); w.load.count() < n; time.Sleep(time.Second) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d of %d requests within %s", w.load.count(), n, loadLimit)
+		}
+	}
+	return nil
 }
 
 // stopLoad is the command unload FIGURE.

@@ -31,6 +31,9 @@ type world struct {
 	// created is the ID of the last object that was made by a call.
 	created string
 	load    *load
+	// generations are watched, and pods killed, while these are set.
+	generations *generations
+	killings    *killings
 	// changes counts those of the settings.
 	changes int
 }
@@ -45,6 +48,12 @@ func makeEnvironments(ts *testscript.TestScript, args []string) error {
 	w.secret = "a signing secret for scenarios, long enough"
 	ts.Setenv("NS", w.namespace)
 	ts.Defer(func() {
+		if w.killings != nil {
+			w.killings.stop()
+		}
+		if w.generations != nil {
+			w.generations.cancel()
+		}
 		if w.load != nil {
 			w.load.stop()
 		}

@@ -1,0 +1,185 @@
+package telemetry
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mirubato/mirubato/api/v1alpha1"
+)
+
+func released(environments ...record) *v1alpha1.Release {
+	return &v1alpha1.Release{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "home", Name: "scores-3", UID: "3", CreationTimestamp: at(-5)},
+		Spec:       v1alpha1.ReleaseSpec{Microservice: "scores", Number: 3},
+		Status:     v1alpha1.ReleaseStatus{Environments: environments},
+	}
+}
+
+func TestSpansOf(t *testing.T) {
+	t.Parallel()
+	admitted := record{Name: "production", Step: v1alpha1.StepAdmit, Steps: []v1alpha1.StepTime{step(v1alpha1.StepAdmit, 0)}}
+	canary := record{Name: "production", Step: v1alpha1.StepCanary, Steps: []v1alpha1.StepTime{step(v1alpha1.StepAdmit, 0), step(v1alpha1.StepCanary, 10)}}
+	verified := record{
+		Name: "production", Step: v1alpha1.StepVerified,
+		Steps: []v1alpha1.StepTime{step(v1alpha1.StepAdmit, 0), step(v1alpha1.StepCanary, 10), step(v1alpha1.StepVerified, 70)},
+	}
+	rejected := record{
+		Name: "production", Step: v1alpha1.StepRejected,
+		Steps: []v1alpha1.StepTime{step(v1alpha1.StepAdmit, 0), step(v1alpha1.StepCanary, 10), step(v1alpha1.StepRejected, 30)},
+	}
+	failed := released(rejected)
+	failed.Status.Rejection = &v1alpha1.Rejection{Environment: "production", Reason: v1alpha1.FailureAnalysis, Message: "too many errors"}
+	superseded := canary
+	superseded.Step = v1alpha1.StepSuperseded
+	for name, tc := range map[string]struct {
+		before []record
+		after  *v1alpha1.Release
+		want   []string
+	}{
+		"the first step":          {nil, released(admitted), []string{"release scores-3 from -5s for 5s"}},
+		"nothing new":             {[]record{admitted}, released(admitted), nil},
+		"a step that has ended":   {[]record{admitted}, released(canary), []string{"production: Admit from 0s for 10s"}},
+		"the end":                 {[]record{canary}, released(verified), []string{"production: Canary from 10s for 1m0s", "production: Verified from 1m10s for 0s"}},
+		"a failure":               {[]record{canary}, failed, []string{"production: Canary from 10s for 20s", "production: Rejected from 30s for 0s: too many errors"}},
+		"another release":         {[]record{canary}, released(superseded), []string{"production: Superseded from 10s for 0s"}},
+		"all of it at one stroke": {nil, released(verified), []string{"release scores-3 from -5s for 5s", "production: Admit from 0s for 10s", "production: Canary from 10s for 1m0s", "production: Verified from 1m10s for 0s"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for _, s := range spansOf(Written{Release: tc.after, Before: v1alpha1.ReleaseStatus{Environments: tc.before}, Last: "production"}) {
+				text := s.name + " from " + s.from.Sub(at(0).Time).String() + " for " + s.to.Sub(s.from).String()
+				if s.failure != "" {
+					text += ": " + s.failure
+				}
+				got = append(got, text)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTraceOfARelease(t *testing.T) {
+	t.Parallel()
+	kept := tracetest.NewInMemoryExporter()
+	tracer := tracerTo(kept, "1")
+	recorder := New(Options{Tracer: tracer})
+	steps := []v1alpha1.StepTime{step(v1alpha1.StepAdmit, 0), step(v1alpha1.StepCanary, 10), step(v1alpha1.StepRejected, 30)}
+	before := v1alpha1.ReleaseStatus{}
+	for i := range steps {
+		e := record{Name: "production", Step: steps[i].Step, Steps: steps[:i+1]}
+		if i > 0 {
+			e.Analysis = []v1alpha1.AnalysisSample{
+				{Time: at(12), Verdict: v1alpha1.VerdictNotEnoughData}, {Time: at(29), Verdict: v1alpha1.VerdictFail, CanaryErrors: 7},
+			}
+			e.SmokeTests = []v1alpha1.SmokeResult{{Name: "answers", Passed: true, Time: at(11)}, {Name: "of another step", Time: at(1000)}}
+		}
+		after := released(e)
+		if e.Step == v1alpha1.StepRejected {
+			after.Status.Rejection = &v1alpha1.Rejection{Environment: "production", Reason: v1alpha1.FailureAnalysis, Message: "too many errors"}
+		}
+		recorder.ReleaseWritten(Written{Release: after, Before: before, Last: "production"})
+		before = after.Status
+	}
+	if err := tracer.provider.ForceFlush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	spans := kept.GetSpans()
+	var names []string
+	for _, s := range spans {
+		names = append(names, s.Name)
+	}
+	want := []string{"release scores-3", "production: Admit", "production: Canary", "production: Rejected"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Fatalf("(-want +got):\n%s", diff)
+	}
+	root := spans[0].SpanContext
+	if spans[0].Parent.IsValid() {
+		t.Error("the release is below something")
+	}
+	seen := map[string]bool{}
+	for _, s := range spans {
+		if s.SpanContext.TraceID() != root.TraceID() || seen[s.SpanContext.SpanID().String()] {
+			t.Errorf("%s is not part of the trace, or has the ID of another", s.Name)
+		}
+		seen[s.SpanContext.SpanID().String()] = true
+	}
+	for _, s := range spans[1:] {
+		if s.Parent.SpanID() != root.SpanID() {
+			t.Errorf("%s is not below the release", s.Name)
+		}
+	}
+	var events []string
+	for _, e := range spans[2].Events {
+		events = append(events, e.Name)
+	}
+	slices.Sort(events)
+	if diff := cmp.Diff([]string{"analysis", "analysis", "smoke test"}, events); diff != "" {
+		t.Errorf("events of the canary (-want +got):\n%s", diff)
+	}
+	if got := spans[3].Status; got.Code != codes.Error || got.Description != "too many errors" {
+		t.Errorf("the rejection is told as %+v", got)
+	}
+}
+
+// Whoever tells a status again, after a restart or as another replica, makes the same spans of it.
+func TestSpansKeepTheirIDs(t *testing.T) {
+	t.Parallel()
+	if identityOf("3", "production/Canary/10") != identityOf("3", "production/Canary/10") {
+		t.Error("one span has two IDs")
+	}
+	if identityOf("3", "").trace == identityOf("4", "").trace || identityOf("3", "a").span == identityOf("3", "b").span {
+		t.Error("two have one ID")
+	}
+}
+
+func TestTracesReachTheCollector(t *testing.T) {
+	t.Parallel()
+	var received atomic.Int32
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == "/v1/traces" {
+			received.Add(1)
+		}
+	}))
+	defer collector.Close()
+	tracer, err := NewTracer(t.Context(), collector.URL, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	New(Options{Tracer: tracer}).ReleaseWritten(Written{Release: released(record{Name: "staging", Step: v1alpha1.StepAdmit, Steps: []v1alpha1.StepTime{step(v1alpha1.StepAdmit, 0)}})})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := tracer.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if received.Load() != 1 {
+		t.Errorf("the collector was asked %d times", received.Load())
+	}
+}
+
+func TestWithoutCollector(t *testing.T) {
+	t.Parallel()
+	tracer, err := NewTracer(t.Context(), "", "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	New(Options{Tracer: tracer}).ReleaseWritten(Written{Release: released()})
+	if err := tracer.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := NewTracer(t.Context(), "collector:4318", "1"); err == nil {
+		t.Error("what is no URL is taken for one")
+	}
+}
