@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,10 +21,14 @@ import (
 	"time"
 
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
+	"github.com/mirubato/mirubato/test/results"
 )
 
 // outagePatience is generous: a server that stands still holds up each attempt for as long as it may take.
 const outagePatience = 2 * time.Minute
+
+// outageLength is how long the database stays away; 30s is what the figures are taken with.
+var outageLength = flag.Duration("outage", 0, "least time that TestDatabaseGoesAwayAndComesBack takes the database away for; with 30s or more its figures are recorded")
 
 // outage is a service with a database server of its own, which tests take away and give back, and clients that keep
 // calling all the while.
@@ -274,6 +279,7 @@ func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 			o.eventually("the load is served", o.served)
 
 			tc.take(o)
+			away := time.Now()
 			opened := o.eventually("the breaker opens", o.breakerIs("open"))
 			o.eventually("the report says so", func() bool {
 				status, body, _ := o.call(t, "GET", o.api+"/health", "")
@@ -285,6 +291,14 @@ func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 			if statuses[http.StatusCreated] > 0 {
 				t.Errorf("without a database: %v", statuses)
 			}
+			for *outageLength > time.Since(away) { // the load goes on, and nothing piles up
+				time.Sleep(time.Second)
+			}
+			later, more := o.since()
+			refusals = append(refusals, more...)
+			if later[http.StatusCreated] > 0 {
+				t.Errorf("without a database: %v", later)
+			}
 			quick := median(refusals)
 			if quick > time.Second {
 				t.Errorf("half of the refusals take longer than %s", quick)
@@ -294,7 +308,9 @@ func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 			recovered := o.eventually("requests are served again", o.served)
 			o.eventually("the breakers close", o.breakersAreClosed)
 			end()
-			t.Logf("open after %s, half of the refusals within %s, served %s after the return", opened, quick, recovered)
+			t.Logf("open after %s, half of the refusals within %s, %d stale answers, served %s after the return", opened, quick,
+				statuses[http.StatusOK]+later[http.StatusOK], recovered)
+			recordOutage(t, name, opened, quick, recovered)
 			if missing := o.missing(); len(missing) > 0 {
 				t.Errorf("%d of %d acknowledged writes are lost, such as %s", len(missing), len(o.created), missing[0])
 			}
@@ -306,6 +322,22 @@ func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 				return connectionsTo(t, o.url) <= testConfig("").DatabaseConns+1
 			})
 		})
+	}
+}
+
+func recordOutage(t *testing.T, how string, opened, refused, recovered time.Duration) {
+	t.Helper()
+	if *outageLength < 30*time.Second || raceEnabled {
+		return
+	}
+	for _, figure := range []results.Figure{
+		{Name: "until the breaker opens", Value: opened.Seconds(), Unit: "s", Bound: "< 1"},
+		{Name: "half of the refusals", Value: refused.Seconds() * 1000, Unit: "ms", Bound: "< 50"},
+		{Name: "until requests are served after the return", Value: recovered.Seconds(), Unit: "s", Bound: "< 3"},
+	} {
+		figure.Name += ", database away for 30 s: " + how
+		figure.Command = "go test ./cmd/scores -run TestDatabaseGoesAwayAndComesBack -outage 30s"
+		results.Record(t, figure)
 	}
 }
 

@@ -66,7 +66,8 @@ func command(do func(ts *testscript.TestScript, args []string) error) func(*test
 //	rest ENV METHOD PATH STATUS [FILE]   calls the API of an environment; the answer is the standard output,
 //	                                     {id} in PATH is what was made last
 //	await-drained ENV            waits until no pod is leaving: until then one may still answer
-//	load [-rate N] [-writes N] ENV...   sends a steady 60, or N, requests a second; one in 10, or N, writes
+//	load [-rate N] [-writes N] [-fresh N] ENV...   sends a steady 60, or N, requests a second; one in 10, or N, writes, one in 3,
+//	                             or N, comes over a connection of its own
 //	await-sent N                 waits until so many have been sent
 //	unload FIGURE                ends it and fails if one of them failed
 //	end-load                     ends it, whatever failed

@@ -25,18 +25,18 @@ const (
 	loadWrites = 10
 	// loadLimit ends the load even if the scenario hangs.
 	loadLimit = 15 * time.Minute
-	// freshEvery is how many requests there are to one over a connection of its own. That it shares no factor with loadWrites
+	// loadFresh is how many requests there are to one over a connection of its own. That it shares no factor with loadWrites
 	// has both reads and writes come over both.
-	freshEvery = 7
+	loadFresh = 3
 	// loadConnections bounds the connections that are kept open between requests.
 	loadConnections = 16
 )
 
 // load sends requests at a steady rate, whatever becomes of those before: a slow answer does not slow the next request.
 type load struct {
-	rate, writes int
-	cancel       context.CancelFunc
-	sending      sync.WaitGroup
+	rate, writes, fresh int
+	cancel              context.CancelFunc
+	sending             sync.WaitGroup
 
 	mu       sync.Mutex
 	sent     int
@@ -47,18 +47,19 @@ type load struct {
 	answered []time.Time
 }
 
-// startLoad is the command load [-rate N] [-writes N] ENV... It mixes reading and writing, because only reads may be repeated by a
+// startLoad is the command load [-rate N] [-writes N] [-fresh N] ENV... It mixes reading and writing, because only reads may be repeated by a
 // client.
 func startLoad(ts *testscript.TestScript, args []string) error {
 	w := worldOf(ts)
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	rate := flags.Int("rate", loadRate, "requests a second, to each environment")
 	writes := flags.Int("writes", loadWrites, "one request of so many writes")
+	over := flags.Int("fresh", loadFresh, "one request of so many comes over a connection of its own")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), loadLimit)
-	l := &load{rate: *rate, writes: *writes, cancel: cancel, failures: map[string]int{}}
+	l := &load{rate: *rate, writes: *writes, fresh: *over, cancel: cancel, failures: map[string]int{}}
 	token, err := w.token(ctx, "load", "user")
 	if err != nil {
 		cancel()
@@ -97,7 +98,7 @@ func (l *load) send(ctx context.Context, fresh, kept *http.Client, address, toke
 			method, body = http.MethodPost, `{"title":"Under load"}`
 		}
 		client := kept
-		if n%freshEvery == 0 {
+		if n%l.fresh == 0 {
 			client = fresh
 		}
 		l.sending.Go(func() { l.note(request(answered, client, method, address+"/api/scores?limit=5", body, token)) })
