@@ -142,7 +142,7 @@ verify: ## Regenerate everything; fail if that changes a file, or if a module or
 ##@ Change it
 
 .PHONY: generate
-generate: $(BIN)/controller-gen $(BIN)/crd $(BIN)/charts ## Deep copies, CRDs and the operator's role, from the types and markers; alerts as objects; what the charts share with config
+generate: $(BIN)/controller-gen $(BIN)/crd $(BIN)/crd-ref-docs $(BIN)/charts ## Deep copies, CRDs and the operator's role, from the types and markers; alerts as objects; what the charts share with config; docs/reference.md
 	@$(BIN)/controller-gen object paths=./api/...
 	@$(BIN)/controller-gen crd paths=./api/... output:crd:dir=$(LOCAL)/generate/crd
 	@$(BIN)/controller-gen rbac:roleName=mirubato-operator paths=./controllers/... output:rbac:dir=$(LOCAL)/generate/rbac
@@ -151,6 +151,7 @@ generate: $(BIN)/controller-gen $(BIN)/crd $(BIN)/charts ## Deep copies, CRDs an
 	@hack/tools/replace-files $(LOCAL)/generate/rbac config/rbac role.yaml
 	@hack/tools/prometheus-rules config/prometheus
 	@$(BIN)/charts .
+	@$(BIN)/crd-ref-docs --log-level ERROR --source-path api --config hack/tools/crd-ref-docs/config.yaml --templates-dir hack/tools/crd-ref-docs/templates --renderer markdown --output-path docs/reference.md
 
 .PHONY: format
 format: $(BIN)/golangci-lint ## Format the code as `make lint` wants it
@@ -218,6 +219,10 @@ $(BIN)/packages $(BIN)/crd $(BIN)/charts: $(BIN)/%: FORCE
 $(BIN)/controller-gen: hack/tools/controller-gen/go.mod
 	@echo "Building controller-gen (about a minute, once)"
 	@$(BUILD) -C hack/tools/controller-gen -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+	@touch $@
+
+$(BIN)/crd-ref-docs: hack/tools/crd-ref-docs/go.mod
+	@$(BUILD) -C hack/tools/crd-ref-docs -o $@ github.com/elastic/crd-ref-docs
 	@touch $@
 
 $(BIN)/golangci-lint: hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/main.go
