@@ -111,6 +111,9 @@ func (w *world) cut(number int64, version string, verified ...string) {
 	if err := direct.Status().Update(w.t.Context(), release); err != nil {
 		w.t.Fatal(err)
 	}
+	if err := known(w.t.Context(), release, &v1alpha1.ReleaseList{}); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // canary writes what the operator would with a canary in staging at a weight.

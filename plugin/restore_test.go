@@ -61,6 +61,9 @@ func keeping(t *testing.T) *world {
 	if err := direct.Status().Update(t.Context(), release); err != nil {
 		t.Fatal(err)
 	}
+	if err := known(t.Context(), release, &v1alpha1.ReleaseList{}); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 
