@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/ownership"
 )
 
 // target is which cluster and which namespace a command is about, told by the flags that kubectl has.
@@ -110,10 +112,16 @@ func (c *cluster) microservice(ctx context.Context, name string) (*v1alpha1.Micr
 	return ms, nil
 }
 
+// fromCache lets an API server answer a list from its memory, as informers do, though it may be some milliseconds behind. Otherwise one whose
+// etcd is older than 3.5.13 reads and decodes all objects of the namespace, for seconds where there are thousands, whatever the labels select.
+func fromCache() client.ListOption {
+	return &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}}
+}
+
 // microservices reads those of one namespace, or of all.
 func (c *cluster) microservices(ctx context.Context, all bool) ([]v1alpha1.Microservice, error) {
 	list := &v1alpha1.MicroserviceList{}
-	options := []client.ListOption{}
+	options := []client.ListOption{fromCache()}
 	if !all {
 		options = append(options, client.InNamespace(c.namespace))
 	}
@@ -126,12 +134,38 @@ func (c *cluster) microservices(ctx context.Context, all bool) ([]v1alpha1.Micro
 // releases reads those of a Microservice, the newest first.
 func (c *cluster) releases(ctx context.Context, ms *v1alpha1.Microservice) ([]v1alpha1.Release, error) {
 	list := &v1alpha1.ReleaseList{}
-	if err := c.List(ctx, list, client.InNamespace(ms.Namespace)); err != nil {
+	// By label, so that the API server does not send the releases of all others in the namespace as well.
+	own := ownership.ByMicroservice(client.ObjectKeyFromObject(ms))
+	if err := c.List(ctx, list, client.InNamespace(ms.Namespace), own, fromCache()); err != nil {
 		return nil, c.explain(ctx, err, "releases")
 	}
-	own := slices.DeleteFunc(list.Items, func(r v1alpha1.Release) bool { return r.Spec.Microservice != ms.Name })
-	slices.SortFunc(own, func(a, b v1alpha1.Release) int { return int(b.Spec.Number - a.Spec.Number) })
-	return own, nil
+	slices.SortFunc(list.Items, func(a, b v1alpha1.Release) int { return int(b.Spec.Number - a.Spec.Number) })
+	return list.Items, nil
+}
+
+// namedReleases reads those that the status of a Microservice names, the newest first, and leaves out those that are gone. What a screen of the
+// present shows needs no others, and reads them as they are now.
+func (c *cluster) namedReleases(ctx context.Context, ms *v1alpha1.Microservice) ([]v1alpha1.Release, error) {
+	names := []string{ms.Status.Release}
+	for _, e := range ms.Status.Environments {
+		names = append(names, e.Target, e.Release, e.Verified)
+	}
+	slices.Sort(names)
+	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
+	found := make([]v1alpha1.Release, len(names))
+	group, reading := errgroup.WithContext(ctx)
+	for i, name := range names {
+		group.Go(func() error {
+			err := c.Get(reading, types.NamespacedName{Namespace: ms.Namespace, Name: name}, &found[i])
+			return client.IgnoreNotFound(err)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, c.explain(ctx, err, "releases")
+	}
+	found = slices.DeleteFunc(found, func(r v1alpha1.Release) bool { return r.Name == "" })
+	slices.SortFunc(found, func(a, b v1alpha1.Release) int { return int(b.Spec.Number - a.Spec.Number) })
+	return found, nil
 }
 
 // explain turns an answer of the API server into what is wrong and what to do about it.

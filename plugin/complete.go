@@ -4,9 +4,11 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mirubato/mirubato/plugin/database"
 )
 
-// completeNames lets the shell complete names of Microservices, environments and releases, by how a command says what it takes.
+// completeNames lets the shell complete names of Microservices, environments, releases and backups, by how a command says what it takes.
 func completeNames(s *session, root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		takes := strings.Fields(strings.NewReplacer("[", "", "]", "").Replace(cmd.Use))[1:]
@@ -51,6 +53,14 @@ func (s *session) candidates(cmd *cobra.Command, what string, args []string) []s
 		return nil
 	}
 	var names []string
+	if what == "BACKUP" {
+		for _, backup := range database.Backups(ms, releases) {
+			if backup.Environment == args[1] && backup.Kept() {
+				names = append(names, backup.Name)
+			}
+		}
+		return names
+	}
 	for _, release := range releases {
 		names = append(names, release.Name)
 	}

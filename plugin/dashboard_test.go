@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/plugin"
 	"github.com/mirubato/mirubato/test/browser"
 )
@@ -84,7 +85,7 @@ func (w *world) cut(number int64, version string, verified ...string) {
 	w.t.Helper()
 	name := fmt.Sprintf("scores-%d", number)
 	release := &v1alpha1.Release{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.ms.Namespace},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.ms.Namespace, Labels: ownership.ByMicroservice(client.ObjectKeyFromObject(w.ms))},
 		Spec: v1alpha1.ReleaseSpec{
 			Microservice: "scores", Number: number, Version: version, ContentHash: version, Author: "ada",
 			Reference: "registry.example.com/scores:" + version, Image: "registry.example.com/scores:" + version + "@sha256:" + strings.Repeat("0", 64),
@@ -108,6 +109,9 @@ func (w *world) cut(number int64, version string, verified ...string) {
 		})
 	}
 	if err := direct.Status().Update(w.t.Context(), release); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := known(w.t.Context(), release, &v1alpha1.ReleaseList{}); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -83,7 +83,7 @@ func command(s *session) *cobra.Command {
 		Long: `Watch and steer Microservices with your own rights in the cluster.
 
 Exit codes: 0 done; 1 refused, unreachable or not found; 2 wrong command line; of wait also 3 rejected,
-4 not in time, 5 a person has to act first.`,
+4 not in time, 5 a person has to act first; of restore also 4.`,
 		Version:       s.version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -105,8 +105,8 @@ Exit codes: 0 done; 1 refused, unreachable or not found; 2 wrong command line; o
 	s.target.bind(root.PersistentFlags())
 	root.AddGroup(&cobra.Group{ID: groupWatch, Title: "Watch:"}, &cobra.Group{ID: groupSteer, Title: "Steer:"})
 	root.AddCommand(
-		statusCommand(s), whyCommand(s), planCommand(s), historyCommand(s), diffCommand(s), settingsCommand(s), logsCommand(s), waitCommand(s), reportCommand(s), dashboardCommand(s),
-		approveCommand(s), abortCommand(s), retryCommand(s), holdCommand(s), rollbackCommand(s), resumeCommand(s), pauseCommand(s),
+		statusCommand(s), whyCommand(s), planCommand(s), historyCommand(s), diffCommand(s), settingsCommand(s), migrationsCommand(s), backupsCommand(s), logsCommand(s), waitCommand(s), reportCommand(s), dashboardCommand(s),
+		approveCommand(s), abortCommand(s), retryCommand(s), holdCommand(s), rollbackCommand(s), resumeCommand(s), pauseCommand(s), restoreCommand(s),
 		versionCommand(s),
 	)
 	completeNames(s, root)

@@ -79,7 +79,7 @@ func (s *session) status(ctx context.Context, c *cluster, name string, out outpu
 		ms.ManagedFields = nil
 		return s.data(out, ms)
 	}
-	releases, err := c.releases(ctx, ms)
+	releases, err := c.namedReleases(ctx, ms)
 	if err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func whyCommand(s *session) *cobra.Command {
 					return noEnvironment(ms, environment)
 				}
 			}
-			releases, err := c.releases(cmd.Context(), ms)
+			releases, err := c.namedReleases(cmd.Context(), ms)
 			if err != nil {
 				return err
 			}

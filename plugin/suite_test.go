@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -130,6 +132,9 @@ func newWorld(t *testing.T) *world {
 	if err := direct.Create(t.Context(), w.ms); err != nil {
 		t.Fatal(err)
 	}
+	if err := known(t.Context(), w.ms, &v1alpha1.MicroserviceList{}); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 
@@ -197,7 +202,37 @@ func (w *world) observeOnce(change func(*v1alpha1.MicroserviceStatus)) error {
 		Name: "production", Namespace: w.production, Target: "scores-1", Step: v1alpha1.StepVerified, Release: "scores-1", Verified: "scores-1", PlanHash: "0123",
 	}}
 	change(&w.ms.Status)
-	return direct.Status().Update(w.t.Context(), w.ms)
+	if err := direct.Status().Update(w.t.Context(), w.ms); err != nil {
+		return err
+	}
+	return known(w.t.Context(), w.ms, &v1alpha1.MicroserviceList{})
+}
+
+// known waits until the API server's cache, from which lists are answered, has what was written.
+func known(ctx context.Context, written client.Object, list client.ObjectList) error {
+	want, err := strconv.ParseInt(written.GetResourceVersion(), 10, 64)
+	if err != nil {
+		return err
+	}
+	for {
+		cached := &client.ListOptions{Namespace: written.GetNamespace(), Raw: &metav1.ListOptions{ResourceVersion: "0"}}
+		if err := direct.List(ctx, list, cached); err != nil {
+			return err
+		}
+		found := false
+		err := meta.EachListItem(list, func(item runtime.Object) error {
+			object, err := meta.Accessor(item)
+			if err != nil || object.GetName() != written.GetName() {
+				return err
+			}
+			got, err := strconv.ParseInt(object.GetResourceVersion(), 10, 64)
+			found = got >= want
+			return err
+		})
+		if err != nil || found {
+			return err
+		}
+	}
 }
 
 func (w *world) waits(step v1alpha1.Step, waiting v1alpha1.WaitType) {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"database/sql"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -109,4 +111,55 @@ func TestRehearse(t *testing.T) {
 		t.Errorf("report %+v, error %v", report, err)
 	}
 	assertSilentOn(t, got, env[envDatabaseURL])
+}
+
+func TestRestoreReports(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "report")
+	env := map[string]string{
+		envDatabaseURL: pgserver.Database(t), contract.EnvBackupDir: t.TempDir(), contract.EnvScratchDir: t.TempDir(),
+	}
+	call(t.Context(), env, "up", "--dir", migrationsOf(t))
+	var made contract.BackupReport
+	if err := json.Unmarshal([]byte(lastLine(call(t.Context(), env, "backup").stdout)), &made); err != nil {
+		t.Fatal(err)
+	}
+	database := made.Database + "_again"
+	t.Cleanup(func() { dropDatabase(t, env[envDatabaseURL], database) })
+	got := call(t.Context(), env, "restore", made.Name, "--database", database, "--report", file)
+	if got.code != contract.ExitOK || got.stderr != "" {
+		t.Fatalf("exit %d, stderr %q", got.code, got.stderr)
+	}
+	assertJSONLines(t, got.stdout)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{lastLine(got.stdout), string(text)} {
+		var report contract.RestoreReport
+		if err := json.Unmarshal([]byte(line), &report); err != nil || !report.Restored || report.Rows != made.Rows || report.SchemaVersion != 1 {
+			t.Errorf("report %+v, error %v", report, err)
+		}
+	}
+	assertSilentOn(t, got, env[envDatabaseURL])
+	got = call(t.Context(), env, "restore", made.Name, "--database", strings.Repeat("x", 51))
+	if got.code != contract.ExitUsage || !strings.Contains(got.stderr, "1 to 50 bytes") {
+		t.Errorf("exit %d, stderr %q", got.code, got.stderr)
+	}
+}
+
+func dropDatabase(t *testing.T, databaseURL, name string) {
+	t.Helper()
+	db, err := sql.Open("postgres", databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(context.WithoutCancel(t.Context()), "DROP DATABASE IF EXISTS "+name); err != nil {
+		t.Error(err)
+	}
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mirubato/mirubato/api/contract"
-	"github.com/mirubato/mirubato/service/migrate"
 	"github.com/mirubato/mirubato/service/migrate/backup"
 )
 
@@ -63,29 +63,39 @@ func printBackups(out io.Writer, all []contract.BackupReport, format string) err
 
 func newRestoreCommand(getenv func(string) string) *cobra.Command {
 	var (
-		at       places
-		database string
+		at               places
+		database, report string
 	)
 	cmd := &cobra.Command{
 		Use:   "restore NAME --database NEW",
 		Short: "Make a new database from a backup, and compare it with what was backed up",
 		Long: "Make a new database from a backup, on the server that the connection URL leads to, and compare it with what was backed\n" +
-			"up. A database that is there already is never touched. What was written after the backup is not in it.",
+			"up. A database that is there already is never touched. What was written after the backup is not in it. The last line of\n" +
+			"output is the report. Exit codes: 0 the database is there and equal, 1 it was refused or is not equal, 2 wrong flags or a\n" +
+			"database that is there already, 3 the same call may succeed later.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if database == "" || len(database) > 50 {
-				return errors.New("--database must name the new database in 1 to 50 bytes")
+			if database == "" || len(database) > backup.MaxDatabaseName {
+				return fmt.Errorf("--database must name the new database in 1 to %d bytes", backup.MaxDatabaseName)
 			}
-			url, err := databaseURL(getenv)
-			if err != nil {
-				return migrate.NewError(contract.DatabaseUnreachable, err.Error())
-			}
-			return backup.Restore(cmd.Context(), backup.RestoreConfig{
-				DatabaseURL: url, Location: at.location, Name: args[0], Database: database, Log: slog.New(slog.NewJSONHandler(cmd.OutOrStdout(), nil)),
-			})
+			out := cmd.OutOrStdout()
+			done, err := runRestore(cmd.Context(), out, at.location, args[0], database, getenv)
+			return errors.Join(err, writeReport(done, backup.FitRestoreReport, out, report))
 		},
 	}
 	at.addLocation(cmd.Flags(), getenv)
 	cmd.Flags().StringVar(&database, "database", "", "name of the database to make (required)")
+	cmd.Flags().StringVar(&report, "report", "", "file that gets the report too (default none)")
 	return cmd
+}
+
+func runRestore(ctx context.Context, out io.Writer, location, name, database string, getenv func(string) string) (contract.RestoreReport, error) {
+	url, err := databaseURL(getenv)
+	if err != nil {
+		failure := unreachable(err)
+		return backup.NewRestoreReport(name, database, failure), failure
+	}
+	return backup.Restore(ctx, backup.RestoreConfig{
+		DatabaseURL: url, Location: location, Name: name, Database: database, Log: slog.New(slog.NewJSONHandler(out, nil)),
+	})
 }

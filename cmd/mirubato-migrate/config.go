@@ -125,7 +125,9 @@ func (c *config) openUp(getenv func(string) string, log *slog.Logger) (migrate.C
 }
 
 // unreachable is a variable or a file that does not lead to a database.
-func unreachable(err error) error { return migrate.NewError(contract.DatabaseUnreachable, err.Error()) }
+func unreachable(err error) *migrate.Error {
+	return migrate.NewError(contract.DatabaseUnreachable, err.Error())
+}
 
 // databaseURL reads the file that the operator mounts, or else the value itself. Its errors never hold the value.
 func databaseURL(getenv func(string) string) (string, error) {

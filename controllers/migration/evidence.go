@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"path"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -107,7 +108,22 @@ func checkEvidence(r contract.CheckReport) *v1alpha1.CheckEvidence {
 	for _, finding := range r.Preflight {
 		out.Findings = append(out.Findings, fmt.Sprintf("%s: %s", finding.Rule, finding.Message))
 	}
+	out.Findings = append(out.Findings, linted(r.Lint)...)
 	out.Findings = out.Findings[:min(len(out.Findings), maxNames)]
+	return out
+}
+
+// linted is what lint has found and a person should look at; findings of level info are worth no line of a Release.
+func linted(report *contract.LintReport) []string {
+	if report == nil {
+		return nil
+	}
+	var out []string
+	for _, finding := range report.Findings {
+		if finding.Level != contract.LintInfo {
+			out = append(out, fmt.Sprintf("%s: %s:%d: %s", finding.Rule, path.Base(finding.File), finding.Line, finding.Message))
+		}
+	}
 	return out
 }
 

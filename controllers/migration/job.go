@@ -59,6 +59,9 @@ type Run struct {
 	Rehearsal v1alpha1.Rehearsal
 	// BackupName is the backup that a rehearsal on data is held on.
 	BackupName string
+
+	// database is the one that a restore makes.
+	database string
 }
 
 // Backup is where backups of a database lie.
@@ -155,7 +158,7 @@ func (r Run) scratch() *corev1ac.EmptyDirVolumeSourceApplyConfiguration {
 
 // claim is the volume of backups that the stage needs, empty if it needs none.
 func (r Run) claim() string {
-	if r.Backup == nil || r.Stage != BackUp && !r.rehearsesData() {
+	if r.Backup == nil || r.Stage != BackUp && r.Stage != restore && !r.rehearsesData() {
 		return ""
 	}
 	return r.Backup.Claim

@@ -29,6 +29,8 @@ const (
 	Backfill Stage = "backfill"
 	// Contract applies the migrations of phase contract, once the release is verified.
 	Contract Stage = "contract"
+	// restore makes a new database from a backup. It is no stage of a release: a person asks for it, see Restore.
+	restore Stage = "restore"
 )
 
 // String is the stage as labels name it.
@@ -87,7 +89,7 @@ func (s Stage) changes() bool { return s == Expand || s == Contract }
 func (s Stage) copies() bool { return s == BackUp || s == Rehearse }
 
 // readsFiles reports whether a Job of the stage needs the migrations of the image.
-func (s Stage) readsFiles() bool { return s != BackUp }
+func (s Stage) readsFiles() bool { return s != BackUp && s != restore }
 
 // args are those of mirubato-migrate.
 func (r Run) args() []string {
@@ -102,6 +104,8 @@ func (r Run) args() []string {
 			args = append(args, "--location", contract.BackupDir, "--backup", r.BackupName)
 		}
 		return args
+	case restore:
+		return []string{"restore", r.BackupName, "--location", contract.BackupDir, "--database", r.database}
 	}
 	command := map[Stage][]string{Check: {"check"}, Expand: {"up"}, Backfill: {"backfill"}, Contract: {"up", "--phase", "contract"}}[r.Stage]
 	return append(command,

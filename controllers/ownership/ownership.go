@@ -47,11 +47,17 @@ type Owner struct {
 // Selector returns the labels that only objects of one component of this environment carry. They never change, as the
 // selector of a Deployment must not.
 func (o Owner) Selector(component Component) map[string]string {
+	labels := o.All()
+	labels[labelComponent] = string(component)
+	return labels
+}
+
+// All returns the labels that only objects of this environment carry, whatever their component, also those that people have made.
+func (o Owner) All() map[string]string {
 	return map[string]string{
 		v1alpha1.LabelMicroservice:          o.Microservice.Name,
 		v1alpha1.LabelMicroserviceNamespace: o.Microservice.Namespace,
 		v1alpha1.LabelEnvironment:           o.Environment,
-		labelComponent:                      string(component),
 	}
 }
 
@@ -82,8 +88,7 @@ func ComponentOf(labels map[string]string) Component { return Component(labels[l
 
 // ServingSelector returns the labels of pods that v1alpha1.LabelServing has put in service, whatever their component.
 func (o Owner) ServingSelector() map[string]string {
-	selector := o.Selector("")
-	delete(selector, labelComponent)
+	selector := o.All()
 	selector[v1alpha1.LabelServing] = Serving
 	return selector
 }

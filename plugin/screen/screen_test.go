@@ -12,6 +12,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/plugin/change"
+	"github.com/mirubato/mirubato/plugin/database"
 	"github.com/mirubato/mirubato/plugin/screen"
 )
 
@@ -87,6 +88,62 @@ func releases() []v1alpha1.Release {
 	}
 }
 
+// schemas are an environment in which something is to come, and one that no release has come to.
+func schemas() []database.Environment {
+	took := func(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
+	return []database.Environment{
+		{
+			Name: "staging", Release: "scores-2", Step: v1alpha1.StepExpand, SchemaVersion: new(int64(17)), SchemaFloor: new(int64(15)), CheckedBy: "scores-2",
+			Findings: []string{"large-index: 18_index.sql:3: it takes long"},
+			Migrations: []database.Migration{
+				{Version: 17, Name: "17_add.sql", Kind: database.Expand, State: database.Applied, Release: "scores-1", Took: took(21450012), Rehearsed: took(1234567)},
+				{Version: 18, Name: "18_index.sql", Kind: database.Expand, State: database.Pending, Release: "scores-2", Rehearsed: took(83 * time.Second)},
+				{Version: 19, Name: "19_drop.sql", Kind: database.Contract, State: database.Held, Release: "scores-2"},
+			},
+			Backfills:     []database.BackfillDone{{Release: "scores-1", BackfillEvidence: v1alpha1.BackfillEvidence{Name: "titles", Rows: 1000, Changed: 12}}},
+			BackfillsLeft: 1,
+			Rehearsal: &database.Rehearsal{Release: "scores-2", RehearsalEvidence: v1alpha1.RehearsalEvidence{
+				Mode: v1alpha1.RehearseData, Backup: "20260301T080000Z-aaaaaaaa", From: 17, To: 18, Statements: []v1alpha1.RehearsedStatement{{
+					Migration: "18_index.sql", Statement: "CREATE INDEX works_by_title\n  ON works (title)", Duration: *took(83 * time.Second),
+					Locks: []string{"ShareLock on public.works"}, Rewrites: []string{"public.works"},
+				}},
+			}},
+			Drift:   database.Drift{State: database.DriftNone, Message: "check, backup of scores-2 have found the same schema"},
+			Waiting: &v1alpha1.WaitingFor{Type: v1alpha1.WaitMigration, Message: "the migrations are running", Since: ago(90 * time.Second)},
+		},
+		{
+			Name: "production",
+			Rejection: &database.Rejection{Release: "scores-2", Rejection: v1alpha1.Rejection{
+				Environment: "production", Step: v1alpha1.StepCheck, Reason: v1alpha1.FailureMigration, Message: "migration 18_index.sql: index-not-concurrent", Time: ago(time.Hour),
+			}},
+		},
+	}
+}
+
+func backups() []database.Backup {
+	made := func(name string, age time.Duration, newer int, retain int32) database.Backup {
+		return database.Backup{
+			Environment: "production", Release: "scores-2", Before: database.Expand, Verdict: database.VerdictEqual,
+			Took: metav1.Duration{Duration: 62300 * time.Millisecond}, Newer: newer, Retain: retain,
+			BackupEvidence: v1alpha1.BackupEvidence{
+				Name: name, ClaimName: "scores-backups", StartedAt: ago(age), FinishedAt: ago(age - 62300*time.Millisecond), Size: 1234567, Tables: 8, Rows: 508,
+				LSN: "0/16B3748", SchemaVersion: 16, Database: "scores", ServerVersion: "15.18", SHA256: "ab", Restored: metav1.Duration{Duration: 40 * time.Second},
+			},
+		}
+	}
+	return []database.Backup{
+		made("20260301T080000Z-aaaaaaaa", 4*time.Hour, 0, 2), made("20260228T080000Z-bbbbbbbb", 28*time.Hour, 1, 2),
+		made("20260227T080000Z-cccccccc", 52*time.Hour, 2, 2), made("20260226T080000Z-dddddddd", 76*time.Hour, 3, 0),
+	}
+}
+
+func loss() database.Loss {
+	return database.Loss{
+		Taken: now.Add(-4 * time.Hour), Then: new(int64(16)), Now: new(int64(18)), Releases: []string{"scores-3", "scores-2"},
+		Migrations: []v1alpha1.AppliedMigration{{Version: 17, Name: "17_add.sql"}, {Version: 18, Name: "18_index.sql"}},
+	}
+}
+
 // TestScreens holds every screen against a file that reads as a person would see it.
 func TestScreens(t *testing.T) {
 	changes := []change.Change{
@@ -109,6 +166,16 @@ func TestScreens(t *testing.T) {
 		"plan": screen.Plan("music/scores", change.Plan{Changes: changes, Release: true, Environments: []change.EnvironmentPlan{
 			{Name: "staging", Cost: change.CostMigrate}, {Name: "production", Cost: change.CostMigrate, Gates: []string{"the environment before has verified it", "1 approval"}},
 		}}),
+		"migrations":      screen.Migrations(schemas(), false, now),
+		"migrations-wide": screen.Migrations(schemas(), true, now),
+		"backups":         screen.Backups(backups(), false, now),
+		"backups-wide":    screen.Backups(backups()[:1], true, now),
+		"loss":            screen.Loss("production", "20260301T080000Z-aaaaaaaa", loss(), now),
+		"loss-unknown":    screen.Loss("production", "20260301T080000Z-aaaaaaaa", database.Loss{Taken: now.Add(-5 * time.Hour)}, now),
+		"restored": screen.Use(screen.Restored{
+			Environment: "production", Namespace: "scores-production", Database: "scores_restored", Rows: 1, Tables: 8, Took: 12340 * time.Millisecond,
+			Secrets: []string{"scores-database (key url)", "scores-database-owner (key url)"}, Then: new(int64(16)), Now: new(int64(18)),
+		}),
 		"settings": screen.Settings([]screen.PodSettings{{Environment: "staging", Pod: "scores-a", Generation: "2", Ready: true}, {Environment: "staging", Pod: "scores-b", Refused: "window: must not be 0s"}}),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/plugin/steering"
 )
 
 // List shows many Microservices, a line each. With namespaces it names those, with wide it tells more.
@@ -59,7 +60,7 @@ func waits(ms *v1alpha1.Microservice) string {
 func Status(ms *v1alpha1.Microservice, releases []v1alpha1.Release, wide bool, now time.Time) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s in %s, %s\n", ms.Name, ms.Namespace, Standing(ms))
-	if target := find(releases, ms.Status.Release); target != nil {
+	if target := steering.Find(releases, ms.Status.Release); target != nil {
 		fmt.Fprintf(&out, "Release %s of %s, cut %s ago%s\n", target.Name, target.Spec.Version, age(target.CreationTimestamp.Time, now), by(target))
 		if r := target.Status.Rejection; r != nil {
 			fmt.Fprintf(&out, "REJECTED in %s at %s, %s ago: %s\n", r.Environment, r.Step, age(r.Time.Time, now), r.Message)
@@ -127,7 +128,7 @@ func step(ms *v1alpha1.Microservice, e *v1alpha1.EnvironmentStatus, releases []v
 		out += fmt.Sprintf(" %d%%", e.Weight)
 	}
 	if steps := stepsOf(ms, e.Name); e.Step == v1alpha1.StepCanary && steps > 0 {
-		if evidence := Evidence(find(releases, e.Target), e.Name); evidence != nil {
+		if evidence := Evidence(steering.Find(releases, e.Target), e.Name); evidence != nil {
 			out += fmt.Sprintf(" (%d of %d)", min(int(evidence.StepIndex)+1, steps), steps)
 		}
 	}
@@ -159,17 +160,8 @@ func Evidence(release *v1alpha1.Release, environment string) *v1alpha1.ReleaseEn
 	return nil
 }
 
-func find(releases []v1alpha1.Release, name string) *v1alpha1.Release {
-	for i := range releases {
-		if releases[i].Name == name {
-			return &releases[i]
-		}
-	}
-	return nil
-}
-
 func named(releases []v1alpha1.Release, name string) string {
-	if release := find(releases, name); release != nil {
+	if release := steering.Find(releases, name); release != nil {
 		return fmt.Sprintf("%s (%s)", name, release.Spec.Version)
 	}
 	return name

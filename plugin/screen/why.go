@@ -8,13 +8,14 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/plugin/steering"
 )
 
 // Why answers, in sentences, why a Microservice, or one environment of it, is not further than it is. environment is empty for
 // all of them.
 func Why(ms *v1alpha1.Microservice, releases []v1alpha1.Release, environment string, now time.Time) string {
 	var out strings.Builder
-	target := find(releases, ms.Status.Release)
+	target := steering.Find(releases, ms.Status.Release)
 	for i := range ms.Status.Environments {
 		e := &ms.Status.Environments[i]
 		if environment != "" && e.Name != environment {
@@ -50,7 +51,7 @@ func whyNot(ms *v1alpha1.Microservice, e *v1alpha1.EnvironmentStatus, releases [
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s is at %s of %s.", e.Name, e.Step, named(releases, e.Target))
 	out.WriteString(reason(ms, *e, now))
-	evidence := Evidence(find(releases, e.Target), e.Name)
+	evidence := Evidence(steering.Find(releases, e.Target), e.Name)
 	if evidence == nil {
 		return out.String()
 	}

@@ -22,7 +22,12 @@ import (
 	"github.com/mirubato/mirubato/service/migrate"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgserver.Run(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(envDiesAt) != "" {
+		restoreAndDie()
+	}
+	os.Exit(pgserver.Run(m))
+}
 
 // everything has what is easily lost on the way: types whose text depends on settings, tables without keys or columns,
 // partitions, generated columns, names that want quotes, large objects, other owners.

@@ -100,17 +100,22 @@ func newCopy(ctx context.Context, databaseURL, scratchDir string, fill func(ctx 
 	return &Copy{URL: s.server.URL(copyName), scratch: s}, nil
 }
 
-// restoreAndCompare restores a backup into an empty database and compares the rows with its manifest.
-func restoreAndCompare(ctx context.Context, into migrate.Access, location string, manifest contract.BackupReport, args ...string) error {
+// restoreAndCompare restores a backup into an empty database and compares it with the manifest.
+func restoreAndCompare(ctx context.Context, into migrate.Access, location string, manifest contract.BackupReport) error {
 	dump, err := openDump(location, manifest.Name)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = dump.Close() }() // it was only read
-	if err := restoreDump(ctx, into, dump, manifest.Files[0], args...); err != nil {
+	if err := restoreDump(ctx, into, dump, manifest.Files[0]); err != nil {
 		return err
 	}
-	got, err := readContent(ctx, into)
+	return compare(ctx, into, manifest)
+}
+
+// compare says whether a database has the rows and the schema that a manifest tells of.
+func compare(ctx context.Context, restored migrate.Access, manifest contract.BackupReport) error {
+	got, err := readContent(ctx, restored)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,25 @@ func FitReport(report contract.BackupReport, limit int) ([]byte, error) {
 	}
 }
 
+// FitRestoreReport encodes a report in at most limit bytes. If need be it loses the end of its message.
+func FitRestoreReport(report contract.RestoreReport, limit int) ([]byte, error) {
+	for {
+		line, err := json.Marshal(report)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the report: %w", err)
+		}
+		if len(line) <= limit {
+			return line, nil
+		}
+		if report.Error == nil || report.Error.Message == "" {
+			return nil, fmt.Errorf("a report cannot be cut to %d bytes", limit)
+		}
+		shorter := *report.Error
+		shorter.Message = cut(shorter.Message)
+		report.Error = &shorter
+	}
+}
+
 // cut takes a quarter off the end, and the last character in any case.
 func cut(text string) string {
 	runes := []rune(text)

@@ -65,8 +65,7 @@ func readSurroundings(ctx context.Context, access migrate.Access) (roles []strin
 		return nil, e, readFailure(ctx, access, err)
 	}
 	defer func() { _ = db.Close() }()
-	const query = "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = current_database()"
-	if err := db.QueryRowContext(ctx, query).Scan(&e.name, &e.collate, &e.ctype); err != nil {
+	if e, err = readEncoding(ctx, db); err != nil {
 		return nil, e, readFailure(ctx, access, err)
 	}
 	roles, err = readColumn(ctx, db, "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1")
@@ -74,6 +73,18 @@ func readSurroundings(ctx context.Context, access migrate.Access) (roles []strin
 		return nil, e, readFailure(ctx, access, err)
 	}
 	return roles, e, nil
+}
+
+func readEncoding(ctx context.Context, db querier) (e encoding, err error) {
+	const query = "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = current_database()"
+	err = db.QueryRowContext(ctx, query).Scan(&e.name, &e.collate, &e.ctype)
+	return e, err
+}
+
+// create is the statement that makes an empty database which stores and sorts text so.
+func (e encoding) create(database string) string {
+	return "CREATE DATABASE " + pq.QuoteIdentifier(database) + " TEMPLATE template0 ENCODING " + pq.QuoteLiteral(e.name) +
+		" LC_COLLATE " + pq.QuoteLiteral(e.collate) + " LC_CTYPE " + pq.QuoteLiteral(e.ctype)
 }
 
 // newCopy makes the roles and an empty database. Where this machine does not know the locale, texts are sorted by bytes.
@@ -95,10 +106,10 @@ func (s *scratch) newCopy(ctx context.Context, roles []string, e encoding) (migr
 			return migrate.Access{}, admin.Failure(ctx, contract.BackupFailed, "making the roles on the scratch server", err)
 		}
 	}
-	create := "CREATE DATABASE " + copyName + " TEMPLATE template0 ENCODING " + pq.QuoteLiteral(e.name)
-	_, err = db.ExecContext(ctx, create+" LC_COLLATE "+pq.QuoteLiteral(e.collate)+" LC_CTYPE "+pq.QuoteLiteral(e.ctype))
+	_, err = db.ExecContext(ctx, e.create(copyName))
 	if err != nil && ctx.Err() == nil {
-		_, err = db.ExecContext(ctx, create+" LC_COLLATE 'C' LC_CTYPE 'C'")
+		e.collate, e.ctype = "C", "C"
+		_, err = db.ExecContext(ctx, e.create(copyName))
 	}
 	if err != nil {
 		return migrate.Access{}, admin.Failure(ctx, contract.BackupFailed, "making a database on the scratch server", err)
@@ -107,12 +118,12 @@ func (s *scratch) newCopy(ctx context.Context, roles []string, e encoding) (migr
 }
 
 // restoreDump feeds a dump to pg_restore and makes sure that it was the one that the manifest tells of.
-func restoreDump(ctx context.Context, access migrate.Access, dump io.Reader, file contract.BackupFile, args ...string) error {
+func restoreDump(ctx context.Context, access migrate.Access, dump io.Reader, file contract.BackupFile) error {
 	sum := sha256.New()
 	read := io.TeeReader(dump, sum)
-	err := runTool(ctx, tool{name: "pg_restore", access: access, stdin: read, args: append([]string{
+	err := runTool(ctx, tool{name: "pg_restore", access: access, stdin: read, args: []string{
 		"--exit-on-error", "--no-password", "--dbname=" + access.Database(),
-	}, args...)})
+	}})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -121,12 +132,16 @@ func restoreDump(ctx context.Context, access migrate.Access, dump io.Reader, fil
 		return storageError("reading the dump", drainErr)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != file.SHA256 {
-		return migrate.NewError(contract.BackupDiffers, "the dump is damaged: its SHA-256 is "+got+" and was "+file.SHA256+" when it was written")
+		return damaged(got, file)
 	}
 	if failure, ok := errors.AsType[*migrate.Error](err); ok && failure.Code == contract.BackupFailed {
 		return migrate.NewError(contract.BackupFailed, "restoring the dump: "+failure.Message)
 	}
 	return err
+}
+
+func damaged(sum string, file contract.BackupFile) error {
+	return migrate.NewError(contract.BackupDiffers, "the dump is damaged: its SHA-256 is "+sum+" and was "+file.SHA256+" when it was written")
 }
 
 // found is what a copy holds, with what the engine of migrations says about it.

@@ -174,6 +174,9 @@ func readManifest(location, name string) (contract.BackupReport, error) {
 // openDump returns the dump of a backup.
 func openDump(location, name string) (io.ReadCloser, error) {
 	file, err := os.Open(filepath.Join(location, name, dumpFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, migrate.NewError(contract.BackupDiffers, "the backup "+name+" has lost its dump")
+	}
 	if err != nil {
 		return nil, storageError("opening the dump of "+name, err)
 	}
