@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -19,48 +20,53 @@ type Call struct {
 	Output string
 }
 
+// flags of curl that take a value, and what it is for.
+var flags = map[string]func(call *Call, value string) error{
+	"-X":            func(call *Call, value string) error { call.Method = value; return nil },
+	"-o":            func(call *Call, value string) error { call.Output = value; return nil },
+	"-F":            func(call *Call, value string) error { call.Form = value; return nil },
+	"-d":            setBody,
+	"--data-binary": setBody,
+	"-H": func(call *Call, value string) error {
+		name, value, found := strings.Cut(value, ": ")
+		if !found {
+			return fmt.Errorf("the header %s has no value", name)
+		}
+		call.Header.Add(name, value)
+		return nil
+	},
+}
+
+func setBody(call *Call, value string) error {
+	if name, isFile := strings.CutPrefix(value, "@"); isFile {
+		call.BodyFile = name
+	} else {
+		call.Body = value
+	}
+	return nil
+}
+
+// switches of curl change nothing of what is sent.
+var switches = []string{"-s", "-f", "-sf"}
+
 // Curl takes a curl command apart. It knows the flags that the documents use, and refuses others, which may be wrong or only new here.
 func (c Command) Curl() (Call, error) {
 	call := Call{Header: http.Header{}}
-	args := c.Args()
-	next := func() string {
-		if len(args) == 0 {
-			return ""
-		}
-		out := args[0]
-		args = args[1:]
-		return out
-	}
-	for len(args) > 0 {
-		switch arg := next(); arg {
-		case "-s", "-f", "-sf":
-		case "-X":
-			call.Method = next()
-		case "-o":
-			call.Output = next()
-		case "-F":
-			call.Form = next()
-		case "-d", "--data-binary":
-			value := next()
-			if name, file := strings.CutPrefix(value, "@"); file {
-				call.BodyFile = name
-			} else {
-				call.Body = value
+	for args := c.Args(); len(args) > 0; args = args[1:] {
+		set, takesValue := flags[args[0]]
+		switch {
+		case slices.Contains(switches, args[0]):
+		case takesValue && len(args) > 1:
+			if err := set(&call, args[1]); err != nil {
+				return call, err
 			}
-		case "-H":
-			name, value, found := strings.Cut(next(), ": ")
-			if !found {
-				return call, errors.New("a header has no value")
-			}
-			call.Header.Add(name, value)
+			args = args[1:]
+		case strings.HasPrefix(args[0], "-"):
+			return call, fmt.Errorf("%s is a flag of curl that this test does not know, or lacks its value", args[0])
+		case call.URL != "":
+			return call, errors.New("there are two addresses")
 		default:
-			if strings.HasPrefix(arg, "-") {
-				return call, fmt.Errorf("%s is a flag of curl that this test does not know", arg)
-			}
-			if call.URL != "" {
-				return call, errors.New("there are two addresses")
-			}
-			call.URL = arg
+			call.URL = args[0]
 		}
 	}
 	if call.URL == "" {

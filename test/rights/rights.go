@@ -82,7 +82,7 @@ func allowsResource(granted, asked string) bool {
 	return found && of == everything && strings.HasSuffix(asked, "/"+subresource)
 }
 
-// An Account's rights and requests are compared.
+// Account is whose rights and requests are compared.
 type Account struct {
 	Granted  []Right
 	Requests []Request
