@@ -35,6 +35,7 @@ TEST_PACKAGES := postgresql etcd-server chromium prometheus
 
 export KUBEBUILDER_ASSETS      := $(BIN)
 export S3_SERVER               := $(BIN)/versitygw
+export KUBE_SCORE              := $(BIN)/kube-score
 # Several API servers start at once, beside whatever else a machine does; twenty seconds are not always enough.
 export KUBEBUILDER_CONTROLPLANE_START_TIMEOUT := 3m
 export GOLANGCI_LINT_CACHE     := $(LOCAL)/cache/golangci-lint
@@ -244,9 +245,14 @@ $(BIN)/versitygw: hack/tools/versitygw/go.mod
 	@$(BUILD) -C hack/tools/versitygw -o $@ github.com/versity/versitygw/cmd/versitygw
 	@touch $@
 
-# What tests run against: a PostgreSQL server, etcd, an S3-compatible server, and the API server of the local cluster's build.
+$(BIN)/kube-score: hack/tools/kube-score/go.mod
+	@echo "Building kube-score, which judges manifests (about a minute, once)"
+	@$(BUILD) -C hack/tools/kube-score -o $@ github.com/zegl/kube-score/cmd/kube-score
+	@touch $@
+
+# What tests run against: a PostgreSQL server, etcd, an S3-compatible server, kube-score, and the API server of the local cluster's build.
 .PHONY: test-binaries
-test-binaries: $(BIN)/localcluster $(BIN)/packages $(BIN)/versitygw
+test-binaries: $(BIN)/localcluster $(BIN)/packages $(BIN)/versitygw $(BIN)/kube-score
 	@$(BIN)/packages $(TEST_PACKAGES)
 	@$(BIN)/localcluster binaries
 

@@ -56,7 +56,7 @@ var variants = []variant{
 	{operatorChart, "patience", `patience: 1h30m`},
 	{operatorChart, "logLevel", `logLevel: debug`},
 	{operatorChart, "otlpEndpoint", `otlpEndpoint: http://collector:4318`},
-	{operatorChart, "resources", `resources: {requests: {cpu: 1, memory: 1Gi}, limits: {cpu: 2, memory: 2Gi}}`},
+	{operatorChart, "resources", `resources: {requests: {cpu: 1, memory: 1Gi, ephemeral-storage: 1Gi}, limits: {cpu: 2, memory: 2Gi, ephemeral-storage: 1Gi}}`},
 	{operatorChart, "env", `env: [{name: HTTPS_PROXY, value: "http://proxy.example.com:3128"}, {name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]`},
 	{operatorChart, "podAnnotations", `podAnnotations: {example.com/team: platform}`},
 	{operatorChart, "podLabels", `podLabels: {team: platform}`},
@@ -99,7 +99,7 @@ var versions = []string{"v1.30.0", "v1.35.4-gke.1200", kubernetes}
 
 // eachRendering calls do with every variant, with the defaults of the operator's chart, and with the samples. What depends on the version
 // of Kubernetes, the policies, is rendered at every version.
-func eachRendering(t *testing.T, do func(t *testing.T, chart string, given values, r rendering)) {
+func eachRendering(t *testing.T, do func(t *testing.T, v variant, given values, r rendering)) {
 	t.Helper()
 	all := append([]variant{{operatorChart, "default", ``}}, variants...)
 	samples, err := filepath.Glob(filepath.Join(serviceChart, "ci", "*.yaml"))
@@ -120,7 +120,7 @@ func eachRendering(t *testing.T, do func(t *testing.T, chart string, given value
 			}
 			t.Run(v.chart+" "+v.value+" "+version, func(t *testing.T) {
 				given := parse(t, v.values)
-				do(t, v.chart, given, mustRender(t, v.chart, given, version))
+				do(t, v, given, mustRender(t, v.chart, given, version))
 			})
 		}
 	}

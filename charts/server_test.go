@@ -61,7 +61,7 @@ func TestServerTakesEveryRendering(t *testing.T) {
 		t.Fatal(err)
 	}
 	taken := map[string]bool{} // most objects are alike in most renderings
-	eachRendering(t, func(t *testing.T, _ string, _ values, r rendering) {
+	eachRendering(t, func(t *testing.T, _ variant, _ values, r rendering) {
 		t.Helper()
 		for i, object := range r.objects(t) {
 			if taken[r.documents[i]] {

@@ -25,7 +25,7 @@ func TestEveryRenderingIsSound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eachRendering(t, func(t *testing.T, name string, _ values, r rendering) {
+	eachRendering(t, func(t *testing.T, v variant, _ values, r rendering) {
 		t.Helper()
 		seen := map[string]bool{}
 		for _, object := range r.objects(t) {
@@ -35,7 +35,7 @@ func TestEveryRenderingIsSound(t *testing.T) {
 			seen[key(object)] = true
 		}
 		if len(r.documents) == 0 || !strings.Contains(r.notes, "helm test") {
-			t.Errorf("%s renders %d objects, and tells:\n%s", name, len(r.documents), r.notes)
+			t.Errorf("%s renders %d objects, and tells:\n%s", v.chart, len(r.documents), r.notes)
 		}
 		for _, document := range r.documents {
 			object, _, err := decoder.Decode([]byte(document), nil, nil)
@@ -86,9 +86,9 @@ func TestLintFindsNothing(t *testing.T) {
 	for _, name := range []string{operatorChart, serviceChart} {
 		t.Run(name, func(t *testing.T) { expectClean(t, name, values{}) })
 	}
-	eachRendering(t, func(t *testing.T, name string, given values, _ rendering) {
+	eachRendering(t, func(t *testing.T, v variant, given values, _ rendering) {
 		t.Helper()
-		expectClean(t, name, given)
+		expectClean(t, v.chart, given)
 	})
 }
 

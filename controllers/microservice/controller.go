@@ -40,18 +40,18 @@ import (
 	"github.com/mirubato/mirubato/controllers/telemetry"
 )
 
-// +kubebuilder:rbac:groups=platform.mirubato.com,resources=microservices,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=platform.mirubato.com,resources=microservices,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=platform.mirubato.com,resources=microservices/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims;secrets,verbs=get
 // +kubebuilder:rbac:groups=platform.mirubato.com,resources=releases,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups=platform.mirubato.com,resources=releases/status,verbs=patch
-// +kubebuilder:rbac:groups=platform.mirubato.com,resources=approvals,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platform.mirubato.com,resources=approvals,verbs=list;watch
 // +kubebuilder:rbac:groups=platform.mirubato.com,resources=approvals/status,verbs=patch
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch;patch
 // +kubebuilder:rbac:groups="",resources=configmaps;services;serviceaccounts,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=httproutes,verbs=get;create;patch;delete
 // +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=ingresses;networkpolicies,verbs=get;list;watch;create;patch;delete

@@ -33,6 +33,8 @@ var suite struct {
 	tools       tools
 	databases   databases
 	apiServer   apiServer
+	// started is before the first thing that the operator does for the scenarios.
+	started time.Time
 }
 
 func TestMain(m *testing.M) {
@@ -55,6 +57,7 @@ func prepare(ctx context.Context) error {
 		return err
 	}
 	suite.root, suite.local = root, filepath.Join(root, ".local")
+	suite.started = time.Now()
 	suite.tools = tools{root: suite.root, local: suite.local}
 	if suite.apiServer, err = openAPIServer(filepath.Join(suite.local, "kubeconfig")); err != nil {
 		return err

@@ -25,6 +25,9 @@ func components(s Settings) []component {
 	}
 }
 
+// AuditLog is the name of the API server's audit log, beside the logs of the components.
+const AuditLog = "audit.log"
+
 const etcdURL = "https://127.0.0.1:2379"
 
 // etcdFlags leaves out syncing to disk: the data is thrown away with the cluster, and starting is a second faster.
@@ -67,6 +70,9 @@ func apiServerFlags(s Settings) []string {
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--proxy-client-cert-file=" + certificate(frontProxy), "--proxy-client-key-file=" + key(frontProxy),
 		"--endpoint-reconciler-type=lease",
+		// Two files at most: what is older than the last hundred megabytes or so is dropped.
+		"--audit-policy-file=" + inside("config", "audit.yaml"),
+		"--audit-log-path=" + inside("logs", AuditLog), "--audit-log-maxsize=100", "--audit-log-maxbackup=1",
 	}
 }
 

@@ -18,6 +18,7 @@ var templates embed.FS
 
 // configFiles are the files that are made from templates, by their path below the cluster's config directory.
 var configFiles = map[string]string{
+	"audit.yaml":      "templates/audit.yaml",
 	"containerd.toml": "templates/containerd.toml",
 	"cni/10.conflist": "templates/cni.conflist",
 	"kubelet.yaml":    "templates/kubelet.yaml",
@@ -67,6 +68,7 @@ func render(name string, settings Settings) ([]byte, error) {
 	}
 	var text bytes.Buffer
 	err = parsed.Execute(&text, map[string]any{
+		"Audited":    Audited,
 		"PauseImage": recipe.Options{Version: PauseVersion}.Image("pause"),
 		"Config":     inside("config"),
 		"PKI":        inside("pki"),

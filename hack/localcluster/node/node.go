@@ -28,6 +28,9 @@ const ContainerdSocket = "/run/containerd/containerd.sock"
 // PauseVersion is the tag of the image that holds a pod's namespaces open. It must be loaded before the first pod starts.
 const PauseVersion = "1"
 
+// Audited is the user whose requests the API server writes down: the operator.
+const Audited = "system:serviceaccount:mirubato-system:mirubato-operator"
+
 // root is the state directory as seen from inside, short because the path of a socket may have 107 characters only.
 const root = "/run/mirubato"
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,9 @@ func TestWriteMakesEveryFileThatIsNamed(t *testing.T) {
 			_, path, isFlag := strings.Cut(arg, "="+inside())
 			if !isFlag {
 				continue
+			}
+			if strings.HasPrefix(arg, "--audit-log-path=") {
+				path = filepath.Dir(path) // the API server makes the file
 			}
 			if _, err := os.Stat(dir.Cluster(path)); err != nil {
 				t.Errorf("%s is started with %s: %v", c.name, arg, err)
