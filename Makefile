@@ -8,6 +8,9 @@ PROVIDER ?= auto
 # How long one measurement of the comparison lasts, and how many rounds there are.
 LENGTH   ?= 5s
 ROUNDS   ?= 5
+# How many objects the operator is measured with, and for how long it is then watched at rest.
+MICROSERVICES ?= 1000
+REST          ?= 10m
 
 LOCAL := $(CURDIR)/.local
 BIN   := $(LOCAL)/bin
@@ -94,6 +97,11 @@ settings-bench: cluster-up images $(BIN)/scores ## Live settings of 20 pods on t
 	@$(BIN)/localcluster load $(foreach name,$(IMAGES),$(LOCAL)/images/$(name)-$(VERSION).tar)
 	@$(BIN)/localcluster databases
 	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -parallel 1 -timeout 30m -v ./test/e2e -scenarios fleet -command 'make settings-bench'
+
+.PHONY: scale
+scale: test-binaries ## The operator with 1,000 Microservices; its figures go to `make results`; a quarter of an hour [MICROSERVICES=1000 REST=10m]
+	@go test -tags scale -count=1 -timeout 90m -v ./test/scale -microservices $(MICROSERVICES) -rest $(REST) \
+		-command 'make scale$(if $(filter-out 1000,$(MICROSERVICES)), MICROSERVICES=$(MICROSERVICES))$(if $(filter-out 10m,$(REST)), REST=$(REST))'
 
 .PHONY: bench
 bench: test-binaries $(BIN)/results ## Benchmarks, and the comparison; their figures go to `make results` [LENGTH=5s ROUNDS=5]
