@@ -92,6 +92,14 @@ func (r *Reconciler) observeNeeds(ctx context.Context, ms *v1alpha1.Microservice
 	if !s.facts.Namespace.Consents {
 		return nil
 	}
+	if s.awaitsTurn(ms) {
+		wanted, err := s.kept(ms)
+		if err != nil {
+			return err
+		}
+		s.facts.Foreign, err = foreign(ctx, s.cluster, s.place, wanted, s.facts)
+		return err
+	}
 	var err error
 	if !s.isSettled() {
 		content := s.content(ms, s.target)
@@ -108,6 +116,35 @@ func (r *Reconciler) observeNeeds(ctx context.Context, ms *v1alpha1.Microservice
 	}
 	s.facts.Foreign, err = foreign(ctx, s.cluster, s.place, wanted, s.facts)
 	return err
+}
+
+// awaitsTurn reports whether nothing new is made in this pass because the environment before has not verified the target, and
+// what is needed was there when that was first found. It is looked for again when the turn comes: with many environments that wait,
+// looking each time would be most of what the API server is asked.
+func (s *station) awaitsTurn(ms *v1alpha1.Microservice) bool {
+	if s.turn || recordOf(s.target, s.name()).AdmittedAt != nil || ms.Status.ObservedGeneration != ms.Generation {
+		return false
+	}
+	return slices.ContainsFunc(ms.Status.Environments, func(e v1alpha1.EnvironmentStatus) bool {
+		return e.Name == s.name() && e.Namespace == s.place.Namespace && e.Target == s.target.Name &&
+			e.WaitingFor != nil && e.WaitingFor.Type == v1alpha1.WaitPreviousEnvironment
+	})
+}
+
+// kept returns the objects of the releases that the environment keeps until its turn comes.
+func (s *station) kept(ms *v1alpha1.Microservice) ([]manifest.Manifest, error) {
+	var out []manifest.Manifest
+	for name := range s.children {
+		if name == s.target.Name && !slices.Contains(s.running(), name) {
+			continue
+		}
+		stable, err := s.stable(ms, name, 0)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, stable...)
+	}
+	return out, nil
 }
 
 // missingSecrets looks for the Secrets that the content refers to. Their values are read and dropped.
@@ -150,7 +187,7 @@ func foreign(ctx context.Context, cluster *clusters.Cluster, place environment.P
 			continue
 		}
 		found := &metav1.PartialObjectMetadata{}
-		gvk, err := schema.ParseGroupVersion(m.Object().GetAPIVersion())
+		gvk, err := schema.ParseGroupVersion(m.APIVersion())
 		if err != nil {
 			return nil, err
 		}

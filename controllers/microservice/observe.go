@@ -54,9 +54,14 @@ type station struct {
 	troubled bool
 	// target is the release that the environment shall run: that of the spec, unless it is held at another.
 	target *v1alpha1.Release
-	facts  environment.Facts
+	// turn: nothing is recorded that keeps the target out because of the environment before.
+	turn  bool
+	facts environment.Facts
 	// children are rendered for each release that the plan may name, by its name.
 	children map[string]environment.Children
+	// rendered are the results of stable, by what it was asked for, and proven the objects that hold them.
+	rendered map[rendering][]manifest.Manifest
+	proven   held
 	// tasks are the Jobs on the database, by the action that makes them.
 	tasks map[release.ActionType]task
 	pods  traffic.Pods
@@ -204,6 +209,7 @@ func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Micros
 			s.target = chosen
 		}
 	}
+	s.turn = s.held != nil || o.opens(previousOf(ms, spec.Name), s.target.Name)
 	if spec.Cluster == nil { // in another cluster pods are reached through its API server, which no policy keeps out
 		s.place.OperatorNamespace = r.OperatorNamespace
 	}
@@ -216,6 +222,21 @@ func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Micros
 	}
 	s.freeze(ms, o, r.Now())
 	return s, nil
+}
+
+// previousOf names the environment before another, empty for the first.
+func previousOf(ms *v1alpha1.Microservice, name string) string {
+	i := slices.IndexFunc(ms.Spec.Environments, func(e v1alpha1.EnvironmentSpec) bool { return e.Name == name })
+	if i <= 0 {
+		return ""
+	}
+	return ms.Spec.Environments[i-1].Name
+}
+
+// opens reports whether it is recorded that the environment before, if there is one, has verified a release.
+func (o *observed) opens(previous, releaseName string) bool {
+	rel := named(o.releases, releaseName)
+	return previous == "" || rel != nil && recordOf(rel, previous).VerifiedAt != nil
 }
 
 // observeStation looks at an environment whose cluster is there.
@@ -314,18 +335,50 @@ func (s *station) isSettled() bool {
 // unless one was just asked for that takes no rollout.
 func (s *station) everything(ms *v1alpha1.Microservice) ([]manifest.Manifest, error) {
 	out, err := s.stable(ms, s.target.Name, 0)
-	if err != nil || s.isSettled() {
+	if err != nil || s.isSettled() || !s.mayTry() {
 		return out, err
 	}
 	canary, err := s.targetChildren().Canary(1, 0)
 	if err != nil {
 		return nil, err
 	}
-	return append(out, canary...), nil
+	return slices.Concat(out, canary), nil
 }
 
-// stable returns the objects of an environment that runs a release, while the canary has a weight.
+// mayTry reports whether a plan of this pass may run pods of the target beside others: there have to be others, and steps, unless it has begun
+// already.
+func (s *station) mayTry() bool {
+	if s.facts.Deployment(s.place.CanaryName()) != nil || recordOf(s.target, s.name()).Step == v1alpha1.StepCanary {
+		return true
+	}
+	others := s.facts.Deployment(s.place.Name()) != nil || len(s.children) > 1
+	return others && len(rolloutOf(s.spec).Steps) > 0
+}
+
+// rendering is what stable is asked for in a pass.
+type rendering struct {
+	release string
+	weight  int32
+}
+
+// stable returns the objects of an environment that runs a release, while the canary has a weight. They must not be changed.
 func (s *station) stable(ms *v1alpha1.Microservice, name string, weight int32) ([]manifest.Manifest, error) {
+	asked := rendering{name, weight}
+	if out, done := s.rendered[asked]; done {
+		return out, nil
+	}
+	out, err := s.renderStable(ms, name, weight)
+	if err != nil {
+		return nil, err
+	}
+	if s.rendered == nil {
+		s.rendered = map[rendering][]manifest.Manifest{}
+	}
+	s.rendered[asked] = out
+	return out, nil
+}
+
+func (s *station) renderStable(ms *v1alpha1.Microservice, name string, weight int32) ([]manifest.Manifest, error) {
 	children, ok := s.children[name]
 	if !ok {
 		return nil, fmt.Errorf("release %s is gone, and environment %s runs it", name, s.name())

@@ -160,12 +160,13 @@ func (o *observed) retries(s *station) bool {
 	return o.target != nil && s.target.Name == o.target.Name && o.orders.has(verb.Retry, "")
 }
 
-// decide plans each environment, in order: what one has verified opens the next.
+// decide plans each environment, in order: what one has verified opens the next. One that is verified by this pass does so in the
+// next pass, which comes at once: until it is recorded nobody has looked for what the next one needs.
 func (r *Reconciler) decide(ms *v1alpha1.Microservice, o *observed) {
 	previous := ""
 	for _, s := range o.stations {
 		s.input.Previous = previous
-		s.input.PreviousVerified = previous == "" || o.verified(previous, s.target.Name)
+		s.input.PreviousVerified = previous == "" || s.turn && o.verified(previous, s.target.Name)
 		o.compareSchemas(s, previous)
 		r.askBudget(ms, o, s)
 		s.plan = release.New(s.input)

@@ -134,7 +134,7 @@ func (r *Reconciler) reportSettings(ms *v1alpha1.Microservice, s *station, wante
 	happened := ""
 	if live == nil {
 		happened = "is gone"
-	} else if live.GetAnnotations()[v1alpha1.AnnotationApplied] == wanted[i].Object().GetAnnotations()[v1alpha1.AnnotationApplied] {
+	} else if wanted[i].WasWritten(live) {
 		holds, err := wanted[i].Holds(live)
 		if err != nil || holds {
 			return err

@@ -26,12 +26,12 @@ import (
 
 // operator is the real program.
 type operator struct {
-	t            *testing.T
-	program      string
-	environment  []string
-	output       *os.File
-	process      *exec.Cmd
-	metrics      string
+	t           *testing.T
+	program     string
+	environment []string
+	output      *os.File
+	process     *exec.Cmd
+	metrics     string
 }
 
 // newOperator builds the program. Its settings are those with which config/manager has it run, memory limit included, but for the
@@ -249,7 +249,9 @@ func (p passes) since(before passes) passes {
 }
 
 // within is the share of those that took no longer than that, which must be the bound of a bucket.
-func (p passes) within(seconds float64) float64 { return float64(p.buckets[seconds]) / float64(p.count) }
+func (p passes) within(seconds float64) float64 {
+	return float64(p.buckets[seconds]) / float64(p.count)
+}
 
 // String tells how many took how long, up to where all are told.
 func (p passes) String() string {
