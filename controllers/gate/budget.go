@@ -98,11 +98,18 @@ func Claims(ms *v1alpha1.Microservice) []Claim {
 const patience = time.Minute
 
 // turn is how long somebody whose turn it is may go without asking; after that those behind are let in first. Whoever waits is to
-// ask at least every Recheck, and when Next names it.
+// ask at least as often as RecheckAmong says, and when Next names it.
 const (
 	turn    = 2 * time.Minute
 	Recheck = 30 * time.Second
 )
+
+// RecheckAmong is how long those who wait may leave it, if there are so many of them: all together ask no more than ten times a second,
+// as long as nobody would lose its turn by it. At least Recheck.
+func RecheckAmong(claimants int) time.Duration {
+	const share, most = 100 * time.Millisecond, turn - 20*time.Second
+	return min(max(Recheck, time.Duration(claimants)*share), most)
+}
 
 // perDatabase is how many rollouts are under way at once on one database: two would not know whose migrations, or whose requests,
 // have slowed it down.

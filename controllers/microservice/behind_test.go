@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
@@ -39,6 +40,39 @@ func TestVersions(t *testing.T) {
 			}
 			if !tc.want && len(v.last) > 0 && tc.seen.Name == tc.written.Name {
 				t.Errorf("what the cache has caught up with is kept: %v", v.last)
+			}
+		})
+	}
+}
+
+func TestRecords(t *testing.T) {
+	of := types.NamespacedName{Namespace: "home", Name: "scores"}
+	at := func(uid types.UID, version string) *v1alpha1.Release {
+		return &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{UID: uid, ResourceVersion: version}}
+	}
+	for name, tc := range map[string]struct {
+		remembered, cached *v1alpha1.Release
+		forgotten          bool
+		want               bool
+	}{
+		"a process that has just begun":    {cached: at("a", "9")},
+		"the cache is behind":              {remembered: at("a", "10"), cached: at("a", "9")},
+		"the cache has caught up":          {remembered: at("a", "10"), cached: at("a", "10"), want: true},
+		"the cache has heard of more":      {remembered: at("a", "9"), cached: at("a", "10"), want: true},
+		"another release is asked for":     {remembered: at("a", "9"), cached: at("b", "10")},
+		"versions that cannot be compared": {remembered: at("a", "x"), cached: at("a", "x")},
+		"the Microservice is gone":         {remembered: at("a", "9"), cached: at("a", "9"), forgotten: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r records
+			if tc.remembered != nil {
+				r.remember(of, tc.remembered)
+			}
+			if tc.forgotten {
+				r.forget(of)
+			}
+			if got := r.isKnown(of, tc.cached); got != tc.want {
+				t.Errorf("known: %t, want %t", got, tc.want)
 			}
 		})
 	}

@@ -96,6 +96,7 @@ type Reconciler struct {
 	Now func() time.Time
 
 	written versions
+	records records
 	proofs  proofs
 }
 
@@ -153,6 +154,7 @@ func (r *Reconciler) forget(key types.NamespacedName, err error) error {
 	if apierrors.IsNotFound(err) {
 		r.Clusters.Use(key) // none any more
 		r.written.forget(key)
+		r.records.forget(key)
 		r.proofs.forget(key)
 	}
 	return client.IgnoreNotFound(err)

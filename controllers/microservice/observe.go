@@ -155,13 +155,26 @@ func (r *Reconciler) observeReleases(ctx context.Context, ms *v1alpha1.Microserv
 		return out, nil
 	}
 	if !isAtRest(ms, target) {
-		// What was recorded decides what comes next: an older record would repeat a step.
-		target = &v1alpha1.Release{}
-		if err := r.Live.Get(ctx, client.ObjectKey{Namespace: ms.Namespace, Name: out.target.Name}, target); err != nil {
-			return observed{}, fmt.Errorf("reading release %s: %w", out.target.Name, err)
+		if target, err = r.latest(ctx, ms, target); err != nil {
+			return observed{}, err
 		}
 	}
 	out.place(target)
+	return out, nil
+}
+
+// latest returns a release as it was written last. What was recorded decides what comes next: an older record would repeat a step. Only
+// the operator records, so its cache is believed once it holds what this process has read or written.
+func (r *Reconciler) latest(ctx context.Context, ms *v1alpha1.Microservice, cached *v1alpha1.Release) (*v1alpha1.Release, error) {
+	key := client.ObjectKeyFromObject(ms)
+	if r.records.isKnown(key, cached) {
+		return cached, nil
+	}
+	out := &v1alpha1.Release{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached), out); err != nil {
+		return nil, fmt.Errorf("reading release %s: %w", cached.Name, err)
+	}
+	r.records.remember(key, out)
 	return out, nil
 }
 

@@ -216,13 +216,13 @@ func (o *observed) wakeUp(now time.Time) time.Duration {
 		sooner(secretPoll)
 	}
 	for _, s := range o.stations {
-		s.wakeUps(now, sooner)
+		s.wakeUps(now, gate.RecheckAmong(len(o.all)), sooner)
 	}
 	return next
 }
 
-// wakeUps are the times after which a station has to be looked at.
-func (s *station) wakeUps(now time.Time, sooner func(time.Duration)) {
+// wakeUps are the times after which a station has to be looked at; recheck is how long one that waits for the budget may leave it.
+func (s *station) wakeUps(now time.Time, recheck time.Duration, sooner func(time.Duration)) {
 	if s.troubled {
 		sooner(secretPoll) // it is there, and nothing tells when it takes what it has refused
 	}
@@ -241,7 +241,7 @@ func (s *station) wakeUps(now time.Time, sooner func(time.Duration)) {
 		sooner(secretPoll)
 	}
 	if s.plan.Waiting.Type == v1alpha1.WaitBudget {
-		sooner(gate.Recheck)
+		sooner(recheck)
 	}
 }
 

@@ -135,7 +135,7 @@ func (r *Reconciler) reportSettings(ms *v1alpha1.Microservice, s *station, wante
 	if live == nil {
 		happened = "is gone"
 	} else if wanted[i].WasWritten(live) {
-		holds, err := wanted[i].Holds(live)
+		holds, err := r.holds(s, wanted[i])
 		if err != nil || holds {
 			return err
 		}

@@ -16,7 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/rogpeppe/go-internal/testscript"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 var (
@@ -35,6 +37,7 @@ var suite struct {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	log.SetLogger(logr.Discard()) // failures are told by the scenarios
 	const patience = 10 * time.Minute // images may have to be built
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	err := prepare(ctx)

@@ -31,6 +31,10 @@ import (
 // home is the namespace of the Microservices.
 const home = "home"
 
+// serviceRange has an address for each Service of a thousand Microservices in three environments, and for their canaries; what is usual for
+// tests has 254.
+const serviceRange = "10.0.0.0/16"
+
 // root is that of the repository.
 var root = filepath.Join("..", "..")
 
@@ -53,6 +57,7 @@ func newWorld(ctx context.Context, t *testing.T) *world {
 			t.Errorf("stopping the API server: %v", err)
 		}
 	})
+	server.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", serviceRange)
 	config, err := server.Start()
 	w.must(err)
 	config.QPS = -1 // what is measured must not wait for its measurement
