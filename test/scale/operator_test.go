@@ -31,7 +31,8 @@ type operator struct {
 	environment []string
 	output      *os.File
 	process     *exec.Cmd
-	metrics     string
+	// metrics asks the process for what it tells of itself.
+	metrics *http.Request
 }
 
 // newOperator builds the program. Its settings are those with which config/manager has it run, memory limit included, but for the
@@ -74,8 +75,12 @@ func newOperator(ctx context.Context, t *testing.T, kubeconfig []byte) *operator
 // start starts a process.
 func (o *operator) start(ctx context.Context) {
 	o.t.Helper()
-	o.metrics = "127.0.0.1:" + freePort(ctx, o.t)
-	o.process = exec.CommandContext(ctx, o.program, "--metrics-address="+o.metrics, "--probe-address=127.0.0.1:"+freePort(ctx, o.t))
+	address := "127.0.0.1:" + freePort(ctx, o.t)
+	var err error
+	if o.metrics, err = http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil); err != nil {
+		o.t.Fatal(err)
+	}
+	o.process = exec.CommandContext(ctx, o.program, "--metrics-address="+address, "--probe-address=127.0.0.1:"+freePort(ctx, o.t))
 	o.process.Env = append(os.Environ(), o.environment...)
 	o.process.Stdout, o.process.Stderr = o.output, o.output
 	if err := o.process.Start(); err != nil {
@@ -155,13 +160,8 @@ func (o *operator) scrape() metrics {
 }
 
 func (o *operator) ask() (metrics, error) {
-	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.metrics+"/metrics", nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
+	client := &http.Client{Timeout: time.Minute}
+	response, err := client.Do(o.metrics)
 	if err != nil {
 		return nil, err
 	}
