@@ -8,6 +8,12 @@ PROVIDER ?= auto
 # How long one measurement of the comparison lasts, and how many rounds there are.
 LENGTH   ?= 5s
 ROUNDS   ?= 5
+# How many objects the operator is measured with, and for how long it is then watched at rest.
+MICROSERVICES ?= 1000
+REST          ?= 10m
+# How the operator is set then: what docs/operator.md tells whoever has as many to set.
+CONCURRENCY   ?= 16
+MAX_ROLLOUTS  ?= 100
 
 LOCAL := $(CURDIR)/.local
 BIN   := $(LOCAL)/bin
@@ -101,6 +107,11 @@ soak: cluster-up images $(BIN)/scores ## 200,000 requests while releases pass an
 	@$(BIN)/localcluster load $(foreach name,$(IMAGES),$(LOCAL)/images/$(name)-$(VERSION).tar)
 	@$(BIN)/localcluster databases
 	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -parallel 1 -timeout 60m -v ./test/e2e -run TestScenarios -scenarios soak -command 'make soak'
+
+.PHONY: scale
+scale: test-binaries ## The operator with 1,000 Microservices, half an hour; figures go to `make results` [MICROSERVICES=1000 REST=10m CONCURRENCY=16 MAX_ROLLOUTS=100]
+	@go test -tags scale -count=1 -timeout 90m -v ./test/scale -microservices $(MICROSERVICES) -rest $(REST) -concurrency $(CONCURRENCY) -max-rollouts $(MAX_ROLLOUTS) \
+		-command 'make scale$(if $(filter-out 1000,$(MICROSERVICES)), MICROSERVICES=$(MICROSERVICES))'
 
 .PHONY: bench
 bench: test-binaries $(BIN)/results ## Benchmarks, and the comparison; their figures go to `make results` [LENGTH=5s ROUNDS=5]

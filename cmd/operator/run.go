@@ -111,6 +111,7 @@ func newReconciler(mgr ctrl.Manager, config Config, remote *clusters.Clusters, m
 		Client:            mgr.GetClient(),
 		Live:              mgr.GetAPIReader(),
 		OwnedBy:           microservice.OwnedByIndex,
+		Claiming:          microservice.ClaimingByIndex(),
 		Events:            mgr.GetEventRecorder("mirubato-operator"),
 		MigrateImage:      config.MigrateImage,
 		Namespaces:        config.Namespaces,

@@ -98,11 +98,18 @@ func Claims(ms *v1alpha1.Microservice) []Claim {
 const patience = time.Minute
 
 // turn is how long somebody whose turn it is may go without asking; after that those behind are let in first. Whoever waits is to
-// ask at least every Recheck, and when Next names it.
+// ask at least as often as RecheckAmong says, and when Next names it.
 const (
 	turn    = 2 * time.Minute
 	Recheck = 30 * time.Second
 )
+
+// RecheckAmong is how long those who wait may leave it, if there are so many of them: all together ask no more than ten times a second,
+// as long as nobody would lose its turn by it. At least Recheck.
+func RecheckAmong(claimants int) time.Duration {
+	const share, most = 100 * time.Millisecond, turn - 20*time.Second
+	return min(max(Recheck, time.Duration(claimants)*share), most)
+}
 
 // perDatabase is how many rollouts are under way at once on one database: two would not know whose migrations, or whose requests,
 // have slowed it down.
@@ -206,11 +213,11 @@ func (b *Budget) line(now time.Time, under rollouts, claims []Claim, asker *Clai
 		if under.on(claim.Database) >= perDatabase {
 			continue
 		}
-		under.begun[claim.Place] = claim.Database
+		under.begin(claim.Place, claim.Database)
 		out = append(out, claim.Place)
 	}
 	for _, place := range out {
-		delete(under.begun, place)
+		under.end(place)
 	}
 	return out
 }
@@ -250,16 +257,34 @@ func (b *Budget) forget(now time.Time, claims []Claim) {
 type rollouts struct {
 	begun map[Place]string
 	given map[Place]given
+	// databases is how many there are on each: counting them anew for everybody who waits would be a square of many.
+	databases map[string]int
 }
 
 func (b *Budget) under(claims []Claim) rollouts {
-	out := rollouts{begun: map[Place]string{}, given: b.given}
+	out := rollouts{begun: map[Place]string{}, given: b.given, databases: map[string]int{}}
 	for _, claim := range claims {
 		if claim.Begun {
-			out.begun[claim.Place] = claim.Database
+			out.begin(claim.Place, claim.Database)
 		}
 	}
+	for _, g := range b.given {
+		out.databases[g.database]++
+	}
 	return out
+}
+
+func (r rollouts) begin(place Place, database string) {
+	if _, begun := r.begun[place]; begun {
+		return
+	}
+	r.begun[place] = database
+	r.databases[database]++
+}
+
+func (r rollouts) end(place Place) {
+	r.databases[r.begun[place]]--
+	delete(r.begun, place)
 }
 
 func (r rollouts) has(place Place) bool {
@@ -275,16 +300,5 @@ func (r rollouts) on(database string) int {
 	if database == "" {
 		return 0
 	}
-	n := 0
-	for _, other := range r.begun {
-		if other == database {
-			n++
-		}
-	}
-	for _, other := range r.given {
-		if other.database == database {
-			n++
-		}
-	}
-	return n
+	return r.databases[database]
 }

@@ -14,6 +14,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
@@ -32,46 +33,78 @@ func Hash(value any) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encoding %T: %w", value, err)
 	}
+	return hashOf(encoded), nil
+}
+
+func hashOf(encoded []byte) string {
 	sum := sha256.Sum256(encoded)
-	return hex.EncodeToString(sum[:])[:hashLength], nil
+	return hex.EncodeToString(sum[:])[:hashLength]
 }
 
-// Manifest is an object as the operator wants it: only the fields that the operator decides.
+// Manifest is an object as the operator wants it: only the fields that the operator decides. Most are made to learn that nothing is to be
+// done, so the fields stay encoded until somebody looks at them.
 type Manifest struct {
-	fields *unstructured.Unstructured
+	identity identity
+	encoded  []byte
+	hash     string
 }
 
-// New makes a manifest of an apply configuration and marks it with a hash of its fields.
+type identity struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Metadata   struct {
+		Namespace string `json:"namespace"`
+		Name      string `json:"name"`
+	} `json:"metadata"`
+}
+
+// New makes a manifest of an apply configuration and marks it with a hash of its fields. It fails only for what has no JSON form.
 func New(configuration any) (Manifest, error) {
-	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(configuration)
+	encoded, err := json.Marshal(configuration)
 	if err != nil {
-		return Manifest{}, fmt.Errorf("converting %T: %w", configuration, err)
+		return Manifest{}, fmt.Errorf("encoding %T: %w", configuration, err)
 	}
-	hash, err := Hash(fields)
-	if err != nil {
-		return Manifest{}, err
+	out := Manifest{encoded: encoded, hash: hashOf(encoded)}
+	if err := json.Unmarshal(encoded, &out.identity); err != nil {
+		return Manifest{}, fmt.Errorf("%T is no object: %w", configuration, err)
 	}
-	object := &unstructured.Unstructured{Object: fields}
-	annotations := object.GetAnnotations()
+	return out, nil
+}
+
+// APIVersion of the object.
+func (m Manifest) APIVersion() string { return m.identity.APIVersion }
+
+// Kind of the object.
+func (m Manifest) Kind() string { return m.identity.Kind }
+
+// Name of the object.
+func (m Manifest) Name() string { return m.identity.Metadata.Name }
+
+// Namespace of the object.
+func (m Manifest) Namespace() string { return m.identity.Metadata.Namespace }
+
+// Hash of the fields, which the object is marked with when it is written.
+func (m Manifest) Hash() string { return m.hash }
+
+// WasWritten reports whether live was last written with these fields. Somebody else may have changed it since.
+func (m Manifest) WasWritten(live client.Object) bool {
+	return live.GetAnnotations()[v1alpha1.AnnotationApplied] == m.hash
+}
+
+// Object returns the fields with the mark. The caller may change them.
+func (m Manifest) Object() *unstructured.Unstructured {
+	out := &unstructured.Unstructured{Object: map[string]any{}}
+	if err := utiljson.Unmarshal(m.encoded, &out.Object); err != nil {
+		return out // of the zero Manifest: New has read everything else before
+	}
+	annotations := out.GetAnnotations()
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	annotations[v1alpha1.AnnotationApplied] = hash
-	object.SetAnnotations(annotations)
-	return Manifest{fields: object}, nil
+	annotations[v1alpha1.AnnotationApplied] = m.hash
+	out.SetAnnotations(annotations)
+	return out
 }
-
-// Kind of the object.
-func (m Manifest) Kind() string { return m.fields.GetKind() }
-
-// Name of the object.
-func (m Manifest) Name() string { return m.fields.GetName() }
-
-// Namespace of the object.
-func (m Manifest) Namespace() string { return m.fields.GetNamespace() }
-
-// Object returns a copy of the fields, for reading.
-func (m Manifest) Object() *unstructured.Unstructured { return m.fields.DeepCopy() }
 
 // Holds reports whether live already is what the manifest wants, so that no write is needed. live may be nil.
 //
@@ -82,15 +115,15 @@ func (m Manifest) Holds(live client.Object) (bool, error) {
 	if live == nil || reflect.ValueOf(live).IsNil() {
 		return false, nil
 	}
-	if live.GetAnnotations()[v1alpha1.AnnotationApplied] != m.fields.GetAnnotations()[v1alpha1.AnnotationApplied] {
+	if !m.WasWritten(live) {
 		return false, nil // the common case of a difference, without a look at every field
 	}
-	// The converter that made the manifest's fields: numbers and quantities have the same Go types on both sides.
+	// Numbers and quantities have the same Go types on both sides.
 	found, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
 	if err != nil {
 		return false, fmt.Errorf("converting %T: %w", live, err)
 	}
-	for key, wanted := range m.fields.Object {
+	for key, wanted := range m.Object().Object {
 		ofType := key == "apiVersion" || key == "kind" // objects read by type carry none of their own
 		if !ofType && !contains(found[key], wanted) {
 			return false, nil

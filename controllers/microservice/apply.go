@@ -52,6 +52,8 @@ func (r *Reconciler) apply(ctx context.Context, ms *v1alpha1.Microservice, seen 
 
 // applyTo carries out what was planned for an environment.
 func (r *Reconciler) applyTo(ctx context.Context, ms *v1alpha1.Microservice, s *station) error {
+	s.proven = held{}
+	defer func() { r.proofs.keep(s.place.Owner, s.proven) }()
 	for _, action := range s.plan.Actions {
 		if err := r.act(ctx, ms, s, action); err != nil {
 			return err
@@ -108,7 +110,7 @@ func (r *Reconciler) keep(ctx context.Context, ms *v1alpha1.Microservice, s *sta
 // write applies the manifests that differ from what is there.
 func (r *Reconciler) write(ctx context.Context, s *station, wanted []manifest.Manifest) error {
 	for _, m := range wanted {
-		holds, err := m.Holds(s.facts.Live[environment.KeyOf(m)])
+		holds, err := r.holds(s, m)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/ownership"
 )
 
@@ -21,6 +23,9 @@ func CacheOptions(namespaces []string) cache.Options {
 	byObject := map[client.Object]cache.ByObject{}
 	for _, child := range childTypes() {
 		byObject[child] = ours
+		if _, isPod := child.(*corev1.Pod); isPod {
+			byObject[child] = cache.ByObject{Label: ours.Label, Transform: stripPod}
+		}
 	}
 	var only map[string]cache.Config
 	for _, namespace := range namespaces {
@@ -44,6 +49,10 @@ const (
 	IndexNamespace = "spec.environments.namespace"
 	// indexOwner finds children by their Microservice.
 	indexOwner = "mirubato.owner"
+	// indexClaims finds the Microservices that have or want a place among the rollouts under way: few of many, and asked for whenever
+	// a rollout begins or ends.
+	indexClaims = "mirubato.claims"
+	claiming    = "true"
 )
 
 // RegisterIndexes adds the indexes that the Reconciler reads by.
@@ -59,6 +68,9 @@ func RegisterIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	})
 	if err != nil {
 		return fmt.Errorf("indexing Microservices by namespace: %w", err)
+	}
+	if err := indexer.IndexField(ctx, &v1alpha1.Microservice{}, indexClaims, claimKey); err != nil {
+		return fmt.Errorf("indexing Microservices by their claims: %w", err)
 	}
 	if err := indexer.IndexField(ctx, &v1alpha1.Release{}, indexOwner, ownerKey); err != nil {
 		return fmt.Errorf("indexing Releases by owner: %w", err)
@@ -87,9 +99,28 @@ func ownerKey(object client.Object) []string {
 	return []string{owner.Microservice.String()}
 }
 
+func claimKey(object client.Object) []string {
+	if ms, ok := object.(*v1alpha1.Microservice); ok && len(gate.Claims(ms)) > 0 {
+		return []string{claiming}
+	}
+	return nil
+}
+
+// ClaimingByIndex selects Microservices by the index that RegisterIndexes adds.
+func ClaimingByIndex() client.ListOption { return client.MatchingFields{indexClaims: claiming} }
+
 // OwnedByIndex selects children by the index that RegisterIndexes adds.
 func OwnedByIndex(key types.NamespacedName) client.ListOption {
 	return client.MatchingFields{indexOwner: key.String()}
+}
+
+// stripPod keeps out of the caches what pods run with as well: it is most of a pod, pods are most of what there is, and the operator reads who a
+// pod is and how it fares. What they should run with is in the Deployment.
+func stripPod(object any) (any, error) {
+	if pod, ok := object.(*corev1.Pod); ok {
+		pod.Spec = corev1.PodSpec{}
+	}
+	return stripManagedFields(object)
 }
 
 // stripManagedFields keeps out of the caches what the operator never reads and what is often half of an object.

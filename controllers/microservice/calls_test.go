@@ -19,6 +19,8 @@ var errKilled = errors.New("the operator was killed")
 // calls are those of one operator to the API server: they are counted, cut off and spoiled.
 type calls struct {
 	all, writes, deletions int
+	// live are readings that no cache answers.
+	live int
 	// killAt is the call before which the operator is killed; 0 for never. It and all calls after it fail, until the operator
 	// is started again.
 	killAt int
@@ -92,6 +94,9 @@ func (c *calls) revive() { c.dead, c.killAt, c.last = false, 0, 0 }
 // read carries out one call that fills in object.
 func (c *calls) read(cached bool, of string, object runtime.Object, call func() error) error {
 	return c.do(false, func() error {
+		if !cached {
+			c.live++
+		}
 		if cached && c.lag.recalls(of, object) {
 			return nil
 		}

@@ -70,7 +70,10 @@ type Reconciler struct {
 	Live client.Reader
 	// OwnedBy selects the objects of a Microservice: by the index of RegisterIndexes in production.
 	OwnedBy func(types.NamespacedName) client.ListOption
-	Events  events.EventRecorder
+	// Claiming selects the Microservices that have or want a place among the rollouts under way: by the index of RegisterIndexes in
+	// production. If it is nil all are looked at.
+	Claiming client.ListOption
+	Events   events.EventRecorder
 	// Images says which digest a tag stands for.
 	Images image.Resolver
 	// Smoke makes smoke tests, Analysis compares releases, Budget bounds how many rollouts are under way.
@@ -91,6 +94,10 @@ type Reconciler struct {
 	Namespaces []string
 	// Now tells the time.
 	Now func() time.Time
+
+	written versions
+	records records
+	proofs  proofs
 }
 
 // afterConflict is the time in which the cache most likely gets to know the newer version.
@@ -102,6 +109,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.
 	if err := r.Client.Get(ctx, req.NamespacedName, ms); err != nil {
 		return ctrl.Result{}, r.forget(req.NamespacedName, err)
 	}
+	if r.written.isBehind(ms) {
+		return ctrl.Result{RequeueAfter: catchUp}, nil
+	}
+	defer r.written.remember(ms, ms.ResourceVersion)
 	before := ms.DeepCopy()
 	var seen observed
 	defer func() {
@@ -148,6 +159,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.
 func (r *Reconciler) forget(key types.NamespacedName, err error) error {
 	if apierrors.IsNotFound(err) {
 		r.Clusters.Use(key) // none any more
+		r.written.forget(key)
+		r.records.forget(key)
+		r.proofs.forget(key)
 	}
 	return client.IgnoreNotFound(err)
 }

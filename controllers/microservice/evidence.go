@@ -170,14 +170,22 @@ func askable(pods []corev1.Pod) []podclient.Pod {
 	return out
 }
 
-// claimants are all Microservices, if an environment may ask for a place among the rollouts under way.
+// claimants are the Microservices that have or want a place among the rollouts under way, if an environment may ask for one.
 func (r *Reconciler) claimants(ctx context.Context, o *observed) ([]v1alpha1.Microservice, error) {
-	if !slices.ContainsFunc(o.stations, (*station).mayAsk) {
+	if !slices.ContainsFunc(o.stations, func(s *station) bool { return s.turn && s.mayAsk() }) {
 		return nil, nil
 	}
-	list := &v1alpha1.MicroserviceList{}
+	return r.listClaimants(ctx)
+}
+
+func (r *Reconciler) listClaimants(ctx context.Context) ([]v1alpha1.Microservice, error) {
 	// Nothing of it is changed, and with many Microservices the copies would be the larger part of the work.
-	if err := r.Client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+	options := []client.ListOption{client.UnsafeDisableDeepCopy}
+	if r.Claiming != nil {
+		options = append(options, r.Claiming)
+	}
+	list := &v1alpha1.MicroserviceList{}
+	if err := r.Client.List(ctx, list, options...); err != nil {
 		return nil, fmt.Errorf("listing the rollouts under way: %w", err)
 	}
 	return list.Items, nil

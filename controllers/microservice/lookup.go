@@ -92,6 +92,14 @@ func (r *Reconciler) observeNeeds(ctx context.Context, ms *v1alpha1.Microservice
 	if !s.facts.Namespace.Consents {
 		return nil
 	}
+	if s.awaitsTurn(ms) {
+		wanted, err := s.kept(ms)
+		if err != nil {
+			return err
+		}
+		s.facts.Foreign, err = foreign(ctx, s.cluster, s.place, wanted, s.facts, nil)
+		return err
+	}
 	var err error
 	if !s.isSettled() {
 		content := s.content(ms, s.target)
@@ -106,8 +114,52 @@ func (r *Reconciler) observeNeeds(ctx context.Context, ms *v1alpha1.Microservice
 	if err != nil {
 		return err
 	}
-	s.facts.Foreign, err = foreign(ctx, s.cluster, s.place, wanted, s.facts)
+	var from *metav1.GetOptions
+	if s.isOut() {
+		from = anyVersion
+	}
+	s.facts.Foreign, err = foreign(ctx, s.cluster, s.place, wanted, s.facts, from)
 	return err
+}
+
+// anyVersion has the API server answer from its own cache, which costs it a fraction. That may be behind by a moment: good enough to tell
+// people early, and not to write by.
+var anyVersion = &metav1.GetOptions{ResourceVersion: "0"}
+
+// isOut reports whether this pass can at most admit the target, and makes nothing of it.
+func (s *station) isOut() bool {
+	record := recordOf(s.target, s.name())
+	return record.AdmittedAt == nil && record.VerifiedAt == nil && len(s.running()) == 0 && len(s.children) == 1
+}
+
+// awaitsTurn reports whether nothing new is made in this pass because others come first, the environment before or other rollouts, and
+// what is needed was there when that was first found. Names are looked at again before anything is made. With many that wait, looking each
+// time would be most of what the API server is asked, and those whose turn it is would wait for it.
+func (s *station) awaitsTurn(ms *v1alpha1.Microservice) bool {
+	if recordOf(s.target, s.name()).AdmittedAt != nil || ms.Status.ObservedGeneration != ms.Generation {
+		return false
+	}
+	return slices.ContainsFunc(ms.Status.Environments, func(e v1alpha1.EnvironmentStatus) bool {
+		same := e.Name == s.name() && e.Namespace == s.place.Namespace && e.Target == s.target.Name
+		return same && e.WaitingFor != nil &&
+			(e.WaitingFor.Type == v1alpha1.WaitBudget || e.WaitingFor.Type == v1alpha1.WaitPreviousEnvironment && !s.turn)
+	})
+}
+
+// kept returns the objects of the releases that the environment keeps until its turn comes.
+func (s *station) kept(ms *v1alpha1.Microservice) ([]manifest.Manifest, error) {
+	var out []manifest.Manifest
+	for name := range s.children {
+		if name == s.target.Name && !slices.Contains(s.running(), name) {
+			continue
+		}
+		stable, err := s.stable(ms, name, 0)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, stable...)
+	}
+	return out, nil
 }
 
 // missingSecrets looks for the Secrets that the content refers to. Their values are read and dropped.
@@ -141,8 +193,11 @@ func claimFacts(ctx context.Context, cluster *clusters.Cluster, namespace, name 
 	}, nil
 }
 
-// foreign finds objects that bear one of the children's names but not their labels. The caches do not hold those.
-func foreign(ctx context.Context, cluster *clusters.Cluster, place environment.Place, wanted []manifest.Manifest, facts environment.Facts) ([]environment.ObjectKey, error) {
+// foreign finds objects that bear one of the children's names but not their labels. The caches do not hold those. from may be nil for
+// what is so now.
+func foreign(
+	ctx context.Context, cluster *clusters.Cluster, place environment.Place, wanted []manifest.Manifest, facts environment.Facts, from *metav1.GetOptions,
+) ([]environment.ObjectKey, error) {
 	var out []environment.ObjectKey
 	for _, m := range wanted {
 		key := environment.KeyOf(m)
@@ -150,12 +205,12 @@ func foreign(ctx context.Context, cluster *clusters.Cluster, place environment.P
 			continue
 		}
 		found := &metav1.PartialObjectMetadata{}
-		gvk, err := schema.ParseGroupVersion(m.Object().GetAPIVersion())
+		gvk, err := schema.ParseGroupVersion(m.APIVersion())
 		if err != nil {
 			return nil, err
 		}
 		found.SetGroupVersionKind(gvk.WithKind(m.Kind()))
-		err = cluster.Live.Get(ctx, client.ObjectKey{Namespace: m.Namespace(), Name: m.Name()}, found)
+		err = cluster.Live.Get(ctx, client.ObjectKey{Namespace: m.Namespace(), Name: m.Name()}, found, &client.GetOptions{Raw: from})
 		if apierrors.IsNotFound(err) {
 			continue
 		}

@@ -93,6 +93,7 @@ func (w *world) start(ctx context.Context) {
 		Client:       mgr.GetClient(),
 		Live:         mgr.GetAPIReader(),
 		OwnedBy:      microservice.OwnedByIndex,
+		Claiming:     microservice.ClaimingByIndex(),
 		Events:       mgr.GetEventRecorder("operator"),
 		MigrateImage: "example.com/migrate:1.0.0",
 		Namespaces:   w.reconciler.Namespaces,

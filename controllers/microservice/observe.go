@@ -54,9 +54,14 @@ type station struct {
 	troubled bool
 	// target is the release that the environment shall run: that of the spec, unless it is held at another.
 	target *v1alpha1.Release
-	facts  environment.Facts
+	// turn: nothing is recorded that keeps the target out because of the environment before.
+	turn  bool
+	facts environment.Facts
 	// children are rendered for each release that the plan may name, by its name.
 	children map[string]environment.Children
+	// rendered are the results of stable, by what it was asked for, and proven the objects that hold them.
+	rendered map[rendering][]manifest.Manifest
+	proven   held
 	// tasks are the Jobs on the database, by the action that makes them.
 	tasks map[release.ActionType]task
 	pods  traffic.Pods
@@ -150,13 +155,26 @@ func (r *Reconciler) observeReleases(ctx context.Context, ms *v1alpha1.Microserv
 		return out, nil
 	}
 	if !isAtRest(ms, target) {
-		// What was recorded decides what comes next: an older record would repeat a step.
-		target = &v1alpha1.Release{}
-		if err := r.Live.Get(ctx, client.ObjectKey{Namespace: ms.Namespace, Name: out.target.Name}, target); err != nil {
-			return observed{}, fmt.Errorf("reading release %s: %w", out.target.Name, err)
+		if target, err = r.latest(ctx, ms, target); err != nil {
+			return observed{}, err
 		}
 	}
 	out.place(target)
+	return out, nil
+}
+
+// latest returns a release as it was written last. What was recorded decides what comes next: an older record would repeat a step. Only
+// the operator records, so its cache is believed once it holds what this process has read or written.
+func (r *Reconciler) latest(ctx context.Context, ms *v1alpha1.Microservice, cached *v1alpha1.Release) (*v1alpha1.Release, error) {
+	key := client.ObjectKeyFromObject(ms)
+	if r.records.isKnown(key, cached) {
+		return cached, nil
+	}
+	out := &v1alpha1.Release{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached), out); err != nil {
+		return nil, fmt.Errorf("reading release %s: %w", cached.Name, err)
+	}
+	r.records.remember(key, out)
 	return out, nil
 }
 
@@ -204,6 +222,7 @@ func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Micros
 			s.target = chosen
 		}
 	}
+	s.turn = s.held != nil || o.opens(previousOf(ms, spec.Name), s.target.Name)
 	if spec.Cluster == nil { // in another cluster pods are reached through its API server, which no policy keeps out
 		s.place.OperatorNamespace = r.OperatorNamespace
 	}
@@ -216,6 +235,21 @@ func (r *Reconciler) observeEnvironment(ctx context.Context, ms *v1alpha1.Micros
 	}
 	s.freeze(ms, o, r.Now())
 	return s, nil
+}
+
+// previousOf names the environment before another, empty for the first.
+func previousOf(ms *v1alpha1.Microservice, name string) string {
+	i := slices.IndexFunc(ms.Spec.Environments, func(e v1alpha1.EnvironmentSpec) bool { return e.Name == name })
+	if i <= 0 {
+		return ""
+	}
+	return ms.Spec.Environments[i-1].Name
+}
+
+// opens reports whether it is recorded that the environment before, if there is one, has verified a release.
+func (o *observed) opens(previous, releaseName string) bool {
+	rel := named(o.releases, releaseName)
+	return previous == "" || rel != nil && recordOf(rel, previous).VerifiedAt != nil
 }
 
 // observeStation looks at an environment whose cluster is there.
@@ -262,107 +296,6 @@ func (r *Reconciler) sortChildren(s *station, all []client.Object) {
 			s.facts.Live[environment.ObjectKey{Kind: r.kindOf(object), Name: object.GetName()}] = object
 		}
 	}
-}
-
-// render makes the children of each release that the plan may name: the target, the one to go back to, and those that run.
-func (s *station) render(ms *v1alpha1.Microservice, o *observed) error {
-	s.children = map[string]environment.Children{}
-	candidates := []*v1alpha1.Release{s.target, verifiedLast(o.releases, s.name())}
-	for _, name := range s.running() {
-		candidates = append(candidates, named(o.releases, name))
-	}
-	for _, candidate := range candidates {
-		if candidate == nil {
-			continue
-		}
-		if _, done := s.children[candidate.Name]; done {
-			continue
-		}
-		children, err := environment.ChildrenOf(s.place, s.content(ms, candidate))
-		if err != nil {
-			return err
-		}
-		s.children[candidate.Name] = children
-	}
-	return nil
-}
-
-func (s *station) content(ms *v1alpha1.Microservice, rel *v1alpha1.Release) environment.Content {
-	return environment.ContentOf(rel, s.name(), environment.ScaleOf(&ms.Spec, s.spec))
-}
-
-// running names the releases whose Deployments are there.
-func (s *station) running() []string {
-	var out []string
-	for _, name := range []string{s.place.Name(), s.place.CanaryName()} {
-		if live := s.facts.Deployment(name); live != nil {
-			out = append(out, live.Annotations[v1alpha1.AnnotationRelease])
-		}
-	}
-	return out
-}
-
-// isSettled reports whether the environment runs its target, all pods ready: nothing has to be looked up for it.
-func (s *station) isSettled() bool {
-	stable := environment.FleetOf(s.facts.Deployment(s.place.Name()), nil)
-	children := s.targetChildren()
-	return stable.Complete && stable.Content == children.Content && stable.Settings == children.Settings && stable.Migration == children.MigrationHash &&
-		s.facts.Deployment(s.place.CanaryName()) == nil
-}
-
-// everything returns all objects that may be made, for the names that they bear. Where all is settled they are there already,
-// unless one was just asked for that takes no rollout.
-func (s *station) everything(ms *v1alpha1.Microservice) ([]manifest.Manifest, error) {
-	out, err := s.stable(ms, s.target.Name, 0)
-	if err != nil || s.isSettled() {
-		return out, err
-	}
-	canary, err := s.targetChildren().Canary(1, 0)
-	if err != nil {
-		return nil, err
-	}
-	return append(out, canary...), nil
-}
-
-// stable returns the objects of an environment that runs a release, while the canary has a weight.
-func (s *station) stable(ms *v1alpha1.Microservice, name string, weight int32) ([]manifest.Manifest, error) {
-	children, ok := s.children[name]
-	if !ok {
-		return nil, fmt.Errorf("release %s is gone, and environment %s runs it", name, s.name())
-	}
-	front, err := s.front(ms, weight)
-	if err != nil {
-		return nil, err
-	}
-	settings, err := s.generations(children.Generation).ConfigMap(s.place)
-	if err != nil {
-		return nil, err
-	}
-	ingress, err := s.ingress(ms)
-	if err != nil {
-		return nil, err
-	}
-	out := slices.Concat([]manifest.Manifest{children.ServiceAccount, children.ConfigMap, settings}, children.NetworkPolicy, front, ingress, children.Stable)
-	autoscaler, follows, err := children.Autoscaler(s.facts.Deployment(s.place.CanaryName()) != nil)
-	if err != nil {
-		return nil, err
-	}
-	if follows {
-		out = append(out, autoscaler)
-	}
-	return out, nil
-}
-
-// front returns what requests come through while the canary has a weight.
-func (s *station) front(ms *v1alpha1.Microservice, weight int32) ([]manifest.Manifest, error) {
-	if isRouted(ms) {
-		weight = 0 // the route splits, in front of the Service
-	}
-	service, err := environment.Service(s.place, traffic.Selector(s.place.Owner, weight), isRouted(ms))
-	if err != nil {
-		return nil, err
-	}
-	return []manifest.Manifest{service}, nil
 }
 
 // inUse names the releases that an environment is to run, runs, or may go back to.

@@ -33,6 +33,9 @@ func (r *Reconciler) record(ctx context.Context, seen *observed) error {
 			return fmt.Errorf("writing the status of release %s: %w", rel.Name, err)
 		}
 		if err == nil {
+			if seen.target != nil && rel.Name == seen.target.Name {
+				r.records.remember(client.ObjectKey{Namespace: rel.Namespace, Name: rel.Spec.Microservice}, rel)
+			}
 			r.Telemetry.ReleaseWritten(telemetry.Written{Release: rel, Before: before.Status, Last: last, Previous: previous})
 		}
 	}

@@ -160,12 +160,13 @@ func (o *observed) retries(s *station) bool {
 	return o.target != nil && s.target.Name == o.target.Name && o.orders.has(verb.Retry, "")
 }
 
-// decide plans each environment, in order: what one has verified opens the next.
+// decide plans each environment, in order: what one has verified opens the next. One that is verified by this pass does so in the
+// next pass, which comes at once: until it is recorded nobody has looked for what the next one needs.
 func (r *Reconciler) decide(ms *v1alpha1.Microservice, o *observed) {
 	previous := ""
 	for _, s := range o.stations {
 		s.input.Previous = previous
-		s.input.PreviousVerified = previous == "" || o.verified(previous, s.target.Name)
+		s.input.PreviousVerified = previous == "" || s.turn && o.verified(previous, s.target.Name)
 		o.compareSchemas(s, previous)
 		r.askBudget(ms, o, s)
 		s.plan = release.New(s.input)
@@ -215,13 +216,13 @@ func (o *observed) wakeUp(now time.Time) time.Duration {
 		sooner(secretPoll)
 	}
 	for _, s := range o.stations {
-		s.wakeUps(now, sooner)
+		s.wakeUps(now, gate.RecheckAmong(len(o.all)), sooner)
 	}
 	return next
 }
 
-// wakeUps are the times after which a station has to be looked at.
-func (s *station) wakeUps(now time.Time, sooner func(time.Duration)) {
+// wakeUps are the times after which a station has to be looked at; recheck is how long one that waits for the budget may leave it.
+func (s *station) wakeUps(now time.Time, recheck time.Duration, sooner func(time.Duration)) {
 	if s.troubled {
 		sooner(secretPoll) // it is there, and nothing tells when it takes what it has refused
 	}
@@ -240,7 +241,7 @@ func (s *station) wakeUps(now time.Time, sooner func(time.Duration)) {
 		sooner(secretPoll)
 	}
 	if s.plan.Waiting.Type == v1alpha1.WaitBudget {
-		sooner(gate.Recheck)
+		sooner(recheck)
 	}
 }
 

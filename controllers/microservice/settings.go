@@ -159,8 +159,8 @@ func (r *Reconciler) reportSettings(ms *v1alpha1.Microservice, s *station, wante
 	happened := ""
 	if live == nil {
 		happened = "is gone"
-	} else if live.GetAnnotations()[v1alpha1.AnnotationApplied] == wanted[i].Object().GetAnnotations()[v1alpha1.AnnotationApplied] {
-		holds, err := wanted[i].Holds(live)
+	} else if wanted[i].WasWritten(live) {
+		holds, err := r.holds(s, wanted[i])
 		if err != nil || holds {
 			return err
 		}

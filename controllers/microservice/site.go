@@ -153,7 +153,7 @@ func (s *station) leaves(err error) bool {
 
 // freeze forgets what was seen of a station whose cluster is away: half of it may be missing.
 func (s *station) freeze(ms *v1alpha1.Microservice, o *observed, now time.Time) {
-	*s = station{spec: s.spec, place: s.place, target: s.target, held: s.held, away: s.away, troubled: s.troubled}
+	*s = station{spec: s.spec, place: s.place, target: s.target, turn: s.turn, held: s.held, away: s.away, troubled: s.troubled}
 	s.begin(ms, o, now)
 	s.input.Record = s.record(o)
 	s.input.Facts.Away = s.away

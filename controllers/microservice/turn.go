@@ -46,14 +46,14 @@ func begun(object client.Object) map[gate.Place]bool {
 
 // nextRequests wakes those whose turn it is. They need not be told twice, and ask again by themselves if they were not.
 func (r *Reconciler) nextRequests(ctx context.Context, _ client.Object) []reconcile.Request {
-	list := &v1alpha1.MicroserviceList{}
-	if err := r.Client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+	claimants, err := r.listClaimants(ctx)
+	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing the rollouts that wait")
 		return nil
 	}
 	var claims []gate.Claim
-	for i := range list.Items {
-		claims = append(claims, gate.Claims(&list.Items[i])...)
+	for i := range claimants {
+		claims = append(claims, gate.Claims(&claimants[i])...)
 	}
 	var out []reconcile.Request
 	for _, place := range r.Budget.Next(r.Now(), claims) {

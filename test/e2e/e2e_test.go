@@ -18,7 +18,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/rogpeppe/go-internal/testscript"
-	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 var (
@@ -39,7 +39,7 @@ var suite struct {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	ctrl.SetLogger(logr.Discard())    // scenarios say what went wrong themselves
+	log.SetLogger(logr.Discard())     // failures are told by the scenarios
 	const patience = 10 * time.Minute // images may have to be built
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	err := prepare(ctx)
