@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/plugin/database"
 )
 
@@ -52,17 +53,23 @@ func (s *session) candidates(cmd *cobra.Command, what string, args []string) []s
 	if err != nil {
 		return nil
 	}
-	var names []string
 	if what == "BACKUP" {
-		for _, backup := range database.Backups(ms, releases) {
-			if backup.Environment == args[1] && backup.Kept() {
-				names = append(names, backup.Name)
-			}
-		}
-		return names
+		return backupNames(ms, releases, args[1])
 	}
+	var names []string
 	for _, release := range releases {
 		names = append(names, release.Name)
+	}
+	return names
+}
+
+// backupNames are those of the backups of an environment that are still kept.
+func backupNames(ms *v1alpha1.Microservice, releases []v1alpha1.Release, environment string) []string {
+	var names []string
+	for _, backup := range database.Backups(ms, releases) {
+		if backup.Environment == environment && backup.Kept() {
+			names = append(names, backup.Name)
+		}
 	}
 	return names
 }

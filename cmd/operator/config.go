@@ -101,13 +101,19 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("--namespaces (NAMESPACES): %q is not the name of a namespace: %s", namespace, problems[0]))
 		}
 	}
-	if address, err := url.Parse(c.Traces); c.Traces != "" && (err != nil || address.Host == "" || !strings.HasPrefix(address.Scheme, "http")) {
+	if !isEndpoint(c.Traces) {
 		errs = append(errs, errors.New("--otlp-endpoint (OTEL_EXPORTER_OTLP_ENDPOINT) must be a URL, such as http://collector:4318"))
 	}
 	if _, err := c.level(); err != nil {
 		errs = append(errs, errors.New("--log-level (LOG_LEVEL) must be debug, info, warn or error"))
 	}
 	return errors.Join(errs...)
+}
+
+// isEndpoint reports whether traces can be sent there, or shall not be.
+func isEndpoint(text string) bool {
+	address, err := url.Parse(text)
+	return text == "" || err == nil && address.Host != "" && (address.Scheme == "http" || address.Scheme == "https")
 }
 
 // split takes a list apart as the flag of the same name does.

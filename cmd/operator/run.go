@@ -52,7 +52,7 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 		return err
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Info("a trace was not sent", "err", err.Error()) }))
-	defer stopTracer(tracer, logger)
+	defer stopTracer(context.WithoutCancel(ctx), tracer, logger)
 	measured := telemetry.New(telemetry.Options{Version: version, MaxRollouts: config.MaxRollouts, Tracer: tracer})
 	var mgr ctrl.Manager
 	{
@@ -97,8 +97,8 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 // lastSpans is how long the operator waits at its end for the collector.
 const lastSpans = 5 * time.Second
 
-func stopTracer(tracer *telemetry.Tracer, logger logr.Logger) {
-	ctx, cancel := context.WithTimeout(context.Background(), lastSpans)
+func stopTracer(ctx context.Context, tracer *telemetry.Tracer, logger logr.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, lastSpans)
 	defer cancel()
 	if err := tracer.Stop(ctx); err != nil {
 		logger.Info("a trace was not sent", "err", err.Error())

@@ -115,20 +115,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.
 	defer r.written.remember(ms, ms.ResourceVersion)
 	before := ms.DeepCopy()
 	var seen observed
-	defer func() {
-		if !controllerutil.ContainsFinalizer(ms, v1alpha1.Finalizer) {
-			return // it is gone, or nothing was done yet
-		}
-		setStatus(ms, seen, r.Now())
-		if perr := r.patchStatus(ctx, before, ms); apierrors.IsConflict(perr) {
-			// The pass looked at an older version, be it that of the status it wrote itself a moment ago. That is no failure.
-			res, err = ctrl.Result{RequeueAfter: afterConflict}, nil
-		} else if perr != nil {
-			res, err = ctrl.Result{}, perr // joined to a TerminalError it would never be retried
-		} else if err == nil {
-			seen.orders.tell(r, ms)
-		}
-	}()
+	defer func() { res, err = r.conclude(ctx, before, ms, &seen, res, err) }()
 	if !ms.DeletionTimestamp.IsZero() {
 		return r.finalize(ctx, ms, &seen)
 	}
@@ -153,6 +140,24 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: seen.wakeUp(r.Now())}, nil
+}
+
+// conclude says in the status what a pass has come to, and returns what follows from both.
+func (r *Reconciler) conclude(ctx context.Context, before, ms *v1alpha1.Microservice, seen *observed, res ctrl.Result, err error) (ctrl.Result, error) {
+	if !controllerutil.ContainsFinalizer(ms, v1alpha1.Finalizer) {
+		return res, err // it is gone, or nothing was done yet
+	}
+	setStatus(ms, *seen, r.Now())
+	switch perr := r.patchStatus(ctx, before, ms); {
+	case apierrors.IsConflict(perr):
+		// Somebody has changed the spec meanwhile. That is no failure.
+		return ctrl.Result{RequeueAfter: afterConflict}, nil
+	case perr != nil:
+		return ctrl.Result{}, perr // joined to a TerminalError it would never be retried
+	case err == nil:
+		seen.orders.tell(r, ms)
+	}
+	return res, err
 }
 
 // forget lets the clusters go of a Microservice that does not exist any more. Other errors are for the next pass.

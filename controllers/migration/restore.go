@@ -19,10 +19,10 @@ import (
 // How the Jobs of restores are told from those of the operator, which neither sees nor removes them: they are those of the person who
 // made them.
 const (
-	componentRestore  ownership.Component = "restore"
-	restoredBy                            = "kubectl-mirubato"
-	annotationBackup                      = "platform.mirubato.com/backup"
-	annotationRestore                     = "platform.mirubato.com/database"
+	componentRestore  = ownership.Component("restore")
+	restoredBy        = "kubectl-mirubato"
+	annotationBackup  = "platform.mirubato.com/backup"
+	annotationRestore = "platform.mirubato.com/database"
 	// restoreKept is for how many seconds the Job of a restore is kept after its end, with its log: a day.
 	restoreKept = 24 * 60 * 60
 )

@@ -226,8 +226,8 @@ func (k *killings) stop() {
 
 // ignoreEnd drops an error that is only that the killing has ended.
 func ignoreEnd(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
