@@ -1,10 +1,12 @@
 package plugin_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -310,18 +312,43 @@ func TestRestoreThatFailsSaysWhy(t *testing.T) {
 	}
 }
 
+// told is a writer that says when it was told something.
+type told struct {
+	text string
+	when chan struct{}
+	once sync.Once
+	all  strings.Builder
+}
+
+// Write implements io.Writer. The command writes one line at a time.
+func (w *told) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), w.text) {
+		w.once.Do(func() { close(w.when) })
+	}
+	return w.all.Write(line)
+}
+
 func TestRestoreUnderWayIsFollowed(t *testing.T) {
 	w := keeping(t)
 	w.migrated("migrate:1")
 	w.expect(w.run(restoring("--yes", "scores/"+restored, "--timeout", "50ms")...), plugin.ExitTimeout, "not ended within 50ms", "goes on")
 	another := []string{"restore", "scores", "production", "20260302T080000Z-abcdefgh", "--database", restored, "--claim", "old", "--yes", "scores/" + restored}
 	w.expect(w.run(another...), plugin.ExitFailed, "of another backup, "+aBackup)
-	done := w.work(good())
-	got := w.run(restoring()...) // asks nothing: it was answered
-	if err := <-done; err != nil {
+	// The Job ends once the command has found it at work; it asks nothing, for it was answered.
+	following := &told{text: "following job", when: make(chan struct{})}
+	ended := make(chan error, 1)
+	go func() {
+		<-following.when
+		ended <- <-w.work(good())
+	}()
+	var out bytes.Buffer
+	args := append([]string{"--kubeconfig", w.kubeconfig, "-n", w.ms.Namespace}, restoring()...)
+	code := plugin.Run(t.Context(), plugin.Streams{In: strings.NewReader(""), Out: &out, Err: following}, "0.1.0", args)
+	following.once.Do(func() { close(following.when) }) // it may have ended without
+	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	w.expect(got, plugin.ExitOK, "is there")
+	w.expect(outcome{code, out.String(), following.all.String()}, plugin.ExitOK, "is there")
 	if jobs := w.restores(); len(jobs) != 1 {
 		t.Errorf("%d Jobs", len(jobs))
 	}

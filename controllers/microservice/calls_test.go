@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,8 +17,10 @@ import (
 
 var errKilled = errors.New("the operator was killed")
 
-// calls are those of one operator to the API server: they are counted, cut off and spoiled.
+// calls are those of one operator to the API server: they are counted, cut off and spoiled, one after the other.
 type calls struct {
+	one sync.Mutex
+
 	all, writes, deletions int
 	// live are readings that no cache answers.
 	live int
@@ -69,6 +72,8 @@ func (l *lag) hears(of string, object runtime.Object) {
 
 // do carries out one call, unless the operator is dead or the call is refused.
 func (c *calls) do(write bool, call func() error) error {
+	c.one.Lock()
+	defer c.one.Unlock()
 	c.all++
 	if c.dead = c.dead || c.all == c.killAt; c.dead {
 		return errKilled
