@@ -47,7 +47,7 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 		ctrl.SetLogger(logger)
 		klog.SetLogger(logger) // what client-go has to say, in the same form
 	}
-	tracer, err := telemetry.NewTracer(ctx, config.Traces, version)
+	tracer, err := telemetry.NewTracer(config.Traces, os.Getenv("OTEL_EXPORTER_OTLP_HEADERS"), version)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -28,9 +27,9 @@ type Tracer struct {
 }
 
 // NewTracer sends to the collector whose OTLP over HTTP is at the endpoint, such as http://collector:4318; without an endpoint it is
-// nil. It does not connect: a collector that is away loses spans and holds up nothing. Other variables of OpenTelemetry, such as
-// OTEL_EXPORTER_OTLP_HEADERS, are heeded, but for those of the sampler: releases are few, and each is told.
-func NewTracer(ctx context.Context, endpoint, version string) (*Tracer, error) {
+// nil. headers are those of each request, in the form of OTEL_EXPORTER_OTLP_HEADERS. It does not connect: a collector that is away loses
+// spans and holds up nothing.
+func NewTracer(endpoint, headers, version string) (*Tracer, error) {
 	if endpoint == "" {
 		return nil, nil //nolint:nilnil // a nil Tracer is one that sends nothing
 	}
@@ -38,7 +37,7 @@ func NewTracer(ctx context.Context, endpoint, version string) (*Tracer, error) {
 	if err != nil || address.Host == "" {
 		return nil, fmt.Errorf("starting traces: %q is no URL", endpoint)
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(address.JoinPath("v1", "traces").String()))
+	exporter, err := newCollector(address, headers)
 	if err != nil {
 		return nil, fmt.Errorf("starting traces: %w", err)
 	}

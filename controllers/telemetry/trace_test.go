@@ -2,10 +2,14 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
-	"sync/atomic"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -150,31 +154,63 @@ func TestSpansKeepTheirIDs(t *testing.T) {
 
 func TestTracesReachTheCollector(t *testing.T) {
 	t.Parallel()
-	var received atomic.Int32
+	received := make(chan string, 10)
 	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost && r.URL.Path == "/v1/traces" {
-			received.Add(1)
-		}
+		body, err := io.ReadAll(r.Body)
+		received <- fmt.Sprintf("%s %s %s %s %s %v", r.Method, r.URL.Path, r.Header.Get("Content-Type"), r.Header.Get("Authorization"), body, err)
 	}))
 	defer collector.Close()
-	tracer, err := NewTracer(t.Context(), collector.URL, "1")
+	tracer, err := NewTracer(collector.URL, "authorization=Bearer%20secret, x-tenant=a", "1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	New(Options{Tracer: tracer}).ReleaseWritten(Written{Release: released(record{Name: "staging", Step: v1alpha1.StepAdmit, Steps: []v1alpha1.StepTime{step(v1alpha1.StepAdmit, 0)}})})
+	failed := released(record{Name: "staging", Step: v1alpha1.StepRejected, Steps: []v1alpha1.StepTime{step(v1alpha1.StepRejected, 0)}, Analysis: []v1alpha1.AnalysisSample{{Time: at(0)}}})
+	failed.Status.Rejection = &v1alpha1.Rejection{Environment: "staging", Reason: v1alpha1.FailureAnalysis, Message: "too many errors"}
+	New(Options{Tracer: tracer}).ReleaseWritten(Written{Release: failed})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := tracer.Stop(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if received.Load() != 1 {
-		t.Errorf("the collector was asked %d times", received.Load())
+	root, end := identityOf("3", ""), identityOf("3", "staging/Rejected/"+strconv.FormatInt(at(0).Unix(), 10))
+	cut, rejected := at(-5).Unix(), at(0).Unix()
+	want := fmt.Sprintf(`POST /v1/traces application/json Bearer secret {"resourceSpans":[{"resource":{"attributes":[`+
+		`{"key":"service.name","value":{"stringValue":"mirubato-operator"}},{"key":"service.version","value":{"stringValue":"1"}}]},`+
+		`"scopeSpans":[{"scope":{"name":"github.com/mirubato/mirubato"},"spans":[`+
+		`{"traceId":"%[1]s","spanId":"%[2]s","name":"release scores-3","kind":1,"startTimeUnixNano":"%[4]d000000000","endTimeUnixNano":"%[5]d000000000","attributes":[`+
+		`{"key":"k8s.namespace.name","value":{"stringValue":"home"}},{"key":"mirubato.microservice","value":{"stringValue":"scores"}},{"key":"mirubato.release","value":{"intValue":"3"}}]},`+
+		`{"traceId":"%[1]s","spanId":"%[3]s","parentSpanId":"%[2]s","name":"staging: Rejected","kind":1,"startTimeUnixNano":"%[5]d000000000","endTimeUnixNano":"%[5]d000000000","attributes":[`+
+		`{"key":"deployment.environment.name","value":{"stringValue":"staging"}},{"key":"mirubato.step","value":{"stringValue":"Rejected"}},{"key":"error.type","value":{"stringValue":"AnalysisFailed"}}],`+
+		`"status":{"code":2,"message":"too many errors"}}]}]}]} <nil>`, root.trace, root.span, end.span, cut, rejected)
+	if diff := cmp.Diff(want, <-received); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestCollectorThatRefuses(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	defer server.Close()
+	address, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := newCollector(address, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := tracetest.SpanStubs{{Name: "a"}}
+	if err := c.ExportSpans(t.Context(), kept.Snapshots()); err == nil || !strings.Contains(err.Error(), "the collector answers 503") {
+		t.Errorf("a refusal is told as %v", err)
+	}
+	if _, err := newCollector(address, "authorization"); err == nil || strings.Contains(err.Error(), "authorization") {
+		t.Errorf("a header without value is told as %v", err)
 	}
 }
 
 func TestWithoutCollector(t *testing.T) {
 	t.Parallel()
-	tracer, err := NewTracer(t.Context(), "", "1")
+	tracer, err := NewTracer("", "", "1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +218,7 @@ func TestWithoutCollector(t *testing.T) {
 	if err := tracer.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := NewTracer(t.Context(), "collector:4318", "1"); err == nil {
+	if _, err := NewTracer("collector:4318", "", "1"); err == nil {
 		t.Error("what is no URL is taken for one")
 	}
 }
