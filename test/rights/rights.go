@@ -88,6 +88,8 @@ type Account struct {
 	Requests []Request
 	// Exceptions give the reason why a right is granted that no request uses, by the String of the right.
 	Exceptions map[string]string
+	// Chances give the reason why a right is granted that some runs use and others do not, in the same way.
+	Chances map[string]string
 }
 
 // Wanting lists the requests that no right allows, and that were refused for it or let pass by somebody else's role. Roles of Kubernetes,
@@ -108,7 +110,7 @@ func (a Account) Wanting() []string {
 func (a Account) Needless() []string {
 	var out []string
 	for _, right := range a.Granted {
-		if a.Exceptions[right.String()] == "" && !a.used(right) {
+		if a.Exceptions[right.String()] == "" && a.Chances[right.String()] == "" && !a.used(right) {
 			out = append(out, right.String())
 		}
 	}
@@ -118,6 +120,11 @@ func (a Account) Needless() []string {
 // Untrue lists the exceptions that are none: without a reason, for what is not granted, or for what is used.
 func (a Account) Untrue() []string {
 	var out []string
+	for name, reason := range a.Chances {
+		if reason == "" || !slices.ContainsFunc(a.Granted, func(r Right) bool { return r.String() == name }) {
+			out = append(out, name+": no reason is given, or it is not granted")
+		}
+	}
 	for name, reason := range a.Exceptions {
 		i := slices.IndexFunc(a.Granted, func(r Right) bool { return r.String() == name })
 		switch {

@@ -234,8 +234,8 @@ subjects: [{kind: ServiceAccount, name: worker, namespace: home}]
 	refused := got
 	refused.Refused = true
 	for name, tc := range map[string]struct {
-		requests   []rights.Request
-		exceptions map[string]string
+		requests            []rights.Request
+		exceptions, chances map[string]string
 
 		wanting, needless, untrue []string
 	}{
@@ -257,6 +257,12 @@ subjects: [{kind: ServiceAccount, name: worker, namespace: home}]
 			requests: []rights.Request{got, list}, exceptions: map[string]string{"watch pods": "old servers"},
 			untrue: []string{"watch pods: it is not granted"},
 		},
+		"one is not used in this run": {requests: []rights.Request{got}, chances: map[string]string{"list pods": "now and then"}},
+		"or is, in another":           {requests: []rights.Request{got, list}, chances: map[string]string{"list pods": "now and then"}},
+		"one may not be used, but is not granted": {
+			requests: []rights.Request{got, list}, chances: map[string]string{"watch pods": "now and then"},
+			untrue: []string{"watch pods: no reason is given, or it is not granted"},
+		},
 		"more is asked for": {
 			requests: []rights.Request{got, list, {Verb: "delete", Resource: "pods", Namespace: "a", Name: "x", Refused: true}, {Verb: "delete", Resource: "pods", Namespace: "a", Name: "y", Refused: true}},
 			wanting:  []string{"delete pods in a: refused"},
@@ -268,7 +274,7 @@ subjects: [{kind: ServiceAccount, name: worker, namespace: home}]
 		"what everybody may": {requests: []rights.Request{got, list, {Verb: "get", Path: "/apis", Role: "system:discovery"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			account := rights.Account{Granted: granted(t, role), Requests: tc.requests, Exceptions: tc.exceptions}
+			account := rights.Account{Granted: granted(t, role), Requests: tc.requests, Exceptions: tc.exceptions, Chances: tc.chances}
 			for what, pair := range map[string][2][]string{
 				"wanting": {tc.wanting, account.Wanting()}, "needless": {tc.needless, account.Needless()}, "untrue": {tc.untrue, account.Untrue()},
 			} {
