@@ -47,15 +47,28 @@ func newDraft(location string, now time.Time) (*draft, error) {
 	if err := os.Mkdir(d.path(), 0o750); err != nil {
 		return nil, storageError("making a directory for the backup", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(d.path(), lockFile), os.O_CREATE|os.O_RDWR, 0o600)
-	if err == nil {
-		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	}
-	if err != nil {
+	var err error
+	if d.lock, err = lockDraft(d.path()); err != nil {
 		return nil, errors.Join(storageError("locking the directory of the backup", err), os.RemoveAll(d.path()))
 	}
-	d.lock = lock
 	return d, nil
+}
+
+// lockDraft takes the lock of a directory. It is taken under another name and then given its own, since one that is
+// there and not taken is that of a run that was killed, which sweep removes.
+func lockDraft(path string) (*os.File, error) {
+	lock, err := os.CreateTemp(path, lockFile+"-")
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		err = os.Rename(lock.Name(), filepath.Join(path, lockFile))
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
 }
 
 func (d *draft) path() string { return filepath.Join(d.location, d.name+unfinished) }
@@ -74,7 +87,7 @@ func (d *draft) publish(report contract.BackupReport) error {
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return storageError("writing the manifest", err)
 	}
-	if err := errors.Join(os.Remove(d.lock.Name()), syncDirectory(d.path())); err != nil {
+	if err := errors.Join(os.Remove(filepath.Join(d.path(), lockFile)), syncDirectory(d.path())); err != nil {
 		return storageError("finishing the backup", err)
 	}
 	if err := os.Rename(d.path(), filepath.Join(d.location, d.name)); err != nil {

@@ -92,6 +92,38 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// Another run may sweep between any two calls of one that begins.
+func TestSweepLeavesADraftThatBegins(t *testing.T) {
+	location := t.TempDir()
+	done := make(chan struct{})
+	var sweeper sync.WaitGroup
+	sweeper.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				sweep(location)
+			}
+		}
+	})
+	for range 500 {
+		begun, err := newDraft(location, time.Now())
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		if _, err := os.Stat(begun.path()); err != nil {
+			t.Error(err)
+		}
+		if err := begun.close(); err != nil {
+			t.Error(err)
+		}
+	}
+	close(done)
+	sweeper.Wait()
+}
+
 func TestADamagedManifestIsListed(t *testing.T) {
 	location, name := t.TempDir(), newName(time.Now())
 	if err := os.Mkdir(filepath.Join(location, name), 0o700); err != nil {
