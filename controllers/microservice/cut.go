@@ -208,6 +208,21 @@ func verifiedLast(releases []v1alpha1.Release, environment string) *v1alpha1.Rel
 	return out
 }
 
+// goesBackTo names the two releases that an environment has verified last: the one that it returns to if the next one fails,
+// and the one that a person returns to who finds that this one does.
+func goesBackTo(releases []v1alpha1.Release, environment string) []string {
+	var names []string
+	for range 2 {
+		last := verifiedLast(releases, environment)
+		if last == nil {
+			break
+		}
+		names = append(names, last.Name)
+		releases = slices.DeleteFunc(slices.Clone(releases), func(r v1alpha1.Release) bool { return r.Name == last.Name })
+	}
+	return names
+}
+
 // recordOf returns what was recorded of a release in an environment.
 func recordOf(release *v1alpha1.Release, environment string) v1alpha1.ReleaseEnvironmentStatus {
 	for i := range release.Status.Environments {

@@ -306,8 +306,8 @@ func (o *observed) inUse() map[string]bool {
 		for _, name := range s.running() {
 			out[name] = true
 		}
-		if last := verifiedLast(o.releases, s.name()); last != nil {
-			out[last.Name] = true
+		for _, name := range goesBackTo(o.releases, s.name()) {
+			out[name] = true
 		}
 	}
 	if o.target != nil {
