@@ -167,7 +167,7 @@ func (r *Reconciler) reportSettings(ms *v1alpha1.Microservice, s *station, wante
 		happened = "was edited"
 	}
 	if happened != "" {
-		r.Events.Eventf(ms, nil, corev1.EventTypeWarning, "SettingsRestored", action, "%s",
+		r.event(ms, partOf(s.name()), corev1.EventTypeWarning, "SettingsRestored",
 			fmt.Sprintf("%s: ConfigMap %s %s; it is written again", s.name(), s.place.SettingsName(), happened))
 	}
 	return nil

@@ -133,6 +133,6 @@ func setHandled(ms *v1alpha1.Microservice, name verb.Name, value string) {
 // tell sends an event for each verb that could not be carried out.
 func (o orders) tell(r *Reconciler, ms *v1alpha1.Microservice) {
 	for _, problem := range o.problems {
-		r.Events.Eventf(ms, nil, corev1.EventTypeWarning, "VerbRefused", action, "%s", problem.Message)
+		r.event(ms, "metadata.annotations{"+string(problem.Verb)+"}", corev1.EventTypeWarning, "VerbRefused", problem.Message)
 	}
 }
