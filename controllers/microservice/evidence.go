@@ -50,7 +50,8 @@ func (r *Reconciler) executor(s *station) *smoke.Executor {
 func (r *Reconciler) observeSmoke(ctx context.Context, ms *v1alpha1.Microservice, s *station) error {
 	tests, record := s.spec.Rollout.SmokeTests, s.input.Record
 	var missing *v1alpha1.WaitingFor
-	if s.facts.Namespace.Consents && record.Step != v1alpha1.StepVerified && s.input.Rejection == nil {
+	open := record.Step != v1alpha1.StepVerified && s.input.Rejection == nil
+	if s.facts.Namespace.Consents && open {
 		var err error
 		if missing, err = r.executor(s).MissingSecret(ctx, s.place.Namespace, tests); err != nil {
 			return err
@@ -67,6 +68,10 @@ func (r *Reconciler) observeSmoke(ctx context.Context, ms *v1alpha1.Microservice
 		}
 		state := run.State(s.smokeObserved())
 		state.Waiting = missing
+		if open && record.AdmittedAt != nil {
+			// What a Job has found out is recorded in the pass that goes on because of it: the next one may find the Job removed.
+			s.input.Record.SmokeTests = run.Results(s.smokeObserved())
+		}
 		s.input.Facts.Smoke[target] = state
 	}
 	return nil

@@ -182,9 +182,7 @@ func (f *faulty) end(ctx context.Context, version string) end {
 	out.Release = rel.Status.Summary
 	for _, e := range rel.Status.Environments {
 		for _, test := range e.SmokeTests {
-			if test.Name == "answers" {
-				out.Tests = append(out.Tests, fmt.Sprintf("%s %s: %t", e.Name, test.Target, test.Passed))
-			}
+			out.Tests = append(out.Tests, fmt.Sprintf("%s %s %s: %t", e.Name, test.Target, test.Name, test.Passed))
 		}
 	}
 	once := map[client.ObjectKey]bool{}

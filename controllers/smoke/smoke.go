@@ -220,17 +220,20 @@ func times(attempts int32) string {
 }
 
 // Results returns what is to be recorded: what was, with the outcome of Jobs that have ended since, and without tests of
-// this target that are no longer made. It is to be recorded before Jobs are removed.
+// this target that are no longer made. What was recorded keeps its place. It is to be recorded before Jobs are removed.
 func (r Run) Results(observed Observed) []v1alpha1.SmokeResult {
+	all := r.progress(observed)
 	var out []v1alpha1.SmokeResult
 	for _, result := range observed.Results {
 		if result.Target != r.subject.Target {
 			out = append(out, result)
+		} else if i := slices.IndexFunc(all, func(p progress) bool { return p.Name == result.Name }); i >= 0 {
+			out = append(out, r.result(all[i], observed.Results))
 		}
 	}
-	for _, p := range r.progress(observed) {
-		if p.attempts > 0 {
-			out = append(out, r.result(p, observed.Results))
+	for _, p := range all {
+		if p.attempts > 0 && find(observed.Results, r.subject.Target, p.Name) == nil {
+			out = append(out, r.result(p, nil))
 		}
 	}
 	return out

@@ -246,7 +246,7 @@ func TestResultsAreThoseOfTheTestsThatAreMade(t *testing.T) {
 	stable.Target = v1alpha1.SmokeStable
 	health := result("health", true, 2, time.Minute, "")
 	got := run.Results(Observed{Results: []v1alpha1.SmokeResult{result("gone", false, 3, 0, "no"), health, stable}, Now: now})
-	if diff := cmp.Diff([]v1alpha1.SmokeResult{stable, health}, got); diff != "" {
+	if diff := cmp.Diff([]v1alpha1.SmokeResult{health, stable}, got); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
 	}
 }
