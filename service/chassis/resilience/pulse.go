@@ -15,8 +15,9 @@ const (
 	// silence is how long calls may go without any answer before the dependency is asked whether it is there, and how long
 	// it has for that answer. Both together, and one beat, stay below a second.
 	silence = 400 * time.Millisecond
-	// back is how long a dependency that stands still has for an answer. The driver gives the connection up with a question that was
-	// not answered; who has to make a new one first, on a machine that has a lot to catch up on, needs longer than for an answer.
+	// back is how long a dependency that stands still, or has not answered a question yet, has for an answer. The driver gives the
+	// connection up with a question that was not answered; who has to make a new one first, on a machine that has a lot to catch up on,
+	// or where everything has just been started, needs longer than for an answer.
 	back = time.Second
 	// beat is how often a Pulse looks.
 	beat = 50 * time.Millisecond
@@ -40,6 +41,8 @@ type Pulse struct {
 	// heard is when there was an answer last, or when somebody began to wait for one, since begun.
 	heard atomic.Int64
 	still atomic.Bool
+	// known says whether a question was ever answered. It is Run's.
+	known bool
 }
 
 // NewPulse returns the pulse of a dependency that has not stood still yet; Run it. What judge says of errors is what it says
@@ -48,8 +51,10 @@ func NewPulse(dependency string, judge func(error) Outcome, logger *slog.Logger)
 	return &Pulse{dependency: dependency, judge: judge, logger: logger, begun: time.Now()}
 }
 
-// Run looks until ctx ends. Ask returns an error if there is no answer by the end of its context.
+// Run looks until ctx ends. Ask returns an error if there is no answer by the end of its context. It is asked once at the beginning, so
+// that its way is there when it is needed.
 func (p *Pulse) Run(ctx context.Context, ask func(context.Context) error) {
+	p.look(ctx, ask)
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
 	for looked := time.Now(); ; looked = time.Now() {
@@ -76,7 +81,7 @@ func (p *Pulse) isSilent() bool {
 // connections has answered, and the breakers know what to make of it.
 func (p *Pulse) look(ctx context.Context, ask func(context.Context) error) {
 	patience := silence
-	if p.still.Load() {
+	if p.still.Load() || !p.known {
 		patience = back
 	}
 	asking, cancel := context.WithTimeout(ctx, patience)
@@ -86,6 +91,7 @@ func (p *Pulse) look(ctx context.Context, ask func(context.Context) error) {
 	switch {
 	case ctx.Err() != nil:
 	case err == nil:
+		p.known = true
 		p.hear()
 		if p.still.Swap(false) {
 			p.logger.InfoContext(ctx, "Answering again", "dependency", p.dependency)
