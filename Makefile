@@ -91,7 +91,7 @@ test-corpus: ## Scores that other programs wrote, against what was counted in th
 	@corpus=$$(hack/tools/corpus) && MUSICXML_CORPUS=$$corpus go test -count=1 -run 'ScoresOf' -v ./service/scores/musicxml
 
 .PHONY: e2e
-e2e: cluster-up images $(BIN)/scores $(BIN)/helm ## Scenarios on the real cluster; their figures go to `make results`
+e2e: cluster-up images $(BIN)/scores $(BIN)/helm $(BIN)/kubectl-mirubato ## Scenarios on the real cluster; their figures go to `make results`
 	@$(BIN)/localcluster load $(foreach name,$(IMAGES),$(LOCAL)/images/$(name)-$(VERSION).tar)
 	@$(BIN)/localcluster databases
 	@KUBECONFIG=$(LOCAL)/kubeconfig hack/tools/go-e2e

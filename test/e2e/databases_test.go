@@ -26,7 +26,7 @@ func (d databases) create(ctx context.Context, name string) (connections, error)
 	password := strings.ToLower(rand.Text())
 	owner, app := name+"_owner", name+"_app"
 	err := d.execute(ctx, "postgres",
-		fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", owner, password),
+		fmt.Sprintf("CREATE ROLE %s LOGIN CREATEDB PASSWORD '%s'", owner, password), // a restore makes one
 		fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", app, password),
 		fmt.Sprintf("CREATE DATABASE %s OWNER %s", name, owner))
 	if err != nil {
@@ -41,10 +41,11 @@ func (d databases) create(ctx context.Context, name string) (connections, error)
 	return connections{app: fmt.Sprintf(url, app, password, name), owner: fmt.Sprintf(url, owner, password, name)}, err
 }
 
-// drop removes a database and its roles, connected or not.
+// drop removes a database, one that was restored beside it, and its roles, connected or not.
 func (d databases) drop(ctx context.Context, name string) error {
 	return d.execute(ctx, "postgres",
 		fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", name),
+		fmt.Sprintf("DROP DATABASE IF EXISTS %s_restored WITH (FORCE)", name),
 		fmt.Sprintf("DROP ROLE IF EXISTS %s_owner", name),
 		fmt.Sprintf("DROP ROLE IF EXISTS %s_app", name))
 }

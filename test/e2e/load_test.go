@@ -24,7 +24,7 @@ const (
 	// loadWrites is how many requests there are to one that writes.
 	loadWrites = 10
 	// loadLimit ends the load even if the scenario hangs.
-	loadLimit = 15 * time.Minute
+	loadLimit = 30 * time.Minute
 	// loadFresh is how many requests there are to one over a connection of its own. That it shares no factor with loadWrites
 	// has both reads and writes come over both.
 	loadFresh = 3
@@ -41,8 +41,8 @@ type load struct {
 	mu       sync.Mutex
 	sent     int
 	failures map[string]int
-	// failed is when the first one was not answered well; zero if all were.
-	failed time.Time
+	// failed is when the first one was not answered well, failedLast when the last one was; zero if all were.
+	failed, failedLast time.Time
 	// answered are the times of the requests that were answered well.
 	answered []time.Time
 }
@@ -147,8 +147,9 @@ func (l *load) note(err error) {
 	defer l.mu.Unlock()
 	l.sent++
 	if err != nil {
+		l.failedLast = time.Now()
 		if l.failed.IsZero() {
-			l.failed = time.Now()
+			l.failed = l.failedLast
 		}
 		l.failures[err.Error()]++
 		return
@@ -162,11 +163,11 @@ func (l *load) stop() {
 	l.sending.Wait()
 }
 
-// firstFailure is when the first request was not answered well; zero if all were so far.
-func (l *load) firstFailure() time.Time {
+// failing is for how long there were requests that were not answered well; some says whether there were any.
+func (l *load) failing() (length time.Duration, some bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.failed
+	return l.failedLast.Sub(l.failed), !l.failed.IsZero()
 }
 
 // count is how many requests were answered, or not.

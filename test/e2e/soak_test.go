@@ -27,7 +27,7 @@ import (
 )
 
 // takenBack is the command taken-back FIGURE BOUND: it waits until the release is rejected in the last environment and gets no
-// requests there, and records how long that took since the first request that was not answered well.
+// requests there, and records how long callers have felt it: from the first request that was not answered well to the last.
 func takenBack(ts *testscript.TestScript, args []string) error {
 	w := worldOf(ts)
 	if w.load == nil {
@@ -44,11 +44,11 @@ func takenBack(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	back, failed := time.Now(), w.load.firstFailure()
-	if failed.IsZero() {
+	felt, some := w.load.failing()
+	if !some {
 		return fmt.Errorf("no request failed: that shows nothing")
 	}
-	return record(args[0], back.Sub(failed).Seconds(), "s", results.Bound(args[1]))
+	return record(args[0], felt.Seconds(), "s", results.Bound(args[1]))
 }
 
 // generations are those that the stable pods of an environment were given, by the names of the pods.
