@@ -27,13 +27,15 @@ const (
 	// maxHealth is in bytes.
 	maxHealth = 1 << 20
 	// firstPoll is how soon pods are asked again, lastPoll how long at most between two times.
-	firstPoll, lastPoll = 200 * time.Millisecond, 5 * time.Second
+	firstPoll, lastPoll = 100 * time.Millisecond, 5 * time.Second
 	// patience is how long a pod may refuse its generation before it counts as failed: the kubelet writes the number and the
 	// settings one after the other.
 	patience = 5 * time.Second
-	// firstReminder is how long a pod that answers may be behind before the kubelet is reminded of it; each further reminder waits
-	// twice as long. After maxReminders of them, half a minute, the kubelet is about to look by itself.
-	firstReminder, maxReminders = 700 * time.Millisecond, 6
+	// A pod that answers may be behind for leastPatience, and perPod longer for each pod of the environment, since a kubelet writes
+	// the files of one pod after the other; for mostPatience at most. Then the kubelet is reminded of it. Each further reminder waits
+	// twice as long, up to lastReminder: after that, the kubelet is about to look by itself.
+	leastPatience, perPod, mostPatience = 200 * time.Millisecond, 25 * time.Millisecond, 700 * time.Millisecond
+	lastReminder                        = 30 * time.Second
 	// maxRejected and maxReason, in characters, bound what a status holds.
 	maxRejected, maxReason = 20, 300
 )
@@ -98,9 +100,10 @@ type delay struct {
 	reminders  int
 }
 
-// due reports whether it is time for another reminder.
-func (d delay) due(wanted int64, now time.Time) bool {
-	return d.generation == wanted && d.reminders < maxReminders && now.Sub(d.since) >= firstReminder<<d.reminders
+// due reports whether it is time for another reminder, in an environment of so many pods.
+func (d delay) due(wanted int64, pods int, now time.Time) bool {
+	wait := min(leastPatience+time.Duration(pods)*perPod, mostPatience) << d.reminders
+	return d.generation == wanted && wait <= lastReminder && now.Sub(d.since) >= wait
 }
 
 // NewReader returns a Reader that has asked nobody.
@@ -276,7 +279,7 @@ func (e *environment) remind(assigned []Assignment, now time.Time) map[string]bo
 	out := map[string]bool{}
 	for _, a := range assigned {
 		id := identify(a.Pod)
-		if m := e.pods[id]; a.Given() && m.delay.due(a.Generation, now) {
+		if m := e.pods[id]; a.Given() && m.delay.due(a.Generation, len(assigned), now) {
 			out[a.Pod.Name] = true
 			m.delay.reminders++
 			e.pods[id] = m

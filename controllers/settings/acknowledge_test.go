@@ -143,13 +143,13 @@ func TestKubeletIsReminded(t *testing.T) {
 	s := serve(t, `{"settings": {"generation": 1}}`)
 	p := pod("a", ownership.ComponentAPI, "new", "2")
 	var reminded []time.Duration
-	for after := time.Duration(0); after < 2*time.Minute; after += 100 * time.Millisecond {
+	for after := time.Duration(0); after < 2*time.Minute; after += 25 * time.Millisecond {
 		if s.read(t, p, 2, noon.Add(after)).Overdue["a"] {
 			reminded = append(reminded, after)
 		}
 	}
-	const first = 700 * time.Millisecond
-	want := []time.Duration{first, 2 * first, 4 * first, 8 * first, 16 * first, 32 * first}
+	const first = 225 * time.Millisecond
+	want := []time.Duration{first, 2 * first, 4 * first, 8 * first, 16 * first, 32 * first, 64 * first, 128 * first}
 	if diff := cmp.Diff(want, reminded); diff != "" {
 		t.Errorf("of a pod that stays behind (-want +got):\n%s", diff)
 	}
