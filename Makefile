@@ -103,7 +103,7 @@ settings-bench: cluster-up images $(BIN)/scores ## Live settings of 20 pods on t
 	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -parallel 1 -timeout 30m -v ./test/e2e -scenarios fleet -command 'make settings-bench'
 
 .PHONY: soak
-soak: cluster-up images $(BIN)/scores ## 200,000 requests while releases pass and pods are killed, and bad releases, on the real cluster; half an hour
+soak: cluster-up images $(BIN)/scores ## 200,000 requests while releases pass and pods are killed, and bad releases, on the real cluster; three quarters of an hour
 	@$(BIN)/localcluster load $(foreach name,$(IMAGES),$(LOCAL)/images/$(name)-$(VERSION).tar)
 	@$(BIN)/localcluster databases
 	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -parallel 1 -timeout 60m -v ./test/e2e -run TestScenarios -scenarios soak -command 'make soak'
