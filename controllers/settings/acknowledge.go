@@ -34,7 +34,7 @@ const (
 	// A pod that answers may be behind for leastPatience, and perPod longer for each pod of the environment, since a kubelet writes
 	// the files of one pod after the other; for mostPatience at most. Then the kubelet is reminded of it. Each further reminder waits
 	// twice as long, up to lastReminder: after that, the kubelet is about to look by itself.
-	leastPatience, perPod, mostPatience = 200 * time.Millisecond, 25 * time.Millisecond, 700 * time.Millisecond
+	leastPatience, perPod, mostPatience = 100 * time.Millisecond, 25 * time.Millisecond, 700 * time.Millisecond
 	lastReminder                        = 30 * time.Second
 	// maxRejected and maxReason, in characters, bound what a status holds.
 	maxRejected, maxReason = 20, 300

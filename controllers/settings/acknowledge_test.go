@@ -148,7 +148,7 @@ func TestKubeletIsReminded(t *testing.T) {
 			reminded = append(reminded, after)
 		}
 	}
-	const first = 225 * time.Millisecond
+	const first = 125 * time.Millisecond
 	want := []time.Duration{first, 2 * first, 4 * first, 8 * first, 16 * first, 32 * first, 64 * first, 128 * first}
 	if diff := cmp.Diff(want, reminded); diff != "" {
 		t.Errorf("of a pod that stays behind (-want +got):\n%s", diff)

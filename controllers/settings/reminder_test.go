@@ -12,12 +12,12 @@ func TestManyPodsAreGivenLonger(t *testing.T) {
 		pods, reminders int
 		want            time.Duration
 	}{
-		"one":                {1, 0, 225 * time.Millisecond},
-		"five":               {5, 0, 325 * time.Millisecond},
-		"twenty":             {20, 0, 700 * time.Millisecond},
+		"one":                {1, 0, 125 * time.Millisecond},
+		"five":               {5, 0, 225 * time.Millisecond},
+		"twenty":             {20, 0, 600 * time.Millisecond},
 		"a thousand":         {1000, 0, 700 * time.Millisecond},
-		"the second time":    {5, 1, 650 * time.Millisecond},
-		"the last of twenty": {20, 5, 22400 * time.Millisecond},
+		"the second time":    {5, 1, 450 * time.Millisecond},
+		"the last of twenty": {20, 5, 19200 * time.Millisecond},
 		"never more":         {20, 6, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
