@@ -26,8 +26,9 @@ const (
 	readTimeout = time.Second
 	// maxHealth is in bytes.
 	maxHealth = 1 << 20
-	// firstPoll is how soon pods are asked again, lastPoll how long at most between two times.
-	firstPoll, lastPoll = 100 * time.Millisecond, 5 * time.Second
+	// Pods are asked again after leastPause, and pausePerPod more for each pod of the environment, since each of them is work for what it
+	// runs on; the longer they have not acknowledged the later, after mostPause at most.
+	leastPause, pausePerPod, mostPause = 50 * time.Millisecond, 10 * time.Millisecond, 5 * time.Second
 	// patience is how long a pod may refuse its generation before it counts as failed: the kubelet writes the number and the
 	// settings one after the other.
 	patience = 5 * time.Second
@@ -159,7 +160,8 @@ func (e *environment) next() time.Time {
 		return time.Time{}
 	}
 	waited := e.readAt.Sub(e.waitingSince)
-	return e.readAt.Add(min(max(waited/4, firstPoll), lastPoll))
+	least := leastPause + time.Duration(len(e.pods))*pausePerPod
+	return e.readAt.Add(min(max(waited/4, least), mostPause))
 }
 
 func (r *Reader) ask(ctx context.Context, e *environment, assigned []Assignment, endpoints podclient.Endpoints, now time.Time) {
