@@ -2,15 +2,12 @@ package backup
 
 import (
 	"cmp"
-	"crypto/rand"
-	"encoding/json"
+	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,29 +18,23 @@ import (
 )
 
 const (
-	dumpFile     = "dump"
-	manifestFile = "manifest.json"
-	lockFile     = "lock"
-	unfinished   = ".unfinished"
+	lockFile   = "lock"
+	unfinished = ".unfinished"
 )
 
-// validName is what newName makes; it also keeps a name from leading out of the directory.
-var validName = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[a-z0-9]{8}$`)
+// directory is a storage: an existing directory, with one directory for each backup.
+type directory struct{ location string }
 
-// newName sorts by time, and is unique when two runs begin in the same second.
-func newName(now time.Time) string {
-	return now.UTC().Format("20060102T150405Z") + "-" + strings.ToLower(rand.Text()[:8])
+// directoryDraft is a draft. It is locked, so that another run does not take it for a leftover.
+type directoryDraft struct {
+	location, called string
+	lock             *os.File
 }
 
-// draft is a backup in the making. It is locked, so that another run does not take it for a leftover.
-type draft struct {
-	location, name string
-	lock           *os.File
-}
-
-// newDraft makes the directory of a backup, under the name that no reader looks at.
-func newDraft(location string, now time.Time) (*draft, error) {
-	d := &draft{location: location, name: newName(now)}
+// begin makes the directory of a backup, under the name that no reader looks at. What is swept before may be the room for it.
+func (s directory) begin(_ context.Context, now time.Time) (draft, error) {
+	s.sweep()
+	d := &directoryDraft{location: s.location, called: newName(now)}
 	if err := os.Mkdir(d.path(), 0o750); err != nil {
 		return nil, storageError("making a directory for the backup", err)
 	}
@@ -71,26 +62,65 @@ func lockDraft(path string) (*os.File, error) {
 	return lock, nil
 }
 
-func (d *draft) path() string { return filepath.Join(d.location, d.name+unfinished) }
+func (d *directoryDraft) name() string { return d.called }
 
-// publish writes the manifest and gives the directory its final name. It is the moment from which the backup exists.
-func (d *draft) publish(report contract.BackupReport) error {
-	text, err := json.MarshalIndent(report, "", "  ")
+func (d *directoryDraft) path() string { return filepath.Join(d.location, d.called+unfinished) }
+
+func (d *directoryDraft) write(_ context.Context, _ int64, fill func(io.Writer) error) error {
+	file, err := os.OpenFile(filepath.Join(d.path(), dumpFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return storageError("encoding the manifest", err)
+		return storageError("making the dump", err)
+	}
+	to := &noting{to: file}
+	err = fill(to)
+	if to.err != nil {
+		// Who wrote only knows that nobody listens any more.
+		err = storageError("writing the dump", to.err)
+	}
+	if syncErr := errors.Join(file.Sync(), file.Close()); err == nil && syncErr != nil {
+		err = storageError("writing the dump", syncErr)
+	}
+	return err
+}
+
+// noting keeps the first error of writing.
+type noting struct {
+	to  io.Writer
+	err error
+}
+
+func (w *noting) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	w.err = cmp.Or(w.err, err)
+	return n, err
+}
+
+func (d *directoryDraft) read(context.Context) (io.ReadCloser, error) {
+	file, err := os.Open(filepath.Join(d.path(), dumpFile))
+	if err != nil {
+		return nil, storageError("reading the dump", err)
+	}
+	return file, nil
+}
+
+// publish brings everything to the disk before it gives the directory its final name.
+func (d *directoryDraft) publish(_ context.Context, report contract.BackupReport) error {
+	text, err := encodeManifest(report)
+	if err != nil {
+		return err
 	}
 	file, err := os.OpenFile(filepath.Join(d.path(), manifestFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return storageError("writing the manifest", err)
 	}
-	_, err = file.Write(append(text, '\n'))
+	_, err = file.Write(text)
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return storageError("writing the manifest", err)
 	}
 	if err := errors.Join(os.Remove(filepath.Join(d.path(), lockFile)), syncDirectory(d.path())); err != nil {
 		return storageError("finishing the backup", err)
 	}
-	if err := os.Rename(d.path(), filepath.Join(d.location, d.name)); err != nil {
+	if err := os.Rename(d.path(), filepath.Join(d.location, d.called)); err != nil {
 		return storageError("giving the backup its name", err)
 	}
 	if err := syncDirectory(d.location); err != nil {
@@ -99,9 +129,11 @@ func (d *draft) publish(report contract.BackupReport) error {
 	return nil
 }
 
-// close removes what has not been published.
-func (d *draft) close() error {
-	return errors.Join(os.RemoveAll(d.path()), d.lock.Close())
+func (d *directoryDraft) discard(context.Context) error {
+	if err := errors.Join(os.RemoveAll(d.path()), d.lock.Close()); err != nil {
+		return storageError("cleaning up", err)
+	}
+	return nil
 }
 
 func syncDirectory(path string) error {
@@ -112,7 +144,11 @@ func syncDirectory(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
+// storageError is one of a directory, unless it is known already what it is.
 func storageError(act string, err error) error {
+	if failure, ok := errors.AsType[*migrate.Error](err); ok {
+		return failure
+	}
 	if known := storageFailure(err); known != nil {
 		return known
 	}
@@ -120,8 +156,8 @@ func storageError(act string, err error) error {
 }
 
 // sweep removes the drafts whose runs have been killed. Of one that cannot be removed nothing depends.
-func sweep(location string) {
-	left, err := filepath.Glob(filepath.Join(location, "*"+unfinished))
+func (s directory) sweep() {
+	left, err := filepath.Glob(filepath.Join(s.location, "*"+unfinished))
 	if err != nil {
 		return
 	}
@@ -143,10 +179,8 @@ func sweep(location string) {
 	}
 }
 
-// List returns the manifests of the backups in a directory, oldest first. A directory whose manifest cannot be read is told of
-// as not verified, with an error.
-func List(location string) ([]contract.BackupReport, error) {
-	entries, err := os.ReadDir(location)
+func (s directory) list(ctx context.Context) ([]contract.BackupReport, error) {
+	entries, err := os.ReadDir(s.location)
 	if err != nil {
 		return nil, storageError("listing the backups", err)
 	}
@@ -155,40 +189,31 @@ func List(location string) ([]contract.BackupReport, error) {
 		if !entry.IsDir() || !validName.MatchString(entry.Name()) {
 			continue
 		}
-		report, err := readManifest(location, entry.Name())
-		if failure, ok := errors.AsType[*migrate.Error](err); ok {
-			report = contract.BackupReport{ReportVersion: contract.BackupReportVersion, Name: entry.Name(), Error: &failure.MigrationError}
-		}
-		report.Location = location
-		all = append(all, report)
+		report, err := s.manifest(ctx, entry.Name())
+		all = append(all, told(entry.Name(), s.location, report, err))
 	}
 	slices.SortFunc(all, func(a, b contract.BackupReport) int { return cmp.Compare(a.Name, b.Name) })
 	return all, nil
 }
 
-func readManifest(location, name string) (contract.BackupReport, error) {
-	var report contract.BackupReport
-	if !validName.MatchString(name) {
-		return report, migrate.NewError(contract.BackupFailed, fmt.Sprintf("%q is no name of a backup: they look like 20261124T020000Z-abcdefgh", name))
+func (s directory) manifest(_ context.Context, name string) (contract.BackupReport, error) {
+	if err := checkName(name); err != nil {
+		return contract.BackupReport{}, err
 	}
-	text, err := os.ReadFile(filepath.Join(location, name, manifestFile))
+	text, err := os.ReadFile(filepath.Join(s.location, name, manifestFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return report, migrate.NewError(contract.BackupFailed, "there is no backup "+name+" in "+location+", or it has lost its manifest")
+		return contract.BackupReport{}, noBackup(name, s.location)
 	}
 	if err != nil {
-		return report, storageError("reading the manifest of "+name, err)
+		return contract.BackupReport{}, storageError("reading the manifest of "+name, err)
 	}
-	if err := json.Unmarshal(text, &report); err != nil || report.Name != name || len(report.Files) != 1 || report.Files[0].Name != dumpFile {
-		return contract.BackupReport{}, migrate.NewError(contract.BackupDiffers, "the manifest of "+name+" is damaged")
-	}
-	return report, nil
+	return decodeManifest(name, text)
 }
 
-// openDump returns the dump of a backup.
-func openDump(location, name string) (io.ReadCloser, error) {
-	file, err := os.Open(filepath.Join(location, name, dumpFile))
+func (s directory) dump(_ context.Context, name string) (io.ReadCloser, error) {
+	file, err := os.Open(filepath.Join(s.location, name, dumpFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, migrate.NewError(contract.BackupDiffers, "the backup "+name+" has lost its dump")
+		return nil, noDump(name)
 	}
 	if err != nil {
 		return nil, storageError("opening the dump of "+name, err)
@@ -196,51 +221,20 @@ func openDump(location, name string) (io.ReadCloser, error) {
 	return file, nil
 }
 
-// expired returns the names of the backups to remove so that keep verified ones are left, oldest first. The one that was just
-// made counts and stays, even if another run has made a newer one meanwhile, and so does the newest. Those that are protected
-// stay and do not count. What is not verified is never kept for it, and left for a person.
-func expired(all []contract.BackupReport, keep int, made string, protected []string) []string {
-	var names []string
-	kept, newest := 0, true
-	if slices.ContainsFunc(all, func(b contract.BackupReport) bool { return b.Name == made && b.Verified }) {
-		kept++
+// remove takes the name away first, so that half a backup is never listed.
+func (s directory) remove(_ context.Context, name string) (bool, error) {
+	path := filepath.Join(s.location, name)
+	err := os.Rename(path, path+unfinished)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
-	for _, b := range slices.Backward(all) {
-		if !b.Verified {
-			continue
-		}
-		switch {
-		case b.Name == made:
-		case newest || kept < keep && !slices.Contains(protected, b.Name):
-			kept++
-		case !slices.Contains(protected, b.Name):
-			names = append(names, b.Name)
-		}
-		newest = false
+	if err == nil {
+		err = os.RemoveAll(path + unfinished)
 	}
-	slices.Reverse(names)
-	return names
+	if err != nil {
+		return false, storageError("removing the old backup "+name, err)
+	}
+	return true, nil
 }
 
-// removeExpired takes the name away first, so that half a backup is never listed.
-func removeExpired(location string, keep int, made string, protected []string) (removed []string, err error) {
-	all, err := List(location)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range expired(all, keep, made, protected) {
-		path := filepath.Join(location, name)
-		err := os.Rename(path, path+unfinished)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // another run was quicker
-		}
-		if err == nil {
-			err = os.RemoveAll(path + unfinished)
-		}
-		if err != nil {
-			return removed, storageError("removing the old backup "+name, err)
-		}
-		removed = append(removed, name)
-	}
-	return removed, nil
-}
+func (s directory) close() error { return nil }
