@@ -199,9 +199,7 @@ func TestADumpThatTheBucketChangesIsNoBackup(t *testing.T) {
 	_, place := inABucket(t)
 	in := place.open(t)
 	r := newRun(t, config(t, pgserver.Filled(t, "everything", fill)))
-	if err := r.draft.discard(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	before := r.draft
 	r.storage, r.draft = in, beginDraft(t, in, "")
 	database, err := r.dump(t.Context())
 	if err != nil {
@@ -217,6 +215,10 @@ func TestADumpThatTheBucketChangesIsNoBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustFail(t, r.verify(t.Context(), database), contract.BackupDiffers, "the dump is damaged")
+	if err := r.draft.discard(t.Context()); err != nil { // the server ends with the test, before it is cleaned up
+		t.Error(err)
+	}
+	r.draft = before
 }
 
 // breaking is the way to a server whose answers break after some bytes, for as often as told.
@@ -341,8 +343,10 @@ func TestADumpIsNeverInMemory(t *testing.T) {
 	if err != nil || read != size {
 		t.Fatalf("read %d bytes, %v", read, err)
 	}
-	if took := int64(peak.Load()) - int64(before.HeapInuse); took > bound {
-		t.Errorf("%d MB of memory for a dump of %d MB, want at most %d MB", took>>20, size>>20, bound>>20)
+	took := int64(peak.Load()) - int64(before.HeapInuse)
+	t.Logf("%d MB of memory for a dump of %d MB", took>>20, size>>20)
+	if took > bound {
+		t.Errorf("want at most %d MB", bound>>20)
 	}
 	if err := d.discard(t.Context()); err != nil {
 		t.Error(err)
