@@ -188,13 +188,10 @@ func recoveryOf(ms *v1alpha1.Microservice, releases []v1alpha1.Release, name, ba
 	for _, known := range database.Backups(ms, releases) {
 		if known.Environment == name && known.Name == backup {
 			taken, version, out.kept = known.StartedAt.Time, &known.SchemaVersion, known.Kept()
-			if out.at.Claim == "" && out.at.Bucket == "" {
-				out.at.Claim, out.at.Bucket = known.ClaimName, known.Bucket
-			}
-			out.at.Credentials = cmp.Or(out.at.Credentials, known.SecretRef)
+			out.at = placeOr(out.at, known.BackupEvidence)
 		}
 	}
-	if out.at.Claim == "" && out.at.Bucket == "" {
+	if nowhere(out.at) {
 		return recovery{}, fmt.Errorf("no release that is kept tells of a backup %s of %s: kubectl mirubato backups %s lists those that are known, and --claim or --bucket names where another one lies",
 			backup, name, ms.Name)
 	}
@@ -205,6 +202,17 @@ func recoveryOf(ms *v1alpha1.Microservice, releases []v1alpha1.Release, name, ba
 // at is where a person says that the backup lies.
 func (f *restoreFlags) at() migration.Backup {
 	return migration.Backup{Claim: f.claim, Bucket: f.bucket, Credentials: keyOf(f.bucketSecret, "credentials")}
+}
+
+func nowhere(at migration.Backup) bool { return at.Claim == "" && at.Bucket == "" }
+
+// placeOr is where a release says that a backup lies, as far as a person has said nothing.
+func placeOr(at migration.Backup, known v1alpha1.BackupEvidence) migration.Backup {
+	if nowhere(at) {
+		at.Claim, at.Bucket = known.ClaimName, known.Bucket
+	}
+	at.Credentials = cmp.Or(at.Credentials, known.SecretRef)
+	return at
 }
 
 // keyOf is NAME or NAME/KEY, nil for nothing.

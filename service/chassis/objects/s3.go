@@ -32,23 +32,9 @@ func openS3(ctx context.Context, where string, calls Calls) (*bucket, error) {
 	parameters.Del("prefix") // which every kind of bucket takes, so that the opener of this one does not
 	parsed.RawQuery = parameters.Encode()
 	opener := &s3blob.URLOpener{}
-	opened, err := opener.OpenBucketURL(ctx, parsed)
+	options, err := optionsOf(ctx, opener, parsed)
 	if err != nil {
-		// It quotes the URL, which may hold what somebody took for the place of a secret.
-		return nil, errors.New(strings.ReplaceAll(err.Error(), parsed.String(), scheme+parsed.Host))
-	}
-	defer func() { _ = opened.Close() }() // nothing is asked of it
-	var client *s3.Client
-	if !opened.As(&client) {
-		return nil, errors.New("the bucket is none of S3")
-	}
-	options := client.Options()
-	options.Logger = logging.Nop{} // what the SDK says is no line of our log
-	if credentials := rotating(parameters); credentials != nil {
-		options.Credentials = credentials
-	}
-	if options.Credentials != nil && !aws.IsCredentialsProvider(options.Credentials, (*aws.AnonymousCredentials)(nil)) {
-		options.Credentials = named{options.Credentials}
+		return nil, err
 	}
 	// The opener keeps in its options what the URL says of encryption.
 	open := func(client *s3.Client) (*cloud.Bucket, error) {
@@ -66,13 +52,36 @@ func openS3(ctx context.Context, where string, calls Calls) (*bucket, error) {
 	if calls == Once {
 		options.Retryer = aws.NopRetryer{}
 	}
-	client = s3.New(options)
+	client := s3.New(options)
 	asking, err := open(client)
 	if err != nil {
 		return nil, err
 	}
 	uploads := uploads{client: client, bucket: parsed.Host, prefix: prefix}
 	return &bucket{Bucket: asking, writing: writing, abandon: uploads.abort}, nil
+}
+
+// optionsOf are those of a client as a URL without a prefix asks for it.
+func optionsOf(ctx context.Context, opener *s3blob.URLOpener, where *url.URL) (s3.Options, error) {
+	opened, err := opener.OpenBucketURL(ctx, where)
+	if err != nil {
+		// It quotes the URL, which may hold what somebody took for the place of a secret.
+		return s3.Options{}, errors.New(strings.ReplaceAll(err.Error(), where.String(), scheme+where.Host))
+	}
+	defer func() { _ = opened.Close() }() // nothing is asked of it
+	var client *s3.Client
+	if !opened.As(&client) {
+		return s3.Options{}, errors.New("the bucket is none of S3")
+	}
+	options := client.Options()
+	options.Logger = logging.Nop{} // what the SDK says is no line of our log
+	if credentials := rotating(where.Query()); credentials != nil {
+		options.Credentials = credentials
+	}
+	if options.Credentials != nil && !aws.IsCredentialsProvider(options.Credentials, (*aws.AnonymousCredentials)(nil)) {
+		options.Credentials = named{options.Credentials}
+	}
+	return options, nil
 }
 
 // checkURL refuses what would be ignored, which is worse than refused.

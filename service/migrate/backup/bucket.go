@@ -232,7 +232,7 @@ func (s *bucket) manifest(ctx context.Context, name string) (contract.BackupRepo
 
 func (s *bucket) dump(ctx context.Context, name string) (io.ReadCloser, error) {
 	dump := &steady{ctx: ctx, name: name, bucket: s}
-	err := dump.open()
+	err := dump.open(ctx)
 	switch {
 	case errors.Is(err, objects.ErrAbsent):
 		return nil, noDump(name)

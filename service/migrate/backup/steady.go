@@ -33,8 +33,8 @@ type steady struct {
 }
 
 // open opens the object, where it was left.
-func (r *steady) open() error {
-	ctx, cancel := context.WithCancel(r.ctx)
+func (r *steady) open(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
 	stop := time.AfterFunc(stalled, cancel)
 	defer stop.Stop()
 	object, err := r.bucket.Read(ctx, r.name+"/"+dumpFile)
@@ -79,7 +79,7 @@ func (r *steady) Read(p []byte) (int, error) {
 
 func (r *steady) attempt(p []byte) (int, error) {
 	if r.object == nil {
-		if err := r.open(); err != nil {
+		if err := r.open(r.ctx); err != nil {
 			return 0, err
 		}
 	}
