@@ -25,8 +25,8 @@ import (
 
 // restoreFlags are those of one call.
 type restoreFlags struct {
-	database, secret, claim, image, yes string
-	timeout                             time.Duration
+	database, secret, claim, bucket, bucketSecret, image, yes string
+	timeout                                                   time.Duration
 }
 
 func restoreCommand(s *session) *cobra.Command {
@@ -56,6 +56,8 @@ Exit codes: 0 the database is there; 1 it was refused or differs, and is not the
 	cmd.Flags().StringVar(&flags.database, "database", "", "name of the database to make (required)")
 	cmd.Flags().StringVar(&flags.secret, "secret", "", "NAME or NAME/KEY of another Secret with the URL of a role that may make databases")
 	cmd.Flags().StringVar(&flags.claim, "claim", "", "PersistentVolumeClaim that holds the backup, if no release that is kept tells of it")
+	cmd.Flags().StringVar(&flags.bucket, "bucket", "", "s3:// URL, prefix included, of the bucket that holds the backup, in place of --claim")
+	cmd.Flags().StringVar(&flags.bucketSecret, "bucket-secret", "", "NAME or NAME/KEY of the Secret with the credentials of the bucket (default the one that the backup was made with)")
 	cmd.Flags().StringVar(&flags.image, "image", "", "image with mirubato-migrate (default that of the operator's last Job in the namespace)")
 	cmd.Flags().StringVar(&flags.yes, "yes", "", "NAME/NEW, spelled out: do not ask")
 	cmd.Flags().DurationVar(&flags.timeout, "timeout", time.Hour, "how long to wait for the Job, which goes on after that")
@@ -65,6 +67,8 @@ Exit codes: 0 the database is there; 1 it was refused or differs, and is not the
 var (
 	// databaseName is what needs no quoting wherever a person writes it.
 	databaseName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,49}$`)
+	// bucketURL is what the operator gives to mirubato-migrate.
+	bucketURL = regexp.MustCompile(`^s3://[a-z0-9][-a-z0-9.]{1,61}[a-z0-9](\?[^ #]*)?$`)
 	// backupName is what mirubato-migrate calls a backup.
 	backupName = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[a-z0-9]{8}$`)
 )
@@ -81,6 +85,18 @@ func (f *restoreFlags) validate(name, backup string) error {
 		return usage("--yes %s does not name what is asked for: that is %s/%s", f.yes, name, f.database)
 	case f.timeout <= 0:
 		return usage("--timeout %s is not possible: it must be above 0s", f.timeout)
+	}
+	return f.validatePlace()
+}
+
+func (f *restoreFlags) validatePlace() error {
+	switch {
+	case f.claim != "" && f.bucket != "":
+		return usage("--claim and --bucket both say where the backup lies: leave one of them out")
+	case f.claim != "" && f.bucketSecret != "":
+		return usage("--bucket-secret has no meaning with --claim: leave it out")
+	case f.bucket != "" && !bucketURL.MatchString(f.bucket): // which may hold a secret
+		return usage("--bucket is not possible: it looks like s3://BUCKET?region=REGION&prefix=PREFIX/, and holds no credentials")
 	}
 	return nil
 }
@@ -130,7 +146,9 @@ func (s *session) restore(ctx context.Context, name, environmentName, backup str
 
 // recovery is a restore that was asked for, with all that is known of it.
 type recovery struct {
-	backup, claim string
+	backup string
+	// at is where the backup lies.
+	at migration.Backup
 	// place has no image yet.
 	place environment.Place
 	// content is what the environment runs, which has a database.
@@ -155,7 +173,7 @@ func recoveryOf(ms *v1alpha1.Microservice, releases []v1alpha1.Release, name, ba
 		return recovery{}, fmt.Errorf("%s runs no release yet, which would tell where its database is", name)
 	}
 	out := recovery{
-		backup: backup, claim: flags.claim, flags: flags, kept: true,
+		backup: backup, at: flags.at(), flags: flags, kept: true,
 		place:   environment.Place{Owner: ownership.Owner{Microservice: client.ObjectKeyFromObject(ms), Environment: name}, Namespace: status.Namespace},
 		content: environment.ContentOf(runs, name, environment.Scale{}),
 	}
@@ -170,23 +188,45 @@ func recoveryOf(ms *v1alpha1.Microservice, releases []v1alpha1.Release, name, ba
 	for _, known := range database.Backups(ms, releases) {
 		if known.Environment == name && known.Name == backup {
 			taken, version, out.kept = known.StartedAt.Time, &known.SchemaVersion, known.Kept()
-			out.claim = cmp.Or(out.claim, known.ClaimName)
+			out.at = placeOr(out.at, known.BackupEvidence)
 		}
 	}
-	if out.claim == "" {
-		return recovery{}, fmt.Errorf("no release that is kept tells of a backup %s of %s: kubectl mirubato backups %s lists those that are known, and --claim names where another one lies",
+	if nowhere(out.at) {
+		return recovery{}, fmt.Errorf("no release that is kept tells of a backup %s of %s: kubectl mirubato backups %s lists those that are known, and --claim or --bucket names where another one lies",
 			backup, name, ms.Name)
 	}
 	out.loss = database.LossOf(ms, releases, name, taken, version)
 	return out, nil
 }
 
+// at is where a person says that the backup lies.
+func (f *restoreFlags) at() migration.Backup {
+	return migration.Backup{Claim: f.claim, Bucket: f.bucket, Credentials: keyOf(f.bucketSecret, "credentials")}
+}
+
+func nowhere(at migration.Backup) bool { return at.Claim == "" && at.Bucket == "" }
+
+// placeOr is where a release says that a backup lies, as far as a person has said nothing.
+func placeOr(at migration.Backup, known v1alpha1.BackupEvidence) migration.Backup {
+	if nowhere(at) {
+		at.Claim, at.Bucket = known.ClaimName, known.Bucket
+	}
+	at.Credentials = cmp.Or(at.Credentials, known.SecretRef)
+	return at
+}
+
+// keyOf is NAME or NAME/KEY, nil for nothing.
+func keyOf(text, key string) *v1alpha1.SecretKeyReference {
+	name, named, _ := strings.Cut(text, "/")
+	if name == "" {
+		return nil
+	}
+	return &v1alpha1.SecretKeyReference{Name: name, Key: cmp.Or(named, key)}
+}
+
 // secret is the one that the Job reads.
 func (r recovery) secret() v1alpha1.SecretKeyReference {
-	if name, key, _ := strings.Cut(r.flags.secret, "/"); name != "" {
-		return v1alpha1.SecretKeyReference{Name: name, Key: cmp.Or(key, "url")}
-	}
-	return r.content.Database.MigrationSecret
+	return *cmp.Or(keyOf(r.flags.secret, "url"), &r.content.Database.MigrationSecret)
 }
 
 // job is what restores, with the image that holds mirubato-migrate.
@@ -198,7 +238,7 @@ func (r recovery) job(image string) (*batchv1.Job, error) {
 		return nil, err
 	}
 	run := *children.Migration
-	run.Secret, run.Backup = r.secret(), &migration.Backup{Claim: r.claim}
+	run.Secret, run.Backup = r.secret(), &r.at
 	return migration.Restore{Run: run, Backup: r.backup, Database: r.flags.database}.Job()
 }
 

@@ -228,6 +228,65 @@ func TestRestoreAsksTwiceAndWaitsForItsJob(t *testing.T) {
 	}
 }
 
+func TestRestoreFromABucket(t *testing.T) {
+	const place = "s3://backups?prefix=mirubato%2Fscores%2Fproduction%2F&region=us-east-1"
+	w := keeping(t)
+	release := &v1alpha1.Release{}
+	if err := direct.Get(t.Context(), client.ObjectKey{Namespace: w.ms.Namespace, Name: "scores-1"}, release); err != nil {
+		t.Fatal(err)
+	}
+	made := release.Status.Environments[0].Database.Backup
+	made.ClaimName, made.Bucket, made.SecretRef = "", place, &v1alpha1.SecretKeyReference{Name: "keys", Key: "aws"}
+	if err := direct.Status().Update(t.Context(), release); err != nil {
+		t.Fatal(err)
+	}
+	w.expect(w.run("backups", "scores"), plugin.ExitOK, "s3://backups/mirubato/scores/production")
+	for name, tc := range map[string]struct {
+		flags []string
+		want  []string
+	}{
+		"that the release tells of": {nil, []string{`"` + strings.ReplaceAll(place, "&", `\u0026`) + `"`, `"name":"keys"`, `"key":"aws"`}},
+		"that a person names": {
+			[]string{"--bucket", "s3://old?region=r&prefix=p/", "--bucket-secret", "others"},
+			[]string{`"s3://old?region=r\u0026prefix=p/"`, `"name":"others"`, `"key":"credentials"`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			done := w.work(good())
+			got := w.run(restoring(append([]string{"--yes", "scores/" + restored, "--image", "other:1"}, tc.flags...)...)...)
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			w.expect(got, plugin.ExitOK, "is there")
+			jobs := w.restores()
+			text, err := json.Marshal(jobs[len(jobs)-1].Spec.Template.Spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, word := range tc.want {
+				if !strings.Contains(string(text), word) {
+					t.Errorf("the Job lacks %s: %s", word, text)
+				}
+			}
+			if strings.Contains(string(text), "persistentVolumeClaim") {
+				t.Errorf("the Job mounts a claim: %s", text)
+			}
+			for i := range jobs {
+				if err := direct.Delete(t.Context(), &jobs[i], client.PropagationPolicy(metav1.DeletePropagationBackground)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for _, flags := range [][]string{{"--claim", "a", "--bucket", "s3://old"}, {"--claim", "a", "--bucket-secret", "k"}, {"--bucket", "s3://key:hunter2@old"}} {
+		got := w.run(restoring(flags...)...)
+		w.expect(got, plugin.ExitUsage)
+		if strings.Contains(got.err, "hunter2") {
+			t.Errorf("it tells the secret: %s", got.err)
+		}
+	}
+}
+
 func TestRestoreInAScriptNamesBoth(t *testing.T) {
 	w := keeping(t)
 	done := w.work(good())
@@ -270,7 +329,7 @@ func TestRestoreThatIsNotWantedMakesNothing(t *testing.T) {
 		"a long name":              {"", []string{"restore", "scores", "production", aBackup, "--database", strings.Repeat("x", 51)}, plugin.ExitUsage, "is not possible"},
 		"no name of a backup":      {"", []string{"restore", "scores", "production", "latest", "--database", restored}, plugin.ExitUsage, "is no name of a backup"},
 		"a time that there is not": {"", []string{"restore", "scores", "production", "20261399T080000Z-abcdefgh", "--database", restored}, plugin.ExitUsage, "is no name of a backup"},
-		"an unknown backup":        {"", []string{"restore", "scores", "production", "20260302T080000Z-abcdefgh", "--database", restored}, plugin.ExitFailed, "--claim names where another one lies"},
+		"an unknown backup":        {"", []string{"restore", "scores", "production", "20260302T080000Z-abcdefgh", "--database", restored}, plugin.ExitFailed, "--claim or --bucket names where another one lies"},
 		"an unknown environment":   {"", []string{"restore", "scores", "staging", aBackup, "--database", restored}, plugin.ExitFailed, "no environment staging; it has production"},
 		"no time":                  {"", restoring("--timeout", "0s"), plugin.ExitUsage, "--timeout"},
 		"too few":                  {"", []string{"restore", "scores", "production"}, plugin.ExitUsage, "takes 3 arguments"},

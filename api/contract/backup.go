@@ -14,9 +14,11 @@ const (
 	BackupByDump BackupMethod = "Dump"
 )
 
-// Where a backup Job finds things. Both directories must be writable and may be shared by nothing else while it runs.
+// Where a backup Job finds things. Both directories must be writable, and that for the scratch server may be shared by nothing else while
+// it runs.
 const (
-	// EnvBackupDir is the directory in which backups lie, one directory each; it is the default of --location.
+	// EnvBackupDir is the directory in which backups lie, one directory each, or the URL of a bucket as in EnvStorage; it is the default
+	// of --location. Credentials of a bucket are found as those of EnvStorage are.
 	EnvBackupDir = "BACKUP_DIR"
 	// BackupDir is where the volume of backups is mounted, the value of EnvBackupDir in a Job.
 	BackupDir = "/backups"
@@ -35,7 +37,8 @@ const (
 	BackupDiffers MigrationErrorCode = "BackupDiffers"
 	// ServerTooNew: the server is newer than the tools of the image, so it takes a newer image (exit 2).
 	ServerTooNew MigrationErrorCode = "ServerTooNew"
-	// StorageUnavailable: the directory of backups or the scratch directory is full or cannot be written (exit 3).
+	// StorageUnavailable: the directory of backups or the scratch directory is full or cannot be written, or the bucket of backups is
+	// missing, away, or refuses (exit 3).
 	StorageUnavailable MigrationErrorCode = "StorageUnavailable"
 	// TargetExists: restore was given a database that is there already (exit 2).
 	TargetExists MigrationErrorCode = "TargetExists"
@@ -49,7 +52,7 @@ type BackupReport struct {
 	Method        BackupMethod `json:"method"`
 	// Name identifies the backup within Location; names sort by time. Empty if none was kept.
 	Name string `json:"name,omitempty"`
-	// Location is the directory of backups as the Job saw it.
+	// Location is the directory of backups as the Job saw it, or the URL of the bucket, which holds no credentials.
 	Location string `json:"location,omitempty"`
 	// Verified is true when the backup was restored into a scratch server and found equal in the very snapshot that was
 	// dumped. A backup that is not verified is not kept.

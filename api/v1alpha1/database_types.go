@@ -101,12 +101,18 @@ type ContractEvidence struct {
 
 // BackupEvidence is a backup that was restored and found equal to what was dumped.
 type BackupEvidence struct {
-	// name of the backup within its claim.
+	// name of the backup within its claim or bucket.
 	// +required
 	Name string `json:"name"`
 	// claimName of the PersistentVolumeClaim that it lies on.
 	// +optional
 	ClaimName string `json:"claimName,omitempty"`
+	// bucket is the s3:// URL of the place that it lies at, prefix included, in place of claimName.
+	// +optional
+	Bucket string `json:"bucket,omitempty"`
+	// secretRef names the Secret that held the credentials of the bucket.
+	// +optional
+	SecretRef *SecretKeyReference `json:"secretRef,omitempty"`
 	// startedAt is when its snapshot was taken: what was written later is not in it.
 	// +required
 	StartedAt metav1.Time `json:"startedAt"`

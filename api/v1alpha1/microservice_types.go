@@ -220,6 +220,9 @@ type DatabaseSpec struct {
 }
 
 // BackupSpec is where backups lie and how many are kept.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.claimName) || !has(self.s3)",message="backup is either claimName or s3; set one of them"
+// +kubebuilder:validation:XValidation:rule="!has(self.s3) || has(self.s3.bucket)",message="backup.s3.bucket is required: name the bucket that holds the backups"
 type BackupSpec struct {
 	// claimName of a PersistentVolumeClaim in each environment's namespace, for the backups of this database only. Empty makes no backup,
 	// such as in an environment's overrides.
@@ -227,6 +230,10 @@ type BackupSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self == '' || !format.dns1123Subdomain().validate(self).hasValue()",message="claimName must be the name of a PersistentVolumeClaim"
 	ClaimName *string `json:"claimName,omitempty"`
+	// s3 is a bucket for backups, in place of claimName. Keys begin with prefix and then NAMESPACE/NAME/ENVIRONMENT/ of the Microservice.
+	// Changing it moves no backup.
+	// +optional
+	S3 *S3Spec `json:"s3,omitempty"`
 	// retain is how many verified backups are kept, the new one included. Default: 5.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
@@ -252,14 +259,12 @@ const (
 type SecretKeyReference struct {
 	// name of the Secret.
 	// +required
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="must be the name of a Secret"
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Name string `json:"name"`
 	// key within the Secret. The default depends on the field that holds this reference.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$')",message="must be a key of a Secret"
+	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
 	Key string `json:"key,omitempty"`
 }

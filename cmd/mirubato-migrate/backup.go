@@ -17,12 +17,12 @@ import (
 	"github.com/mirubato/mirubato/service/migrate/backup"
 )
 
-// places are the directories that the commands around backups work with.
+// places are where the commands around backups keep things: a directory or a bucket for backups, a directory for copies.
 type places struct{ location, scratch string }
 
 func (p *places) addLocation(flags *pflag.FlagSet, getenv func(string) string) {
 	flags.StringVar(&p.location, "location", cmp.Or(getenv(contract.EnvBackupDir), contract.BackupDir),
-		"directory of the backups ($"+contract.EnvBackupDir+")")
+		"directory of the backups, or s3://BUCKET?region=REGION&prefix=PREFIX/ ($"+contract.EnvBackupDir+")")
 }
 
 func (p *places) addScratch(flags *pflag.FlagSet, getenv func(string) string) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/mirubato/mirubato/api/contract"
+	"github.com/mirubato/mirubato/service/chassis/objects/s3server"
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
 )
 
@@ -143,6 +144,35 @@ func TestRestoreReports(t *testing.T) {
 	assertSilentOn(t, got, env[envDatabaseURL])
 	got = call(t.Context(), env, "restore", made.Name, "--database", strings.Repeat("x", 51))
 	if got.code != contract.ExitUsage || !strings.Contains(got.stderr, "1 to 50 bytes") {
+		t.Errorf("exit %d, stderr %q", got.code, got.stderr)
+	}
+}
+
+func TestBackupsInABucket(t *testing.T) {
+	server := s3server.Start(t)
+	env := map[string]string{
+		envDatabaseURL: pgserver.Database(t), contract.EnvBackupDir: server.URL() + "&prefix=production/", contract.EnvScratchDir: t.TempDir(),
+		contract.EnvMigrationsDir: migrationsOf(t),
+	}
+	var made contract.BackupReport
+	if err := json.Unmarshal([]byte(lastLine(call(t.Context(), env, "backup").stdout)), &made); err != nil {
+		t.Fatal(err)
+	}
+	if !made.Verified || made.Location != env[contract.EnvBackupDir] {
+		t.Errorf("report %+v", made)
+	}
+	assertListed(t, env, made)
+	database := made.Database + "_again"
+	t.Cleanup(func() { dropDatabase(t, env[envDatabaseURL], database) })
+	for _, args := range [][]string{{"rehearse", "--mode", "Data", "--backup", made.Name}, {"restore", made.Name, "--database", database}} {
+		got := call(t.Context(), env, args...)
+		if got.code != contract.ExitOK || got.stderr != "" {
+			t.Errorf("%v: exit %d, stderr %q", args, got.code, got.stderr)
+		}
+		assertSilentOn(t, got, env[envDatabaseURL], server.Env()[1][1])
+	}
+	got := call(t.Context(), env, "backups", "--location", strings.Replace(server.URL(), "s3://files", "s3://nothing", 1))
+	if got.code != contract.ExitUnavailable || !strings.Contains(got.stderr, "it does not exist: make it") || strings.Count(got.stderr, "\n") != 1 {
 		t.Errorf("exit %d, stderr %q", got.code, got.stderr)
 	}
 }

@@ -23,13 +23,13 @@ func newBackupsCommand(getenv func(string) string) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "backups",
-		Short: "List the backups of a directory; changes nothing",
+		Short: "List the backups of a directory or a bucket; changes nothing",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.validateStatus(); err != nil {
 				return err
 			}
-			all, err := backup.List(at.location)
+			all, err := backup.List(cmd.Context(), at.location)
 			if err != nil {
 				return err
 			}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirubato/mirubato/service/chassis/blob/s3server"
+	"github.com/mirubato/mirubato/service/chassis/objects/s3server"
 )
 
 func TestFilesInABucketThatGoesAwayAndComesBack(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mirubato/mirubato/service/chassis/blob"
+	"github.com/mirubato/mirubato/service/chassis/objects"
 	"github.com/mirubato/mirubato/service/scores/interchange"
 	"github.com/mirubato/mirubato/service/scores/scorestest"
 )
@@ -135,7 +136,7 @@ func TestFilesThatWaitToBeImportedAreBounded(t *testing.T) {
 // sweepNow removes files to which nobody refers, however new they are.
 func sweepNow(t testing.TB, database, dir string) {
 	t.Helper()
-	bucket, err := blob.Open(t.Context(), dir)
+	bucket, err := objects.Open(t.Context(), dir, objects.Once)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/blob"
 	"github.com/mirubato/mirubato/service/chassis/health"
 	"github.com/mirubato/mirubato/service/chassis/jobs"
+	"github.com/mirubato/mirubato/service/chassis/objects"
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/chassis/resilience"
 	live "github.com/mirubato/mirubato/service/chassis/settings"
@@ -35,7 +36,7 @@ func openStorage(
 	if cfg.Storage == "" {
 		return nil, func() {}, nil
 	}
-	bucket, err := blob.Open(ctx, cfg.Storage)
+	bucket, err := objects.Open(ctx, cfg.Storage, objects.Once)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", envStorage, err)
 	}

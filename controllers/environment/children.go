@@ -185,7 +185,7 @@ func migrationRun(place Place, content Content) *migration.Run {
 		ImagePullSecrets: content.ImagePullSecrets,
 		Secret:           content.Database.MigrationSecret,
 		Options:          content.Database.Migrations,
-		Backup:           content.Database.Backup,
+		Backup:           content.Database.Backup.For(place.Owner),
 		Rehearsal:        content.Database.Rehearsal,
 		Placement:        content.Placement,
 	}

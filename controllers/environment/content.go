@@ -252,17 +252,23 @@ func mergeDatabase(base, over *v1alpha1.DatabaseSpec) *Database {
 	return out
 }
 
-// mergeBackup returns nil where no claim is named, or an override takes it away.
+// mergeBackup takes the kind of storage from the override if it names one, and merges buckets field by field. It returns nil where neither a
+// claim nor a bucket is named, or an override takes it away.
 func mergeBackup(base, over v1alpha1.BackupSpec) *migration.Backup {
-	claim := or(cmp.Or(over.ClaimName, base.ClaimName), "")
-	if claim == "" {
-		return nil
-	}
-	return &migration.Backup{
-		Claim:   claim,
+	out := &migration.Backup{
 		Retain:  or(cmp.Or(over.Retain, base.Retain), defaultRetain),
 		Scratch: cmp.Or(over.Scratch, base.Scratch),
 	}
+	switch claim := or(cmp.Or(over.ClaimName, base.ClaimName), ""); {
+	case over.S3 != nil || over.ClaimName == nil && base.S3 != nil:
+		at := mergeBucket(or(base.S3, v1alpha1.S3Spec{}), or(over.S3, v1alpha1.S3Spec{}))
+		out.Bucket, out.Credentials = at.Bucket, at.Credentials
+	case claim != "":
+		out.Claim = claim
+	default:
+		return nil
+	}
+	return out
 }
 
 func mergeMigrations(base, over v1alpha1.MigrationSpec) v1alpha1.MigrationSpec {

@@ -76,6 +76,16 @@ func TestContentOfBackups(t *testing.T) {
 		}
 	}
 	kept := &migration.Backup{Claim: "backups", Retain: 5}
+	backup := func(spec v1alpha1.BackupSpec) *v1alpha1.EnvironmentOverrides {
+		return &v1alpha1.EnvironmentOverrides{Database: &v1alpha1.DatabaseSpec{Backup: &spec}}
+	}
+	bucket := v1alpha1.MicroserviceSpec{Database: &v1alpha1.DatabaseSpec{
+		SecretRef: &v1alpha1.SecretKeyReference{Name: "db"},
+		Backup:    &v1alpha1.BackupSpec{S3: &v1alpha1.S3Spec{Bucket: new("backups"), Region: new("eu-central-1"), SecretRef: &v1alpha1.SecretKeyReference{Name: "keys"}}},
+	}}
+	inBucket := func(url, name, key string) *migration.Backup {
+		return &migration.Backup{Bucket: url, Credentials: secret(name, key), Retain: 5}
+	}
 	none := v1alpha1.MicroserviceSpec{Database: &v1alpha1.DatabaseSpec{SecretRef: &v1alpha1.SecretKeyReference{Name: "db"}}}
 	runContentCases(t, map[string]contentCase{
 		"a backup is rehearsed on":               {spec: base, want: want(v1alpha1.RehearseData, kept)},
@@ -84,6 +94,18 @@ func TestContentOfBackups(t *testing.T) {
 		"without a backup there are no data":     {spec: none, over: only(v1alpha1.RehearseData), want: want(v1alpha1.RehearseNone, nil)},
 		"but a schema there is":                  {spec: none, over: only(v1alpha1.RehearseSchema), want: want(v1alpha1.RehearseSchema, nil)},
 		"an environment may go without a backup": {spec: base, over: &v1alpha1.EnvironmentOverrides{Database: &v1alpha1.DatabaseSpec{Backup: &v1alpha1.BackupSpec{ClaimName: new("")}}}, want: want(v1alpha1.RehearseNone, nil)},
+		"a bucket":                               {spec: bucket, want: want(v1alpha1.RehearseData, inBucket("s3://backups?region=eu-central-1", "keys", "credentials"))},
+		"a bucket in place of a claim":           {spec: base, over: backup(v1alpha1.BackupSpec{S3: &v1alpha1.S3Spec{Bucket: new("mine")}}), want: want(v1alpha1.RehearseData, &migration.Backup{Bucket: "s3://mine?region=us-east-1", Retain: 5})},
+		"a claim in place of a bucket":           {spec: bucket, over: backup(v1alpha1.BackupSpec{ClaimName: new("backups")}), want: want(v1alpha1.RehearseData, kept)},
+		"nothing in place of a bucket":           {spec: bucket, over: backup(v1alpha1.BackupSpec{ClaimName: new("")}), want: want(v1alpha1.RehearseNone, nil)},
+		"another bucket at the same place": {
+			spec: bucket, over: backup(v1alpha1.BackupSpec{S3: &v1alpha1.S3Spec{Bucket: new("prod"), SecretRef: secret("own", "k")}}),
+			want: want(v1alpha1.RehearseData, inBucket("s3://prod?region=eu-central-1", "own", "k")),
+		},
+		"only how many are kept": {
+			spec: bucket, over: backup(v1alpha1.BackupSpec{Retain: new(int32(9))}),
+			want: want(v1alpha1.RehearseData, &migration.Backup{Bucket: "s3://backups?region=eu-central-1", Credentials: secret("keys", "credentials"), Retain: 9}),
+		},
 		"and may have another claim and scratch": {spec: base, over: &v1alpha1.EnvironmentOverrides{Database: &v1alpha1.DatabaseSpec{Backup: &v1alpha1.BackupSpec{ClaimName: new("big"), Retain: new(int32(9)), Scratch: quantity("1Gi")}}}, want: want(v1alpha1.RehearseData, &migration.Backup{Claim: "big", Retain: 9, Scratch: quantity("1Gi")})},
 	})
 }

@@ -79,6 +79,9 @@ func SecretUses(content Content) []SecretUse {
 		if database.MigrationSecret != database.Secret {
 			out = append(out, SecretUse{database.MigrationSecret, "database.migrationSecretRef"})
 		}
+		if database.Backup != nil && database.Backup.Credentials != nil {
+			out = append(out, SecretUse{*database.Backup.Credentials, "database.backup.s3.secretRef"})
+		}
 	}
 	if auth := content.Auth; auth != nil {
 		if auth.Secret != nil {

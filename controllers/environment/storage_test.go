@@ -12,6 +12,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/migration"
 )
 
 func claimOf(name string) *v1alpha1.StorageSpec {
@@ -144,6 +145,16 @@ func TestSecretOfTheStorageIsLookedFor(t *testing.T) {
 	content := defaults()
 	content.Storage = &Storage{Bucket: "s3://b", Credentials: secret("keys", "aws")}
 	want := []SecretUse{{Secret: *secret("keys", "aws"), Field: "storage.s3.secretRef"}}
+	if diff := cmp.Diff(want, SecretUses(content)); diff != "" {
+		t.Errorf("uses (-want +got):\n%s", diff)
+	}
+}
+
+func TestSecretOfABucketOfBackupsIsLookedFor(t *testing.T) {
+	content := defaults()
+	content.Database = defaultDatabase()
+	content.Database.Backup = &migration.Backup{Bucket: "s3://b", Credentials: secret("keys", "aws")}
+	want := []SecretUse{{Secret: content.Database.Secret, Field: "database.secretRef"}, {Secret: *secret("keys", "aws"), Field: "database.backup.s3.secretRef"}}
 	if diff := cmp.Diff(want, SecretUses(content)); diff != "" {
 		t.Errorf("uses (-want +got):\n%s", diff)
 	}

@@ -98,7 +98,7 @@ func (s *station) lookLater(run migration.Run, recorded v1alpha1.DatabaseEvidenc
 func (s *station) lookBackup(run migration.Run) (release.Work, error) {
 	out, err := s.look(release.BackUp, run)
 	if found := out.Found.Backup; found != nil {
-		found.ClaimName = run.Backup.Claim
+		found.ClaimName, found.Bucket, found.SecretRef = run.Backup.Claim, run.Backup.Bucket, run.Backup.Credentials
 	}
 	return out, err
 }

@@ -2,6 +2,7 @@ package microservice_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,47 @@ func (w *world) guard(i int) {
 	w.ms.Spec.Environments[i].Overrides = &v1alpha1.EnvironmentOverrides{Database: &v1alpha1.DatabaseSpec{
 		Backup: &v1alpha1.BackupSpec{ClaimName: new("scores-backups")},
 	}}
+}
+
+func TestBackupsGoToABucket(t *testing.T) {
+	ctx := t.Context()
+	w := newWorldOf(ctx, t, "production")
+	w.guard(0)
+	w.ms.Spec.Environments[0].Overrides.Database.Backup = &v1alpha1.BackupSpec{
+		S3: &v1alpha1.S3Spec{Bucket: new("backups"), Prefix: new("databases/"), SecretRef: &v1alpha1.SecretKeyReference{Name: "bucket"}},
+	}
+	w.create(ctx)
+	w.reconcile(ctx)
+	waiting := w.ms.Status.Environments[0].WaitingFor
+	if waiting == nil || waiting.Type != v1alpha1.WaitSecret || !strings.Contains(waiting.Message, "Secret bucket does not exist") ||
+		!strings.Contains(waiting.Message, "database.backup.s3.secretRef") || !strings.Contains(waiting.Unblock, "credentials") {
+		t.Fatalf("waits for %+v", waiting)
+	}
+	w.createSecret(ctx, w.namespace(0), "bucket", "credentials")
+	where := "s3://backups?prefix=databases%2F" + w.ms.Namespace + "%2F" + w.ms.Name + "%2Fproduction%2F&region=us-east-1"
+	for _, stage := range []string{"check", "backup", "rehearse", "expand"} {
+		w.reconcile(ctx)
+		if diff := cmp.Diff([]string{stage}, w.stages(ctx, 0)); diff != "" {
+			t.Fatalf("Jobs (-want +got):\n%s", diff)
+		}
+		for _, job := range w.jobs(ctx) {
+			args := job.Spec.Template.Spec.Containers[0].Args
+			switch job.Labels[v1alpha1.LabelStage] {
+			case "backup", "rehearse":
+				if !slices.Contains(args, where) {
+					t.Errorf("arguments %v, want %s", args, where)
+				}
+			}
+		}
+		w.runJobs(ctx, succeeded)
+	}
+	w.verify(ctx)
+	evidence := w.release(ctx, "scores-1").Status.Environments[0].Database
+	if evidence == nil || evidence.Backup == nil || evidence.Backup.Bucket != where || evidence.Backup.ClaimName != "" ||
+		evidence.Backup.SecretRef == nil || evidence.Backup.SecretRef.Name != "bucket" {
+		t.Errorf("evidence %+v", evidence)
+	}
+	w.expectRest(ctx)
 }
 
 // stages are the Jobs of a namespace that have not ended, by what they do.

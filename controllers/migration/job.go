@@ -7,7 +7,10 @@
 package migration
 
 import (
+	"cmp"
 	"fmt"
+	"net/url"
+	"path"
 	"strconv"
 	"time"
 
@@ -64,15 +67,38 @@ type Run struct {
 	database string
 }
 
-// Backup is where backups of a database lie.
+// Backup is where backups of a database lie: on a volume, or in a bucket.
 type Backup struct {
-	// Claim names a PersistentVolumeClaim.
+	// Claim names a PersistentVolumeClaim, empty for a bucket.
 	Claim string
+	// Bucket is an s3:// URL without credentials, empty for a claim. Credentials may be nil.
+	Bucket      string
+	Credentials *v1alpha1.SecretKeyReference
 	// Retain is how many are kept.
 	Retain int32
 	// Scratch bounds the room for a copy; nil for no bound.
 	Scratch *resource.Quantity
 }
+
+// For is the same with a place in the bucket that no other environment has: what is retained is counted there. A claim belongs to one
+// environment anyway, as it lies in its namespace.
+func (b *Backup) For(owner ownership.Owner) *Backup {
+	if b == nil || b.Bucket == "" {
+		return b
+	}
+	at, err := url.Parse(b.Bucket)
+	if err != nil {
+		return b // the program says what is wrong with it
+	}
+	out, parameters := *b, at.Query()
+	parameters.Set("prefix", parameters.Get("prefix")+path.Join(owner.Microservice.Namespace, owner.Microservice.Name, owner.Environment)+"/")
+	at.RawQuery = parameters.Encode()
+	out.Bucket = at.String()
+	return &out
+}
+
+// location is where the program finds them.
+func (b *Backup) location() string { return cmp.Or(b.Bucket, contract.BackupDir) }
 
 // Hash names what the run does. MigrateImage and Placement are no part of it: a newer operator and other nodes do not run old
 // migrations again.
@@ -136,10 +162,15 @@ func (r Run) podSpec() *corev1ac.PodSpecApplyConfiguration {
 	if r.Stage.copies() {
 		mount(corev1ac.Volume().WithName("scratch").WithEmptyDir(r.scratch()), contract.ScratchDir, false)
 	}
-	if claim := r.claim(); claim != "" {
+	switch at := r.backups(); {
+	case at == nil:
+	case at.Claim != "":
 		readOnly := r.Stage != BackUp
 		mount(corev1ac.Volume().WithName("backups").WithPersistentVolumeClaim(
-			corev1ac.PersistentVolumeClaimVolumeSource().WithClaimName(claim).WithReadOnly(readOnly)), contract.BackupDir, readOnly)
+			corev1ac.PersistentVolumeClaimVolumeSource().WithClaimName(at.Claim).WithReadOnly(readOnly)), contract.BackupDir, readOnly)
+	case at.Credentials != nil:
+		mount(restricted.SecretVolume("backups", restricted.SecretFile{Secret: *at.Credentials, Path: contract.StorageCredentialsFile}), contract.StorageDir, true)
+		migrate.WithEnv(corev1ac.EnvVar().WithName(contract.EnvStorageCredentialsFile).WithValue(contract.StorageCredentialsFile))
 	}
 	for _, name := range r.ImagePullSecrets {
 		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
@@ -156,12 +187,12 @@ func (r Run) scratch() *corev1ac.EmptyDirVolumeSourceApplyConfiguration {
 	return out
 }
 
-// claim is the volume of backups that the stage needs, empty if it needs none.
-func (r Run) claim() string {
-	if r.Backup == nil || r.Stage != BackUp && r.Stage != restore && !r.rehearsesData() {
-		return ""
+// backups is where the backups lie that the stage needs, nil if it needs none.
+func (r Run) backups() *Backup {
+	if r.Stage != BackUp && r.Stage != restore && !r.rehearsesData() {
+		return nil
 	}
-	return r.Backup.Claim
+	return r.Backup
 }
 
 func (r Run) rehearsesData() bool {

@@ -224,7 +224,7 @@ func (s Stage) mend(failed *contract.MigrationError) *v1alpha1.WaitingFor {
 	case contract.BackfillPending, contract.BackfillPaused:
 		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitContract, Message: failure(failed), Unblock: "let it go on: mirubato-migrate backfill --resume NAME"}
 	case contract.StorageUnavailable:
-		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitBackup, Message: failure(failed), Unblock: "make room on the volume of database.backup.claimName or on the node, or retain fewer backups; the next attempt is made by itself"}
+		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitBackup, Message: failure(failed), Unblock: "mend what the message names: the volume or the bucket of database.backup, its credentials, or the room on the node; the next attempt is made by itself"}
 	case contract.ServerTooNew:
 		return &v1alpha1.WaitingFor{Type: v1alpha1.WaitBackup, Message: failure(failed), Unblock: "run the operator with a migrate image of a newer PostgreSQL"}
 	case contract.BackupFailed, contract.BackupDiffers:

@@ -29,7 +29,7 @@ const (
 
 // Restore is a backup that a person wants a new database of.
 type Restore struct {
-	// Run says with which image, Secret and rights, in which namespace. Its Backup names the claim. What it says of stages is not used.
+	// Run says with which image, Secret and rights, in which namespace. Its Backup names the claim, or the bucket with the place in it. What it says of stages is not used.
 	Run Run
 	// Backup is the name of the backup, Database that of the database to be made.
 	Backup, Database string

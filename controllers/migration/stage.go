@@ -96,16 +96,16 @@ func (r Run) args() []string {
 	switch r.Stage {
 	case BackUp:
 		return []string{
-			"backup", "--location", contract.BackupDir, "--scratch", contract.ScratchDir, "--keep", strconv.Itoa(int(r.Backup.Retain)),
+			"backup", "--location", r.Backup.location(), "--scratch", contract.ScratchDir, "--keep", strconv.Itoa(int(r.Backup.Retain)),
 		}
 	case Rehearse:
 		args := []string{"rehearse", "--dir", contract.MigrationsDir, "--mode", string(r.Rehearsal), "--scratch", contract.ScratchDir}
 		if r.rehearsesData() {
-			args = append(args, "--location", contract.BackupDir, "--backup", r.BackupName)
+			args = append(args, "--location", r.Backup.location(), "--backup", r.BackupName)
 		}
 		return args
 	case restore:
-		return []string{"restore", r.BackupName, "--location", contract.BackupDir, "--database", r.database}
+		return []string{"restore", r.BackupName, "--location", r.Backup.location(), "--database", r.database}
 	}
 	command := map[Stage][]string{Check: {"check"}, Expand: {"up"}, Backfill: {"backfill"}, Contract: {"up", "--phase", "contract"}}[r.Stage]
 	return append(command,

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	databases "github.com/mirubato/mirubato/plugin/database"
 )
 
 // database is what a release does, or did, to the database of an environment.
@@ -42,7 +43,7 @@ type statement struct {
 // backup is one that was restored and compared.
 type backup struct {
 	Name     string    `json:"name"`
-	Claim    string    `json:"claim,omitempty"`
+	Place    string    `json:"place,omitempty"`
 	Taken    time.Time `json:"taken"`
 	Finished time.Time `json:"finished"`
 	Bytes    int64     `json:"bytes"`
@@ -70,7 +71,7 @@ func databaseOf(evidence *v1alpha1.ReleaseEnvironmentStatus) *database {
 	}
 	for _, b := range []*v1alpha1.BackupEvidence{d.Backup, contractBackup(d.Contract)} {
 		if b != nil {
-			out.Backups = append(out.Backups, backup{b.Name, b.ClaimName, b.StartedAt.Time, b.FinishedAt.Time, b.Size, b.Tables, b.Rows})
+			out.Backups = append(out.Backups, backup{b.Name, databases.Backup{BackupEvidence: *b}.Place(), b.StartedAt.Time, b.FinishedAt.Time, b.Size, b.Tables, b.Rows})
 		}
 	}
 	return out

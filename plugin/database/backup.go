@@ -2,6 +2,8 @@ package database
 
 import (
 	"cmp"
+	"net/url"
+	"path"
 	"slices"
 	"time"
 
@@ -24,12 +26,21 @@ type Backup struct {
 	Verdict string `json:"verdict"`
 	// Took is how long all of it took, from the snapshot until it was stored.
 	Took metav1.Duration `json:"took"`
-	// Newer is how many that are newer lie on the same claim, as far as the Releases that are kept tell. Retain is how many stay there; 0
+	// Newer is how many that are newer lie at the same place, as far as the Releases that are kept tell. Retain is how many stay there; 0
 	// if the environment makes no backups any more, so that none is removed.
 	Newer  int   `json:"newer"`
 	Retain int32 `json:"retain,omitempty"`
 
 	v1alpha1.BackupEvidence `json:",inline"`
+}
+
+// Place is the claim, or the bucket and the prefix, for people to read.
+func (b Backup) Place() string {
+	at, err := url.Parse(b.Bucket)
+	if b.Bucket == "" || err != nil {
+		return b.ClaimName
+	}
+	return at.Scheme + "://" + path.Join(at.Host, at.Query().Get("prefix"))
 }
 
 // Kept says whether the backup should still be there.
@@ -59,7 +70,7 @@ func Backups(ms *v1alpha1.Microservice, releases []v1alpha1.Release) []Backup {
 	slices.SortStableFunc(out, func(a, b Backup) int { return cmp.Compare(b.Name, a.Name) }) // names begin with the time
 	for i := range out {
 		for _, newer := range out[:i] {
-			if newer.ClaimName == out[i].ClaimName && newer.Environment == out[i].Environment {
+			if newer.ClaimName == out[i].ClaimName && newer.Bucket == out[i].Bucket && newer.Environment == out[i].Environment {
 				out[i].Newer++
 			}
 		}

@@ -252,6 +252,19 @@ func TestBackupsAreThoseOfTheReleases(t *testing.T) {
 	}
 }
 
+func TestPlacesOfBackups(t *testing.T) {
+	for want, evidence := range map[string]v1alpha1.BackupEvidence{
+		"backups":               {ClaimName: "backups"},
+		"":                      {},
+		"s3://b":                {Bucket: "s3://b?region=eu-central-1"},
+		"s3://b/a/mirubato/x/y": {Bucket: "s3://b?endpoint=http%3A%2F%2Fminio%3A9000&prefix=a%2Fmirubato%2Fx%2Fy%2F"},
+	} {
+		if got := (database.Backup{BackupEvidence: evidence}).Place(); got != want {
+			t.Errorf("%+v lies at %q, want %q", evidence, got, want)
+		}
+	}
+}
+
 func TestWhatARestoreLoses(t *testing.T) {
 	came := func(evidence v1alpha1.DatabaseEvidence, number int64, when time.Duration) v1alpha1.Release {
 		return release(number, evidence, func(r *v1alpha1.Release) {

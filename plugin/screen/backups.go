@@ -10,7 +10,7 @@ import (
 
 // Backups shows proved backups, in the order given, a line each.
 func Backups(backups []database.Backup, wide bool, now time.Time) string {
-	header := []string{"ENVIRONMENT", "BACKUP", "RELEASE", "AGE", "SIZE", "TOOK", "LSN", "ROWS", "VERDICT", "CLAIM", "KEPT"}
+	header := []string{"ENVIRONMENT", "BACKUP", "RELEASE", "AGE", "SIZE", "TOOK", "LSN", "ROWS", "VERDICT", "PLACE", "KEPT"}
 	if wide {
 		header = append(header, "BEFORE", "RESTORED IN", "TABLES", "SCHEMA", "DATABASE", "SERVER", "SHA-256")
 	}
@@ -18,7 +18,7 @@ func Backups(backups []database.Backup, wide bool, now time.Time) string {
 	for _, b := range backups {
 		row := []string{
 			b.Environment, b.Name, b.Release, age(b.StartedAt.Time, now), bytes(b.Size), span(&b.Took), b.LSN, fmt.Sprint(b.Rows),
-			b.Verdict, b.ClaimName, kept(b),
+			b.Verdict, b.Place(), kept(b),
 		}
 		if wide {
 			row = append(row, string(b.Before), span(&b.Restored), fmt.Sprint(b.Tables), fmt.Sprint(b.SchemaVersion), b.Database, b.ServerVersion, b.SHA256)

@@ -35,9 +35,9 @@ function slowest({ name, database: d }) {
 }
 
 function backups({ name, database: d }) {
-  return !d.backups ? null : table(`Backups in ${name}, restored and compared`, ['Backup', 'Taken', 'Took', 'Size', 'Compared', 'Claim'], d.backups.map((b) => [
+  return !d.backups ? null : table(`Backups in ${name}, restored and compared`, ['Backup', 'Taken', 'Took', 'Size', 'Compared', 'Place'], d.backups.map((b) => [
     b.name, [ago(b.taken), ' ago'], lasting(Math.round((Date.parse(b.finished) - Date.parse(b.taken)) / 1000)), bytes(b.bytes),
-    `${b.tables} tables, ${b.rows} rows`, b.claim ?? '–']));
+    `${b.tables} tables, ${b.rows} rows`, b.place ?? '–']));
 }
 
 function backfills({ name, database: d }) {

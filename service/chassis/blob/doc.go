@@ -1,4 +1,4 @@
-// Package blob keeps files: in a directory, or in a bucket of any S3-compatible storage. It owns where a content lies, that it is
+// Package blob keeps files, as objects of package objects, which knows how a storage is reached. It owns where a content lies, that it is
 // whole, and that nothing stays to which nobody refers; what a file is and who may read it is up to the domain. Nothing is ever held in
 // memory as a whole.
 //

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/mirubato/mirubato/service/chassis/fault"
+	"github.com/mirubato/mirubato/service/chassis/objects"
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/chassis/resilience"
 )
@@ -45,7 +46,7 @@ type Content struct {
 
 // Config says where files are kept. All fields are required.
 type Config struct {
-	Bucket Bucket
+	Bucket objects.Bucket
 	DB     *postgres.DB
 	// Protection stands between the service and the bucket. A resilience.Shield that judges by Judge is one. An attempt may last as
 	// long as a file is on its way.
@@ -69,7 +70,7 @@ type Storage interface {
 	Keep(ctx context.Context, c Content) error
 	Forget(ctx context.Context, c Content)
 	Claim(ctx context.Context, sum Sum) error
-	Read(ctx context.Context, sum Sum) (Object, error)
+	Read(ctx context.Context, sum Sum) (objects.Object, error)
 }
 
 var _ Storage = (*Store)(nil)
@@ -144,7 +145,7 @@ func (s *Store) Receive(ctx context.Context, from io.Reader, limit int64, tooLar
 	sum := sha256.New()
 	src := &source{from: from, hash: sum, limit: limit, large: tooLarge}
 	c := Content{key: incomingPrefix + uuid.NewString()}
-	err := s.do(ctx, false, func(ctx context.Context) error { return s.cfg.Bucket.Write(ctx, c.key, src) })
+	err := s.do(ctx, false, func(ctx context.Context) error { return s.cfg.Bucket.Write(ctx, c.key, src, limit) })
 	if client, ok := errors.AsType[fromClient](err); ok {
 		return Content{}, client.error
 	}
@@ -170,7 +171,7 @@ func (s *Store) Keep(ctx context.Context, c Content) error {
 		}
 		return s.cfg.Bucket.Copy(ctx, c.SHA256.key(), c.key)
 	})
-	if errors.Is(err, ErrAbsent) {
+	if errors.Is(err, objects.ErrAbsent) {
 		return fault.Wrap(fault.Conflict, "The file was on its way for too long; send it again", err)
 	}
 	return err
@@ -194,8 +195,8 @@ func (s *Store) Claim(ctx context.Context, sum Sum) error {
 }
 
 // Read opens a content, which the caller closes. The context must last until then. Faults: NotFound, Unavailable.
-func (s *Store) Read(ctx context.Context, sum Sum) (Object, error) {
-	var found Object
+func (s *Store) Read(ctx context.Context, sum Sum) (objects.Object, error) {
+	var found objects.Object
 	reading, giveUp := context.WithCancel(ctx)
 	err := s.do(ctx, true, func(attempt context.Context) (err error) {
 		stop := context.AfterFunc(attempt, giveUp)
@@ -204,7 +205,7 @@ func (s *Store) Read(ctx context.Context, sum Sum) (Object, error) {
 		return err
 	})
 	switch {
-	case errors.Is(err, ErrAbsent):
+	case errors.Is(err, objects.ErrAbsent):
 		giveUp()
 		return nil, fault.Wrap(fault.NotFound, "The file is not in the storage", err)
 	case err != nil:
@@ -216,7 +217,7 @@ func (s *Store) Read(ctx context.Context, sum Sum) (Object, error) {
 
 // opened frees its context when it is closed.
 type opened struct {
-	Object
+	objects.Object
 	close func()
 }
 
@@ -232,7 +233,7 @@ func (s *Store) Check(ctx context.Context) error { return s.cfg.Bucket.Check(ctx
 // do makes a call of the bucket under its protection, and turns what the storage did not do into a fault.
 func (s *Store) do(ctx context.Context, repeatable bool, call func(context.Context) error) error {
 	err := s.cfg.Protection.Do(ctx, repeatable, call)
-	if err == nil || errors.Is(err, ErrAbsent) {
+	if err == nil || errors.Is(err, objects.ErrAbsent) {
 		return err
 	}
 	if _, ok := errors.AsType[fromClient](err); ok {
@@ -249,7 +250,7 @@ func (s *Store) do(ctx context.Context, repeatable bool, call func(context.Conte
 
 // Judge says what an error of a Bucket tells about the storage.
 func Judge(err error) resilience.Outcome {
-	if _, ok := errors.AsType[fromClient](err); ok || errors.Is(err, ErrAbsent) {
+	if _, ok := errors.AsType[fromClient](err); ok || errors.Is(err, objects.ErrAbsent) {
 		return resilience.Served
 	}
 	return resilience.Lost

@@ -135,7 +135,7 @@ func (s *Store) sweepIncoming(ctx context.Context, grace time.Duration, swept *S
 		return err
 	}
 	return s.do(ctx, true, func(ctx context.Context) error {
-		abandoned, err := s.cfg.Bucket.Abandon(ctx, time.Now().Add(-grace))
+		abandoned, err := s.cfg.Bucket.Abandon(ctx, ours, time.Now().Add(-grace))
 		swept.Strays += abandoned
 		return err
 	})

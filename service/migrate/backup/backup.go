@@ -7,10 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
+	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/mirubato/mirubato/api/contract"
@@ -20,11 +18,16 @@ import (
 // DefaultKeep is how many verified backups stay.
 const DefaultKeep = 5
 
+// dumpPerDatabase is how many times the size of a database its dump may have. It is nearly always less than once: a dump is compressed
+// and holds no indexes; what the database had compressed better is what makes the difference.
+const dumpPerDatabase = 2
+
 // Config says what to back up and where to.
 type Config struct {
 	// DatabaseURL leads to the database, as a role that may read all of it. It is a secret.
 	DatabaseURL string
-	// Location is an existing directory; several runs may use it at once.
+	// Location is an existing directory, or the s3:// URL of an existing bucket as objects.Open takes it, whose prefix, if there is one,
+	// ends in a slash. Several runs may use it at once.
 	Location string
 	// Scratch is an existing directory with room for a copy of the database.
 	Scratch string
@@ -39,7 +42,7 @@ type Config struct {
 // always a *migrate.Error, is not nil. When ctx ends, the programs are stopped and nothing is left behind.
 func Run(ctx context.Context, cfg Config) (contract.BackupReport, error) {
 	r := &run{Config: cfg, report: NewReport(nil)}
-	r.report.Location, r.report.Started = cfg.Location, time.Now().UTC()
+	r.report.Started = time.Now().UTC()
 	err := r.run(ctx)
 	r.report.Finished = time.Now().UTC()
 	if err != nil {
@@ -72,22 +75,29 @@ func asFailure(ctx context.Context, err error) *migrate.Error {
 // run is one call of Run.
 type run struct {
 	Config
-	access migrate.Access
-	draft  *draft
-	report contract.BackupReport
+	access  migrate.Access
+	storage storage
+	draft   draft
+	report  contract.BackupReport
+	// most is how many bytes the dump is expected to have at most.
+	most int64
 }
 
 func (r *run) run(ctx context.Context) (err error) {
+	if r.storage, err = openStorage(ctx, r.Location); err != nil {
+		return err
+	}
+	defer func() { _ = r.storage.close() }() // what was written is there by then
+	r.report.Location = r.Location           // which has proved to hold no credentials
 	if r.access, err = migrate.ParseAccess(r.DatabaseURL); err != nil {
 		return err
 	}
-	sweep(r.Location)
-	if r.draft, err = newDraft(r.Location, r.report.Started); err != nil {
+	if r.draft, err = r.storage.begin(ctx, r.report.Started); err != nil {
 		return err
 	}
 	defer func() {
-		if closeErr := r.draft.close(); err == nil && closeErr != nil {
-			err = storageError("cleaning up", closeErr)
+		if discardErr := r.draft.discard(ctx); err == nil {
+			err = discardErr
 		}
 	}()
 	database, err := r.dump(ctx)
@@ -100,13 +110,13 @@ func (r *run) run(ctx context.Context) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r.report.Name, r.report.Verified, r.report.Finished = r.draft.name, true, time.Now().UTC()
-	if err := r.draft.publish(r.report); err != nil {
+	r.report.Name, r.report.Verified, r.report.Finished = r.draft.name(), true, time.Now().UTC()
+	if err := r.draft.publish(ctx, r.report); err != nil {
 		r.report.Name, r.report.Verified = "", false
 		return err
 	}
-	r.Log.InfoContext(ctx, "keeping the backup", "backup", r.draft.name, "bytes", r.report.Size)
-	r.report.Removed, err = removeExpired(r.Location, r.Keep, r.draft.name, r.Protected)
+	r.Log.InfoContext(ctx, "keeping the backup", "backup", r.report.Name, "bytes", r.report.Size)
+	r.report.Removed, err = removeExpired(ctx, r.storage, r.Keep, r.report.Name, r.Protected)
 	return err
 }
 
@@ -161,18 +171,20 @@ func (r *run) describe(ctx context.Context, tx *sql.Tx) error {
 	const query = `SELECT pg_export_snapshot(), current_database(), current_setting('server_version'),
 		current_setting('server_version_num')::int / 10000,
 		coalesce(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text, ''),
-		has_function_privilege('pg_control_system()', 'EXECUTE')`
+		has_function_privilege('pg_control_system()', 'EXECUTE'), pg_database_size(current_database())`
 	var (
 		major int
 		mayID bool
+		size  int64
 	)
-	err := tx.QueryRowContext(ctx, query).Scan(&r.report.Snapshot, &r.report.Database, &r.report.ServerVersion, &major, &r.report.LSN, &mayID)
+	err := tx.QueryRowContext(ctx, query).Scan(&r.report.Snapshot, &r.report.Database, &r.report.ServerVersion, &major, &r.report.LSN, &mayID, &size)
 	if err == nil && mayID {
 		err = tx.QueryRowContext(ctx, "SELECT system_identifier::text FROM pg_control_system()").Scan(&r.report.SystemIdentifier)
 	}
 	if err != nil {
 		return r.access.Failure(ctx, contract.BackupFailed, "describing the database", err)
 	}
+	r.most = dumpPerDatabase * size
 	tools, toolMajor, err := toolVersion(ctx)
 	if err != nil {
 		return err
@@ -191,41 +203,26 @@ func checkVersions(server string, serverMajor int, tools string, toolMajor int) 
 		server, tools, serverMajor))
 }
 
-// writeDump streams the dump to its file and hashes it on the way, so that what the volume does to it is noticed.
+// writeDump streams the dump to the storage and hashes it on the way, so that what the storage does to it is noticed.
 func (r *run) writeDump(ctx context.Context) error {
-	file, err := os.OpenFile(filepath.Join(r.draft.path(), dumpFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return storageError("making the dump", err)
-	}
-	w := &hashingWriter{file: file, sum: sha256.New()}
-	err = runTool(ctx, tool{name: "pg_dump", access: r.access, stdout: w, args: []string{
-		"--format=custom", "--compress=1", "--no-subscriptions", "--no-password", "--lock-wait-timeout=60s", "--snapshot=" + r.report.Snapshot,
-	}})
-	if w.err != nil {
-		// The program only knows that nobody listens any more.
-		err = storageError("writing the dump", w.err)
-	}
-	if syncErr := errors.Join(file.Sync(), file.Close()); err == nil && syncErr != nil {
-		err = storageError("writing the dump", syncErr)
-	}
-	r.report.Size = w.size
-	r.report.Files = []contract.BackupFile{{Name: dumpFile, Size: w.size, SHA256: hex.EncodeToString(w.sum.Sum(nil))}}
+	sum := sha256.New()
+	counted := &counter{}
+	err := r.draft.write(ctx, r.most, func(to io.Writer) error {
+		return runTool(ctx, tool{name: "pg_dump", access: r.access, stdout: io.MultiWriter(to, sum, counted), args: []string{
+			"--format=custom", "--compress=1", "--no-subscriptions", "--no-password", "--lock-wait-timeout=60s", "--snapshot=" + r.report.Snapshot,
+		}})
+	})
+	r.report.Size = counted.bytes
+	r.report.Files = []contract.BackupFile{{Name: dumpFile, Size: counted.bytes, SHA256: hex.EncodeToString(sum.Sum(nil))}}
 	return err
 }
 
-type hashingWriter struct {
-	file *os.File
-	sum  hash.Hash
-	size int64
-	err  error
-}
+// counter counts what is written to it.
+type counter struct{ bytes int64 }
 
-func (w *hashingWriter) Write(p []byte) (int, error) {
-	n, err := w.file.Write(p)
-	w.sum.Write(p[:n])
-	w.size += int64(n)
-	w.err = errors.Join(w.err, err)
-	return n, err
+func (c *counter) Write(p []byte) (int, error) {
+	c.bytes += int64(len(p))
+	return len(p), nil
 }
 
 // failure is one of reading the database.
@@ -246,16 +243,16 @@ func (r *run) verify(ctx context.Context, database content) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.stop(ctx)) }()
 	r.Log.InfoContext(ctx, "restoring the dump into a scratch server", "bytes", r.report.Size)
-	file, err := os.Open(filepath.Join(r.draft.path(), dumpFile))
+	dump, err := r.draft.read(ctx)
 	if err != nil {
-		return storageError("reading the dump", err)
+		return err
 	}
-	defer file.Close()
+	defer func() { _ = dump.Close() }() // it was only read
 	restored, err := s.newCopy(ctx, roles, encoding)
 	if err != nil {
 		return err
 	}
-	if err := restoreDump(ctx, restored, file, r.report.Files[0]); err != nil {
+	if err := restoreDump(ctx, restored, dump, r.report.Files[0]); err != nil {
 		return err
 	}
 	r.Log.InfoContext(ctx, "comparing the copy with the database")

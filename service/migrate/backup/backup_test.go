@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envDiesAt) != "" {
 		restoreAndDie()
 	}
+	if os.Getenv(envBackupDiesAt) != "" {
+		backUpAndDie()
+	}
 	os.Exit(pgserver.Run(m))
 }
 
@@ -108,11 +111,36 @@ func assertEmpty(t *testing.T, directories ...string) {
 }
 
 func TestBackupWithProof(t *testing.T) {
-	cfg := config(t, pgserver.Filled(t, "everything", fill))
-	report, err := Run(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	everywhere(t, func(t *testing.T, place place) {
+		t.Helper()
+		cfg := config(t, pgserver.Filled(t, "everything", fill))
+		cfg.Location = place.location
+		report, err := Run(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		assertProof(t, report)
+		listed, err := List(t.Context(), cfg.Location)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := report
+		kept.Finished = listed[0].Finished
+		if diff := cmp.Diff([]contract.BackupReport{kept}, listed); diff != "" {
+			t.Errorf("manifest (-report +listed):\n%s", diff)
+		}
+		place.assertFiles(t, report.Name+"/dump", report.Name+"/manifest.json")
+		assertEmpty(t, cfg.Scratch)
+		restoring := restoreOf(t, cfg, report.Name)
+		if restored, err := Restore(t.Context(), restoring); err != nil || restored.Rows != 508 {
+			t.Errorf("restored %+v, %v", restored, err)
+		}
+		assertDatabases(t, restoring, "NEW")
+	})
+}
+
+func assertProof(t *testing.T, report contract.BackupReport) {
+	t.Helper()
 	rows := map[string]int64{}
 	for _, table := range report.Tables {
 		rows[table.Name] = table.Rows
@@ -127,16 +155,6 @@ func TestBackupWithProof(t *testing.T) {
 	if !report.Verified || report.Size == 0 || report.LSN == "" || report.Snapshot == "" || report.SystemIdentifier == "" || report.Fingerprint == "" || report.Rows != 508 {
 		t.Errorf("report %+v", report)
 	}
-	listed, err := List(cfg.Location)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept := report
-	kept.Finished = listed[0].Finished
-	if diff := cmp.Diff([]contract.BackupReport{kept}, listed); diff != "" {
-		t.Errorf("manifest (-report +listed):\n%s", diff)
-	}
-	assertEmpty(t, cfg.Scratch)
 }
 
 func TestWritersGoOnMeanwhile(t *testing.T) {
@@ -176,7 +194,7 @@ func TestDamagedDumpsAreCaught(t *testing.T) {
 			if _, err := r.dump(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			content, err := os.ReadFile(filepath.Join(r.draft.path(), dumpFile))
+			content, err := os.ReadFile(dumpOf(t, r))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -203,7 +221,7 @@ func TestDamagedDumpsAreCaught(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			path := filepath.Join(r.draft.path(), dumpFile)
+			path := dumpOf(t, r)
 			dump, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -232,16 +250,26 @@ func newRun(t *testing.T, cfg Config) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{Config: cfg, access: access, report: NewReport(nil)}
-	if r.draft, err = newDraft(cfg.Location, time.Now()); err != nil {
+	r := &run{Config: cfg, access: access, report: NewReport(nil), storage: directory{cfg.Location}}
+	if r.draft, err = r.storage.begin(t.Context(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := r.draft.close(); err != nil {
+		if err := r.draft.discard(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
 	})
 	return r
+}
+
+// dumpOf is the file of a dump in a directory.
+func dumpOf(t *testing.T, r *run) string {
+	t.Helper()
+	d, ok := r.draft.(*directoryDraft)
+	if !ok {
+		t.Fatalf("the draft is a %T", r.draft)
+	}
+	return filepath.Join(d.path(), dumpFile)
 }
 
 func TestRefusals(t *testing.T) {
@@ -313,13 +341,18 @@ func TestCheckVersions(t *testing.T) {
 func TestToldToStop(t *testing.T) {
 	for _, at := range []string{"reading the database", "dumping the database", "restoring the dump", "comparing the copy"} {
 		t.Run(at, func(t *testing.T) {
-			cfg := config(t, pgserver.Filled(t, "everything", fill))
-			ctx, stop := context.WithCancel(t.Context())
-			defer stop()
-			cfg.Log = slog.New(stopper{Handler: slog.DiscardHandler, at: at, stop: stop})
-			_, err := Run(ctx, cfg)
-			mustFail(t, err, contract.Interrupted, "told to stop")
-			assertEmpty(t, cfg.Location, cfg.Scratch)
+			everywhere(t, func(t *testing.T, place place) {
+				t.Helper()
+				cfg := config(t, pgserver.Filled(t, "everything", fill))
+				cfg.Location = place.location
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				cfg.Log = slog.New(stopper{Handler: slog.DiscardHandler, at: at, stop: stop})
+				_, err := Run(ctx, cfg)
+				mustFail(t, err, contract.Interrupted, "told to stop")
+				place.assertFiles(t)
+				assertEmpty(t, cfg.Scratch)
+			})
 		})
 	}
 }

@@ -21,15 +21,20 @@ type Copy struct {
 // Close ends the scratch server and removes what it kept.
 func (c *Copy) Close(ctx context.Context) error { return c.scratch.stop(ctx) }
 
-// CopyBackup restores a backup of the database into a scratch server in the directory scratchDir, and makes sure that it is what
+// CopyBackup restores a backup of the database, which lies in a directory or in the bucket of an s3:// URL, into a scratch server in the directory scratchDir, and makes sure that it is what
 // its manifest says. The database is only asked for its roles, which a backup names and does not hold.
 func CopyBackup(ctx context.Context, databaseURL, location, name, scratchDir string) (*Copy, error) {
-	manifest, err := readManifest(location, name)
+	from, err := openStorage(ctx, location)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = from.close() }() // it was only read
+	manifest, err := from.manifest(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	return newCopy(ctx, databaseURL, scratchDir, func(ctx context.Context, _, empty migrate.Access) error {
-		return restoreAndCompare(ctx, empty, location, manifest)
+		return restoreAndCompare(ctx, empty, from, manifest)
 	})
 }
 
@@ -101,8 +106,8 @@ func newCopy(ctx context.Context, databaseURL, scratchDir string, fill func(ctx 
 }
 
 // restoreAndCompare restores a backup into an empty database and compares it with the manifest.
-func restoreAndCompare(ctx context.Context, into migrate.Access, location string, manifest contract.BackupReport) error {
-	dump, err := openDump(location, manifest.Name)
+func restoreAndCompare(ctx context.Context, into migrate.Access, from storage, manifest contract.BackupReport) error {
+	dump, err := from.dump(ctx, manifest.Name)
 	if err != nil {
 		return err
 	}

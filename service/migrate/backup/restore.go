@@ -32,7 +32,7 @@ type RestoreConfig struct {
 	// DatabaseURL leads to any database of the server, as a role that may make databases and act as the owners that the backup
 	// names. The new database stores and sorts text as that one does. It is a secret.
 	DatabaseURL string
-	// Location and Name are the directory and the name of the backup.
+	// Location is the directory or the s3:// URL where the backup lies, Name is its name.
 	Location, Name string
 	// Database is the name of the database to make, of 1 to MaxDatabaseName bytes. It must not be there.
 	Database string
@@ -74,6 +74,7 @@ func NewRestoreReport(name, database string, failure *migrate.Error) contract.Re
 type restoration struct {
 	RestoreConfig
 	access   migrate.Access
+	storage  storage
 	db       *sql.DB
 	manifest contract.BackupReport
 	report   contract.RestoreReport
@@ -88,6 +89,10 @@ func (r *restoration) run(ctx context.Context) (err error) {
 	if r.access, err = migrate.ParseAccess(r.DatabaseURL); err != nil {
 		return err
 	}
+	if r.storage, err = openStorage(ctx, r.Location); err != nil {
+		return err
+	}
+	defer func() { _ = r.storage.close() }() // it was only read
 	if err := r.readBackup(ctx); err != nil {
 		return err
 	}
@@ -118,7 +123,7 @@ func (r *restoration) run(ctx context.Context) (err error) {
 
 // readBackup reads the manifest and all of the dump, so that damage is found before a server has worked for nothing.
 func (r *restoration) readBackup(ctx context.Context) error {
-	manifest, err := readManifest(r.Location, r.Name)
+	manifest, err := r.storage.manifest(ctx, r.Name)
 	if err != nil {
 		return err
 	}
@@ -126,7 +131,7 @@ func (r *restoration) readBackup(ctx context.Context) error {
 	r.report.Taken, r.report.Size, r.report.TableCount, r.report.Rows = manifest.Started, manifest.Size, manifest.TableCount, manifest.Rows
 	r.report.SchemaVersion, r.report.Fingerprint = manifest.SchemaVersion, manifest.Fingerprint
 	r.Log.InfoContext(ctx, "checking the dump", "backup", r.Name, "bytes", manifest.Size)
-	dump, err := openDump(r.Location, r.Name)
+	dump, err := r.storage.dump(ctx, r.Name)
 	if err != nil {
 		return err
 	}
@@ -240,7 +245,7 @@ func (r *restoration) fill(ctx context.Context) (err error) {
 	if err := r.change(ctx, "COMMENT ON DATABASE "+pq.QuoteIdentifier(r.unfinished())+" IS "+pq.QuoteLiteral(mark+r.Name)); err != nil {
 		return err
 	}
-	dump, err := openDump(r.Location, r.Name)
+	dump, err := r.storage.dump(ctx, r.Name)
 	if err != nil {
 		return err
 	}

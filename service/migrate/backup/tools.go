@@ -68,8 +68,11 @@ func runTool(ctx context.Context, t tool) error {
 	case errors.Is(err, exec.ErrNotFound):
 		return migrate.NewError(contract.BackupFailed, t.name+" is not installed: use the migrate image, or install the client programs of PostgreSQL")
 	}
-	if storage := storageFailure(err); storage != nil {
-		return storage
+	if failure, ok := errors.AsType[*migrate.Error](err); ok {
+		return failure // of the storage that the program reads from or writes to
+	}
+	if known := storageFailure(err); known != nil {
+		return known
 	}
 	return migrate.NewError(contract.BackupFailed, t.access.Redact(t.name+": "+cmdReason(said.text(), err)))
 }

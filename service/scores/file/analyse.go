@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mirubato/mirubato/service/chassis/blob"
 	"github.com/mirubato/mirubato/service/chassis/fault"
 	"github.com/mirubato/mirubato/service/chassis/jobs"
+	"github.com/mirubato/mirubato/service/chassis/objects"
 	"github.com/mirubato/mirubato/service/scores"
 	"github.com/mirubato/mirubato/service/scores/refusal"
 )
@@ -120,7 +120,7 @@ func (r Reading) Encode() (scores.KeptAnalysis, error) {
 // at reads an object at any place. Reading on from where the last read ended costs nothing more.
 type at struct {
 	mu   sync.Mutex
-	from blob.Object
+	from objects.Object
 	pos  int64
 }
 

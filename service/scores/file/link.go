@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/mirubato/mirubato/service/chassis/auth"
-	"github.com/mirubato/mirubato/service/chassis/blob"
 	"github.com/mirubato/mirubato/service/chassis/fault"
+	"github.com/mirubato/mirubato/service/chassis/objects"
 	"github.com/mirubato/mirubato/service/scores"
 )
 
@@ -102,7 +102,7 @@ func (f *Files) Link(ctx context.Context, caller auth.Identity, scoreID, id stri
 // Opened is a version that is being read.
 type Opened struct {
 	Version
-	Content blob.Object
+	Content objects.Object
 	// Public says that everybody may read it.
 	Public bool
 }

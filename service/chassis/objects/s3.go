@@ -1,4 +1,4 @@
-package blob
+package objects
 
 import (
 	"context"
@@ -15,32 +15,26 @@ import (
 	"github.com/aws/smithy-go/logging"
 	cloud "gocloud.dev/blob"
 	"gocloud.dev/blob/s3blob"
+	_ "golang.org/x/crypto/x509roots/fallback" // images hold no certificates of authorities, and most buckets are behind https
 )
 
 // openS3 opens the bucket of an s3:// URL.
-func openS3(ctx context.Context, where string) (*bucket, error) {
+func openS3(ctx context.Context, where string, calls Calls) (*bucket, error) {
 	parsed, err := url.Parse(where)
 	if err != nil {
 		return nil, errors.New("the URL of the storage cannot be read") // its text may hold a secret
+	}
+	if err := checkURL(parsed); err != nil {
+		return nil, err
 	}
 	parameters := parsed.Query()
 	prefix := parameters.Get("prefix")
 	parameters.Del("prefix") // which every kind of bucket takes, so that the opener of this one does not
 	parsed.RawQuery = parameters.Encode()
 	opener := &s3blob.URLOpener{}
-	opened, err := opener.OpenBucketURL(ctx, parsed)
+	options, err := optionsOf(ctx, opener, parsed)
 	if err != nil {
 		return nil, err
-	}
-	defer func() { _ = opened.Close() }() // nothing is asked of it
-	var client *s3.Client
-	if !opened.As(&client) {
-		return nil, errors.New("the bucket is none of S3")
-	}
-	options := client.Options()
-	options.Logger = logging.Nop{} // what the SDK says is no line of our log
-	if credentials := rotating(parameters); credentials != nil {
-		options.Credentials = credentials
 	}
 	// The opener keeps in its options what the URL says of encryption.
 	open := func(client *s3.Client) (*cloud.Bucket, error) {
@@ -50,19 +44,57 @@ func openS3(ctx context.Context, where string) (*bucket, error) {
 		}
 		return opened, err
 	}
-	// What is sent in parts cannot be sent again as a whole, so a part is. All else is tried again by whoever calls.
+	// What is sent in parts cannot be sent again as a whole, so a part is.
 	writing, err := open(s3.New(options))
 	if err != nil {
 		return nil, err
 	}
-	options.Retryer = aws.NopRetryer{}
-	client = s3.New(options)
+	if calls == Once {
+		options.Retryer = aws.NopRetryer{}
+	}
+	client := s3.New(options)
 	asking, err := open(client)
 	if err != nil {
 		return nil, err
 	}
 	uploads := uploads{client: client, bucket: parsed.Host, prefix: prefix}
 	return &bucket{Bucket: asking, writing: writing, abandon: uploads.abort}, nil
+}
+
+// optionsOf are those of a client as a URL without a prefix asks for it.
+func optionsOf(ctx context.Context, opener *s3blob.URLOpener, where *url.URL) (s3.Options, error) {
+	opened, err := opener.OpenBucketURL(ctx, where)
+	if err != nil {
+		// It quotes the URL, which may hold what somebody took for the place of a secret.
+		return s3.Options{}, errors.New(strings.ReplaceAll(err.Error(), where.String(), scheme+where.Host))
+	}
+	defer func() { _ = opened.Close() }() // nothing is asked of it
+	var client *s3.Client
+	if !opened.As(&client) {
+		return s3.Options{}, errors.New("the bucket is none of S3")
+	}
+	options := client.Options()
+	options.Logger = logging.Nop{} // what the SDK says is no line of our log
+	if credentials := rotating(where.Query()); credentials != nil {
+		options.Credentials = credentials
+	}
+	if options.Credentials != nil && !aws.IsCredentialsProvider(options.Credentials, (*aws.AnonymousCredentials)(nil)) {
+		options.Credentials = named{options.Credentials}
+	}
+	return options, nil
+}
+
+// checkURL refuses what would be ignored, which is worse than refused.
+func checkURL(where *url.URL) error {
+	switch {
+	case where.User != nil:
+		return errors.New("a URL holds no credentials: put them into the file that AWS_SHARED_CREDENTIALS_FILE names")
+	case where.Host == "":
+		return errors.New("the URL names no bucket: it looks like s3://BUCKET?region=REGION")
+	case strings.Trim(where.Path, "/") != "":
+		return errors.New("a bucket has no path: write what its keys begin with as a parameter, ?prefix=" + strings.Trim(where.Path, "/") + "/")
+	}
+	return nil
 }
 
 // uploads are those that a bucket receives in parts.
@@ -73,7 +105,7 @@ type uploads struct {
 
 // abort removes the parts of uploads that began before the time and were neither completed nor aborted, as those of a process that was
 // killed. A storage that does not let us has to remove them by a rule of its own.
-func (u uploads) abort(ctx context.Context, before time.Time) (int, error) {
+func (u uploads) abort(ctx context.Context, mine func(key string) bool, before time.Time) (int, error) {
 	aborted := 0
 	pages := s3.NewListMultipartUploadsPaginator(u.client, &s3.ListMultipartUploadsInput{Bucket: &u.bucket})
 	for pages.HasMorePages() {
@@ -86,7 +118,7 @@ func (u uploads) abort(ctx context.Context, before time.Time) (int, error) {
 		}
 		for _, each := range page.Uploads {
 			key, within := strings.CutPrefix(aws.ToString(each.Key), u.prefix)
-			if !within || !ours(key) || each.Initiated == nil || !each.Initiated.Before(before) {
+			if !within || !mine(key) || each.Initiated == nil || !each.Initiated.Before(before) {
 				continue
 			}
 			abort := &s3.AbortMultipartUploadInput{Bucket: &u.bucket, Key: each.Key, UploadId: each.UploadId}

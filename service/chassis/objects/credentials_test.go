@@ -1,4 +1,4 @@
-package blob
+package objects
 
 import (
 	"net/http"
@@ -59,7 +59,7 @@ func TestABucketIsOpenedWithCredentialsOfAFileAndAPrefix(t *testing.T) {
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", path)
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	where := "s3://files?region=us-east-1&use_path_style=true&disable_https=true&prefix=a/b/&endpoint=" + server.URL
-	bucket, err := Open(t.Context(), where)
+	bucket, err := Open(t.Context(), where, Once)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,5 +72,15 @@ func TestABucketIsOpenedWithCredentialsOfAFileAndAPrefix(t *testing.T) {
 	}
 	if got, _ := asked.Load().(string); got != "/files/a/b/x" {
 		t.Errorf("asked for %q", got)
+	}
+}
+
+func TestPartsFitIntoAnObject(t *testing.T) {
+	for most, want := range map[int64]int{
+		0: 5 << 20, 1: 5 << 20, 10_000 * (5 << 20): 5 << 20, 10_000*(5<<20) + 1: 5<<20 + 1, 1 << 40: 109_951_163,
+	} {
+		if got := partSize(most); got != want || int64(got)*mostParts < most {
+			t.Errorf("parts of %d bytes for %d, want %d", got, most, want)
+		}
 	}
 }

@@ -69,7 +69,7 @@ func (s *Server) Dir() string { return filepath.Join(s.root, "data", bucket) }
 // side is where the server keeps what it knows about objects, since not every file system holds attributes of files.
 func (s *Server) side() string { return filepath.Join(s.root, "side") }
 
-// URL names the bucket as blob.Open wants it.
+// URL names the bucket as objects.Open wants it.
 func (s *Server) URL() string {
 	query := url.Values{
 		"region": {"us-east-1"}, "endpoint": {"http://" + s.address}, "use_path_style": {"true"}, "disable_https": {"true"},

@@ -1,4 +1,4 @@
-package blob
+package objects
 
 import (
 	"context"
@@ -23,8 +23,10 @@ var ErrAbsent = errors.New("no such object")
 // Bucket is where objects lie. Its methods are called by many goroutines. An error is ErrAbsent, or means that the storage did not do
 // what it was told; errors of a reader that is given come back as they are.
 type Bucket interface {
-	// Write makes an object of what from holds: all of it or, after an error, nothing.
-	Write(ctx context.Context, key string, from io.Reader) error
+	// Write makes an object of what from holds: all of it or, after an error, nothing. Most is how many bytes that are expected to be at
+	// most. A bucket takes 10,000 parts, so they have 5 MiB, and a ten thousandth of most beyond 48 GiB; memory holds about three at a
+	// time, and the first 16 MiB.
+	Write(ctx context.Context, key string, from io.Reader, most int64) error
 	// Read opens an object. The context must last until it is closed.
 	Read(ctx context.Context, key string) (Object, error)
 	// Copy makes a second object of the same content, which is durable when it returns.
@@ -35,9 +37,9 @@ type Bucket interface {
 	Exists(ctx context.Context, key string) (bool, error)
 	// List hands on the objects whose keys begin with the prefix, in their order, until an error. One may be handed on again.
 	List(ctx context.Context, prefix string, each func(key string, written time.Time) error) error
-	// Abandon removes what writes have left that began before the time and never ended, and counts them. What such a write leaves
-	// under a key that List shows is not its affair.
-	Abandon(ctx context.Context, before time.Time) (int, error)
+	// Abandon removes what writes under the keys that are mine have left that began before the time and never ended, and counts them.
+	// What such a write leaves under a key that List shows is not its affair.
+	Abandon(ctx context.Context, mine func(key string) bool, before time.Time) (int, error)
 	// Check returns nil if the storage answers.
 	Check(ctx context.Context) error
 	// Close frees what the bucket holds.
@@ -51,8 +53,14 @@ type Object interface {
 	Size() int64
 }
 
-// partSize is how much of an object goes to a bucket at once, one part after the other: the least that S3 takes.
-const partSize = 5 << 20
+// What S3 takes: the least size of a part in bytes, and how many parts an object may have.
+const (
+	leastPart = 5 << 20
+	mostParts = 10_000
+)
+
+// partSize is how much of an object of at most so many bytes goes to a bucket at once, one part after the other.
+func partSize(most int64) int { return int(max(leastPart, (most+mostParts-1)/mostParts)) }
 
 // bucket is a Bucket on gocloud.dev.
 type bucket struct {
@@ -62,15 +70,31 @@ type bucket struct {
 	// sync makes the object under a key durable; nil if it is when it was written.
 	sync func(key string) error
 	// abandon is Abandon; nil if writes that never ended leave nothing but files.
-	abandon func(ctx context.Context, before time.Time) (int, error)
+	abandon func(ctx context.Context, mine func(key string) bool, before time.Time) (int, error)
 }
+
+// Calls says how often a call of a bucket is made. The parts of a Write are sent again in any case: nobody else can.
+type Calls int
+
+const (
+	// Once is for callers who decide by themselves about another attempt.
+	Once Calls = iota
+	// Again makes a call up to three times that may succeed then.
+	Again
+)
+
+// scheme begins the URL of a bucket.
+const scheme = "s3://"
+
+// IsURL reports whether a place is the URL of a bucket, and not a directory.
+func IsURL(where string) bool { return strings.HasPrefix(where, scheme) }
 
 // Open opens a bucket: a directory, which is made if it is missing, or an s3:// URL, whose parameters are those of
 // https://gocloud.dev/howto/blob/#s3-compatible and whose credentials are found where the AWS SDK looks for them. Those in a file,
-// which AWS_SHARED_CREDENTIALS_FILE names, are read again while the bucket is open, so they may rotate.
-func Open(ctx context.Context, where string) (Bucket, error) {
-	if strings.HasPrefix(where, "s3://") {
-		opened, err := openS3(ctx, where)
+// which AWS_SHARED_CREDENTIALS_FILE names, are read again while the bucket is open, so they may rotate. Opening asks nothing of a bucket.
+func Open(ctx context.Context, where string, calls Calls) (Bucket, error) {
+	if IsURL(where) {
+		opened, err := openS3(ctx, where, calls)
 		if err != nil {
 			return nil, fmt.Errorf("opening the storage: %w", err)
 		}
@@ -115,12 +139,12 @@ func syncFile(path string) error {
 }
 
 // Write implements Bucket.
-func (b *bucket) Write(ctx context.Context, key string, from io.Reader) error {
+func (b *bucket) Write(ctx context.Context, key string, from io.Reader, most int64) error {
 	// A writer whose context has ended when it is closed leaves nothing.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w, err := b.writing.NewWriter(ctx, key, &cloud.WriterOptions{
-		ContentType: "application/octet-stream", BufferSize: partSize, MaxConcurrency: 1,
+		ContentType: "application/octet-stream", BufferSize: partSize(most), MaxConcurrency: 1,
 	})
 	if err != nil {
 		return fmt.Errorf("writing an object: %w", err)
@@ -202,11 +226,11 @@ func (b *bucket) list(ctx context.Context, prefix string, each func(string, time
 }
 
 // Abandon implements Bucket.
-func (b *bucket) Abandon(ctx context.Context, before time.Time) (int, error) {
+func (b *bucket) Abandon(ctx context.Context, mine func(key string) bool, before time.Time) (int, error) {
 	if b.abandon == nil {
 		return 0, nil
 	}
-	return b.abandon(ctx, before)
+	return b.abandon(ctx, mine, before)
 }
 
 // Close implements Bucket.
@@ -230,7 +254,7 @@ func absent(act string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case gcerrors.Code(err) == gcerrors.NotFound:
+	case gcerrors.Code(err) == gcerrors.NotFound && ReasonOf(err) != NoBucket:
 		return ErrAbsent
 	}
 	return fmt.Errorf("%s an object: %w", act, err)

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mirubato/mirubato/api/contract"
-	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
 )
 
 func TestExpired(t *testing.T) {
@@ -43,34 +42,22 @@ func TestExpired(t *testing.T) {
 	}
 }
 
-func TestTwoAtOnceAndRetention(t *testing.T) {
-	cfg := config(t, pgserver.Filled(t, "everything", fill))
-	cfg.Keep = 2
-	for range 2 {
-		var both sync.WaitGroup
-		for range 2 {
-			both.Go(func() {
-				if report, err := Run(t.Context(), cfg); err != nil || !report.Verified {
-					t.Errorf("verified %v, error %v", report.Verified, err)
-				}
-			})
-		}
-		both.Wait()
+func aDraft(t *testing.T, location string) (*directoryDraft, error) {
+	t.Helper()
+	begun, err := directory{location}.begin(t.Context(), time.Now())
+	if err != nil {
+		return nil, err
 	}
-	all, err := List(cfg.Location)
-	if err != nil || len(all) != 2 {
-		t.Errorf("%d backups are left, error %v", len(all), err)
-	}
-	assertEmpty(t, cfg.Scratch)
+	return begun.(*directoryDraft), nil
 }
 
-func TestSweep(t *testing.T) {
+func TestSweepOfADirectory(t *testing.T) {
 	location := t.TempDir()
-	live, err := newDraft(location, time.Now())
+	live, err := aDraft(t, location)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead, err := newDraft(location, time.Now())
+	dead, err := aDraft(t, location)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,13 +68,13 @@ func TestSweep(t *testing.T) {
 	if err := os.Mkdir(foreign, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	sweep(location)
+	directory{location}.sweep()
 	for path, want := range map[string]bool{live.path(): true, dead.path(): false, foreign: true} {
 		if _, err := os.Stat(path); (err == nil) != want {
 			t.Errorf("%s is there: %v", path, err == nil)
 		}
 	}
-	if err := live.close(); err != nil {
+	if err := live.discard(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
@@ -103,12 +90,12 @@ func TestSweepLeavesADraftThatBegins(t *testing.T) {
 			case <-done:
 				return
 			default:
-				sweep(location)
+				directory{location}.sweep()
 			}
 		}
 	})
 	for range 500 {
-		begun, err := newDraft(location, time.Now())
+		begun, err := aDraft(t, location)
 		if err != nil {
 			t.Error(err)
 			break
@@ -116,24 +103,10 @@ func TestSweepLeavesADraftThatBegins(t *testing.T) {
 		if _, err := os.Stat(begun.path()); err != nil {
 			t.Error(err)
 		}
-		if err := begun.close(); err != nil {
+		if err := begun.discard(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}
 	close(done)
 	sweeper.Wait()
-}
-
-func TestADamagedManifestIsListed(t *testing.T) {
-	location, name := t.TempDir(), newName(time.Now())
-	if err := os.Mkdir(filepath.Join(location, name), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(location, name, manifestFile), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	all, err := List(location)
-	if err != nil || len(all) != 1 || all[0].Verified || all[0].Error == nil || all[0].Error.Code != contract.BackupDiffers {
-		t.Errorf("listed %+v, error %v", all, err)
-	}
 }
