@@ -119,6 +119,45 @@ func TestLimitedOperatorHasRightsInItsNamespacesOnly(t *testing.T) {
 	}
 }
 
+// TestDashboardBringsItsRightsAndNothingElse adds up what changes when it is switched on, also for an operator that is limited.
+func TestDashboardBringsItsRightsAndNothingElse(t *testing.T) {
+	for name, tc := range map[string]struct{ given, suffix string }{
+		"everywhere": {``, ""}, "in namespaces": {`namespaces: [team-a]`, "-mirubato-system"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			off := map[string]map[string]any{}
+			for _, object := range mustRender(t, operatorChart, parse(t, tc.given), kubernetes).objects(t) {
+				off[key(object)] = object.Object
+			}
+			on := mustRender(t, operatorChart, parse(t, tc.given+"\ndashboard: {enabled: true, tlsSecretName: dashboard-tls}"), kubernetes)
+			var added, changed []string
+			for _, object := range on.objects(t) {
+				if before := off[key(object)]; before == nil {
+					added = append(added, object.GetKind()+" "+object.GetName())
+				} else if !cmp.Equal(before, object.Object) {
+					changed = append(changed, object.GetKind()+" "+object.GetName())
+				}
+			}
+			slices.Sort(added)
+			slices.Sort(changed)
+			role := "mirubato-operator-dashboard" + tc.suffix
+			if diff := cmp.Diff([]string{"ClusterRole " + role, "ClusterRoleBinding " + role, "Service mirubato-operator-dashboard"}, added); diff != "" {
+				t.Errorf("added (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff([]string{"Deployment mirubato-operator", "NetworkPolicy mirubato-operator", "Pod mirubato-operator-check"}, changed); diff != "" {
+				t.Errorf("changed (-want +got):\n%s", diff)
+			}
+			want := []any{
+				map[string]any{"apiGroups": []any{"authentication.k8s.io"}, "resources": []any{"tokenreviews"}, "verbs": []any{"create"}},
+				map[string]any{"apiGroups": []any{"authorization.k8s.io"}, "resources": []any{"subjectaccessreviews"}, "verbs": []any{"create"}},
+			}
+			if diff := cmp.Diff(want, find(t, on, "ClusterRole", role).Object["rules"]); diff != "" {
+				t.Errorf("rights (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // TestPoliciesNeedTheirKubernetes: a kind that the cluster does not know would keep all of the chart out of it.
 func TestPoliciesNeedTheirKubernetes(t *testing.T) {
 	for version, want := range map[string]bool{"v1.30.0": false, "v1.35.4-gke.1200": false, "v1.36.0": true, "v1.36.1-eks-abc": true, "v1.37.0": true} {

@@ -27,6 +27,7 @@ const ownNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespac
 func checkCommand() *cobra.Command {
 	var namespaces []string
 	var namespace string
+	var dashboard bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "check",
@@ -43,12 +44,13 @@ holds. Every answer is one line; the exit code is 1 if one of them is bad.`,
 			if err != nil {
 				return err
 			}
-			cluster.Namespaces = namespaces
+			cluster.Namespaces, cluster.Dashboard = namespaces, dashboard
 			cluster.Lease = client.ObjectKey{Namespace: namespace, Name: leaderElectionID}
 			return check(cmd.Context(), cmd.OutOrStdout(), cluster, timeout)
 		},
 	}
 	cmd.Flags().StringSliceVar(&namespaces, "namespaces", split(os.Getenv("NAMESPACES")), "namespaces that the operator is limited to (NAMESPACES)")
+	cmd.Flags().BoolVar(&dashboard, "dashboard", os.Getenv("DASHBOARD_ADDRESS") != "", "ask also for the rights that a dashboard takes; default: if DASHBOARD_ADDRESS is set")
 	cmd.Flags().StringVar(&namespace, "namespace", ownNamespace(), "namespace that the operator runs in")
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait for good answers")
 	return cmd

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"strconv"
 	"strings"
@@ -33,6 +34,12 @@ type Config struct {
 	Namespaces []string
 	// Traces is the URL of a collector to which the way of each release is sent as a trace (OTEL_EXPORTER_OTLP_ENDPOINT); empty for none.
 	Traces string
+	// DashboardAddress serves the dashboard to whoever may read Microservices (DASHBOARD_ADDRESS); empty serves none.
+	DashboardAddress string
+	// DashboardCertificates is a directory with tls.crt and tls.key, read again when they change (DASHBOARD_CERTIFICATES).
+	DashboardCertificates string
+	// DashboardPlaintext serves the dashboard without TLS (DASHBOARD_PLAINTEXT): for where a mesh encrypts all that pods say.
+	DashboardPlaintext bool
 	// LogLevel is debug, info, warn or error (LOG_LEVEL).
 	LogLevel string
 	// Patience is how long queued work may go without any being begun or finished before the liveness probe fails (PATIENCE). It
@@ -58,9 +65,10 @@ func (c *Config) Bind(flags *pflag.FlagSet, getenv func(string) string) {
 	flags.StringVar(&c.LogLevel, "log-level", text("LOG_LEVEL", "info"), "debug, info, warn or error (LOG_LEVEL)")
 	flags.StringVar(&c.Traces, "otlp-endpoint", text("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
 		"URL of a collector of traces (OTLP over HTTP), such as http://collector:4318, none if empty (OTEL_EXPORTER_OTLP_ENDPOINT)")
+	c.bindDashboard(flags, getenv)
 	elect, err := strconv.ParseBool(text("LEADER_ELECTION", "true"))
 	if err != nil {
-		c.unreadable = errors.New("LEADER_ELECTION must be true or false")
+		c.unreadable = errors.Join(c.unreadable, errors.New("LEADER_ELECTION must be true or false"))
 	}
 	flags.BoolVar(&c.LeaderElection, "leader-election", elect || err != nil, "let only one of several replicas work (LEADER_ELECTION)")
 	concurrency, err := strconv.Atoi(text("CONCURRENCY", "4"))
@@ -78,6 +86,40 @@ func (c *Config) Bind(flags *pflag.FlagSet, getenv func(string) string) {
 		patience = 0
 	}
 	flags.DurationVar(&c.Patience, "patience", patience, "how long queued work may rest before the liveness probe fails, at least 10s (PATIENCE)")
+}
+
+func (c *Config) bindDashboard(flags *pflag.FlagSet, getenv func(string) string) {
+	flags.StringVar(&c.DashboardAddress, "dashboard-address", getenv("DASHBOARD_ADDRESS"),
+		"address that serves the dashboard, such as :8443, none if empty (DASHBOARD_ADDRESS)")
+	flags.StringVar(&c.DashboardCertificates, "dashboard-certificates", getenv("DASHBOARD_CERTIFICATES"),
+		"directory with tls.crt and tls.key for the dashboard (DASHBOARD_CERTIFICATES)")
+	plaintext := false
+	if text := getenv("DASHBOARD_PLAINTEXT"); text != "" {
+		var err error
+		if plaintext, err = strconv.ParseBool(text); err != nil {
+			c.unreadable = errors.Join(c.unreadable, errors.New("DASHBOARD_PLAINTEXT must be true or false"))
+		}
+	}
+	flags.BoolVar(&c.DashboardPlaintext, "dashboard-plaintext", plaintext,
+		"serve the dashboard without TLS, where a mesh encrypts what pods say (DASHBOARD_PLAINTEXT)")
+}
+
+// checkDashboard says what is wrong with how the dashboard is to be served.
+func (c *Config) checkDashboard() error {
+	switch {
+	case c.DashboardAddress == "" && (c.DashboardCertificates != "" || c.DashboardPlaintext):
+		return errors.New("--dashboard-certificates and --dashboard-plaintext need --dashboard-address (DASHBOARD_ADDRESS): no dashboard is served without")
+	case c.DashboardAddress == "":
+		return nil
+	case c.DashboardCertificates == "" && !c.DashboardPlaintext:
+		return errors.New("--dashboard-address needs --dashboard-certificates (DASHBOARD_CERTIFICATES), a directory with tls.crt and tls.key: tokens are not taken in plain text")
+	case c.DashboardCertificates != "" && c.DashboardPlaintext:
+		return errors.New("--dashboard-certificates and --dashboard-plaintext exclude each other: give one of them")
+	}
+	if _, port, err := net.SplitHostPort(c.DashboardAddress); err != nil || port == "" {
+		return errors.New("--dashboard-address (DASHBOARD_ADDRESS) must be a host and a port, or a port alone, such as :8443")
+	}
+	return nil
 }
 
 // Validate names every setting that cannot be used, and the fix.
@@ -104,6 +146,7 @@ func (c *Config) Validate() error {
 	if !isEndpoint(c.Traces) {
 		errs = append(errs, errors.New("--otlp-endpoint (OTEL_EXPORTER_OTLP_ENDPOINT) must be a URL, such as http://collector:4318"))
 	}
+	errs = append(errs, c.checkDashboard())
 	if _, err := c.level(); err != nil {
 		errs = append(errs, errors.New("--log-level (LOG_LEVEL) must be debug, info, warn or error"))
 	}

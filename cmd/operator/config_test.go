@@ -40,19 +40,31 @@ func TestFlagsComeBeforeVariablesBeforeDefaults(t *testing.T) {
 			variables: map[string]string{
 				"MIGRATE_IMAGE": "m:2", "METRICS_ADDRESS": "0", "PROBE_ADDRESS": ":1", "LEADER_ELECTION": "false", "CONCURRENCY": "64",
 				"MAX_ROLLOUTS": "3", "LOG_LEVEL": "debug", "PATIENCE": "10s", "NAMESPACES": "a,b", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+				"DASHBOARD_ADDRESS": ":5", "DASHBOARD_PLAINTEXT": "true",
 			},
-			want: Config{Traces: "http://collector:4318", Namespaces: []string{"a", "b"}, MigrateImage: "m:2", MetricsAddress: "0", ProbeAddress: ":1", Concurrency: 64, MaxRollouts: 3, LogLevel: "debug", Patience: 10 * time.Second},
+			want: Config{DashboardAddress: ":5", DashboardPlaintext: true, Traces: "http://collector:4318", Namespaces: []string{"a", "b"}, MigrateImage: "m:2", MetricsAddress: "0", ProbeAddress: ":1", Concurrency: 64, MaxRollouts: 3, LogLevel: "debug", Patience: 10 * time.Second},
+		},
+		"a dashboard has a certificate": {
+			variables: map[string]string{"MIGRATE_IMAGE": "m:2", "DASHBOARD_ADDRESS": "localhost:8443", "DASHBOARD_CERTIFICATES": "/c", "DASHBOARD_PLAINTEXT": "false"},
+			want: Config{
+				DashboardAddress: "localhost:8443", DashboardCertificates: "/c",
+				MigrateImage: "m:2", MetricsAddress: ":8080", ProbeAddress: ":8081", LeaderElection: true, Concurrency: 4,
+				MaxRollouts: 10,
+				LogLevel:    "info", Patience: 2 * time.Minute,
+			},
 		},
 		"a flag comes before its variable": {
 			variables: map[string]string{
 				"MIGRATE_IMAGE": "m:2", "METRICS_ADDRESS": "0", "PROBE_ADDRESS": ":1", "LEADER_ELECTION": "false", "CONCURRENCY": "many",
 				"MAX_ROLLOUTS": "many", "LOG_LEVEL": "loud", "PATIENCE": "1s", "NAMESPACES": "a,b",
+				"DASHBOARD_ADDRESS": ":5", "DASHBOARD_CERTIFICATES": "/c", "DASHBOARD_PLAINTEXT": "true",
 			},
 			args: []string{
 				"--migrate-image=m:3", "--metrics-address=:3", "--probe-address=:4", "--leader-election", "--concurrency=1", "--max-rollouts=10000",
 				"--log-level=error", "--patience=1h", "--namespaces=c", "--namespaces=d", "--otlp-endpoint=https://other",
+				"--dashboard-address=:6", "--dashboard-certificates=/d", "--dashboard-plaintext=false",
 			},
-			want: Config{Traces: "https://other", Namespaces: []string{"c", "d"}, MigrateImage: "m:3", MetricsAddress: ":3", ProbeAddress: ":4", LeaderElection: true, Concurrency: 1, MaxRollouts: 10000, LogLevel: "error", Patience: time.Hour},
+			want: Config{DashboardAddress: ":6", DashboardCertificates: "/d", Traces: "https://other", Namespaces: []string{"c", "d"}, MigrateImage: "m:3", MetricsAddress: ":3", ProbeAddress: ":4", LeaderElection: true, Concurrency: 1, MaxRollouts: 10000, LogLevel: "error", Patience: time.Hour},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,6 +99,12 @@ func TestValidateNamesTheSettingAndTheFix(t *testing.T) {
 		"a namespace that is none":      {args: []string{"--namespaces=a,B"}, want: `--namespaces (NAMESPACES): "B" is not the name of a namespace`},
 		"an empty namespace":            {variables: map[string]string{"NAMESPACES": "a,"}, want: `--namespaces (NAMESPACES): "" is not the name of a namespace`},
 		"neither election nor none":     {variables: map[string]string{"LEADER_ELECTION": "perhaps"}, want: "LEADER_ELECTION must be true or false"},
+		"neither plaintext nor TLS":     {variables: map[string]string{"DASHBOARD_PLAINTEXT": "perhaps"}, want: "DASHBOARD_PLAINTEXT must be true or false"},
+		"tokens in plain text":          {args: []string{"--dashboard-address=:8443"}, want: "--dashboard-address needs --dashboard-certificates (DASHBOARD_CERTIFICATES)"},
+		"both plaintext and TLS":        {args: []string{"--dashboard-address=:8443", "--dashboard-certificates=/c", "--dashboard-plaintext"}, want: "exclude each other"},
+		"a certificate for nothing":     {args: []string{"--dashboard-certificates=/c"}, want: "need --dashboard-address (DASHBOARD_ADDRESS)"},
+		"a dashboard without a port":    {args: []string{"--dashboard-address=localhost", "--dashboard-plaintext"}, want: "--dashboard-address (DASHBOARD_ADDRESS) must be a host and a port"},
+		"two that cannot be read":       {variables: map[string]string{"DASHBOARD_PLAINTEXT": "perhaps", "LEADER_ELECTION": "perhaps"}, want: "LEADER_ELECTION must be true or false"},
 		"several at once are all named": {args: []string{"--concurrency=0", "--patience=0s"}, want: "--patience (PATIENCE)"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,6 +30,7 @@ import (
 	"github.com/mirubato/mirubato/controllers/smoke"
 	"github.com/mirubato/mirubato/controllers/telemetry"
 	"github.com/mirubato/mirubato/controllers/watchdog"
+	"github.com/mirubato/mirubato/plugin/dashboard/incluster"
 )
 
 // leaderElectionID names the Lease, in the operator's own namespace.
@@ -87,9 +88,29 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 	if err := mgr.AddReadyzCheck("process", healthz.Ping); err != nil {
 		return fmt.Errorf("adding the readiness check: %w", err)
 	}
+	if err := addDashboard(mgr, config, logger); err != nil {
+		return err
+	}
 	logger.Info("starting", "version", version, "migrateImage", config.MigrateImage, "namespaces", config.Namespaces)
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("running the controllers: %w", err)
+	}
+	return nil
+}
+
+// addDashboard serves one in every replica, if it is asked for.
+func addDashboard(mgr ctrl.Manager, config Config, logger logr.Logger) error {
+	if config.DashboardAddress == "" {
+		return nil
+	}
+	server, err := incluster.New(incluster.Options{
+		Address: config.DashboardAddress, Certificates: config.DashboardCertificates, Cache: mgr.GetCache(), Reviews: mgr.GetClient(), Log: logger,
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(server); err != nil {
+		return fmt.Errorf("adding the dashboard: %w", err)
 	}
 	return nil
 }

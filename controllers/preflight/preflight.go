@@ -33,6 +33,8 @@ type Cluster struct {
 	Discovery discovery.DiscoveryInterface
 	// Namespaces are those that the operator is limited to; none means all.
 	Namespaces []string
+	// Dashboard says that the operator serves one, which takes rights of its own.
+	Dashboard bool
 	// Lease is the one that the operator's replicas compete for.
 	Lease client.ObjectKey
 	Now   func() time.Time
@@ -101,6 +103,9 @@ func checkRights(ctx context.Context, c Cluster) (string, error) {
 	if err != nil {
 		return subject, err
 	}
+	if c.Dashboard {
+		rules = append(rules, dashboardRules()...)
+	}
 	asked := 0
 	var missing []string
 	for _, right := range rightsOf(rules, c.Namespaces) {
@@ -123,12 +128,24 @@ func checkRights(ctx context.Context, c Cluster) (string, error) {
 	return fmt.Sprintf("all %d rights", asked), nil
 }
 
+// dashboardRules are what it takes to ask who somebody is and what they may, for which markers of the controllers are no place: most
+// operators serve no dashboard.
+func dashboardRules() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{
+		{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}, Verbs: []string{"create"}},
+		{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
+	}
+}
+
+// unplaced lie in no namespace.
+var unplaced = []string{"namespaces", "tokenreviews", "subjectaccessreviews"}
+
 // rightsOf are the single rights that rules grant in each of the namespaces, or in all if there is none.
 func rightsOf(rules []rbacv1.PolicyRule, namespaces []string) []authorizationv1.ResourceAttributes {
 	var out []authorizationv1.ResourceAttributes
 	for _, rule := range rules {
 		in := namespaces
-		if len(in) == 0 || slices.Contains(rule.Resources, "namespaces") { // which lie in no namespace themselves
+		if len(in) == 0 || slices.ContainsFunc(rule.Resources, func(name string) bool { return slices.Contains(unplaced, name) }) {
 			in = []string{""}
 		}
 		for _, group := range rule.APIGroups {

@@ -41,16 +41,20 @@ func TestRightsAreOfEachNamespace(t *testing.T) {
 		{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"get"}},
 		{APIGroups: []string{"apps"}, Resources: []string{"deployments", "deployments/scale"}, Verbs: []string{"get", "patch"}},
 	}
-	for name, tc := range map[string]struct{ namespaces, want []string }{
-		"everywhere": {nil, []string{"get namespaces", "get deployments", "patch deployments", "get deployments/scale", "patch deployments/scale"}},
-		"in two namespaces": {[]string{"a", "b"}, []string{
+	for name, tc := range map[string]struct {
+		rules            []rbacv1.PolicyRule
+		namespaces, want []string
+	}{
+		"everywhere":              {rules, nil, []string{"get namespaces", "get deployments", "patch deployments", "get deployments/scale", "patch deployments/scale"}},
+		"of a dashboard, limited": {dashboardRules(), []string{"a", "b"}, []string{"create tokenreviews", "create subjectaccessreviews"}},
+		"in two namespaces": {rules, []string{"a", "b"}, []string{
 			"get namespaces", "get deployments in a", "get deployments in b", "patch deployments in a", "patch deployments in b",
 			"get deployments/scale in a", "get deployments/scale in b", "patch deployments/scale in a", "patch deployments/scale in b",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, right := range rightsOf(rules, tc.namespaces) {
+			for _, right := range rightsOf(tc.rules, tc.namespaces) {
 				got = append(got, describe(right))
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
@@ -127,6 +131,9 @@ func TestCheckOnARealServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, Check(ctx, asked), []string{"", "", "", ""})
+
+	asked.Dashboard = true
+	expect(t, Check(ctx, asked), []string{"", "", "missing: create tokenreviews, create subjectaccessreviews", ""})
 }
 
 // cluster is what a user without any right sees.

@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,88 +11,24 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/plugin/dashboard/board"
 	"github.com/mirubato/mirubato/plugin/steering"
 )
 
-const (
-	// beat is how often something is sent, so that the page notices a connection that is gone.
-	beat = 10 * time.Second
-	// breath is the least time between two messages: what changes faster is told together.
-	breath = 100 * time.Millisecond
-)
+// breath is the least time between two messages: what changes faster is told together.
+const breath = 100 * time.Millisecond
 
-// message is what the page is told: all Microservices, or the one that it asks for, which is null if there is none.
-type message struct {
-	Link     link      `json:"link"`
-	Overview *overview `json:"overview,omitempty"`
-	Detail   *detail   `json:"detail,omitempty"`
-}
-
-// told is the message of a state, for whoever asks for a name or, if it is empty, for all.
-func told(s state, name string) (message, error) {
-	out := message{Link: s.link}
-	if name == "" {
-		all := overviewOf(s.microservices, s.releases)
-		out.Overview = &all
-		return out, nil
-	}
-	if len(s.microservices) == 0 {
-		return out, nil
-	}
-	one, err := detailOf(&s.microservices[0], s.releases)
-	out.Detail = &one
-	return out, err
-}
-
-// events tells the present state and every change, as server-sent events, until the page goes.
+// events tells the present state and every change, until the page goes.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/event-stream")
-	to := http.NewResponseController(w)
-	namespace, name := r.URL.Query().Get("namespace"), r.URL.Query().Get("name")
-	var last []byte
-	for {
-		now := s.mirror.now(namespace, name)
-		line, err := encoded(now, name)
-		if err != nil {
-			line = fmt.Appendf(nil, "event: failed\ndata: %s\n\n", s.options.Say(err))
-		}
-		if !bytes.Equal(line, last) {
-			last = line
-		} else {
-			line = []byte(": still here\n\n")
-		}
-		if _, err := w.Write(line); err != nil || to.Flush() != nil {
-			return
-		}
-		if !wait(r.Context(), breath, nil) || !wait(r.Context(), beat, now.changed) {
-			return
-		}
+	scope := board.Scope{Namespace: r.URL.Query().Get("namespace"), Name: r.URL.Query().Get("name")}
+	answered, err := board.Stream(w, r, board.Pace{Breath: breath}, func(context.Context) (board.Message, <-chan struct{}, error) {
+		now := s.board.Now(scope)
+		what, err := board.Told(now, scope)
+		return what, now.Changed, err
+	}, s.options.Say)
+	if err != nil && !answered {
+		refuse(w, http.StatusInternalServerError, s.options.Say(err))
 	}
-}
-
-func encoded(s state, name string) ([]byte, error) {
-	what, err := told(s, name)
-	if err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(what)
-	if err != nil {
-		return nil, err
-	}
-	return fmt.Appendf(nil, "event: state\ndata: %s\n\n", text), nil
-}
-
-// wait returns after a time or as soon as something is closed; false if the context has ended.
-func wait(ctx context.Context, most time.Duration, closed <-chan struct{}) bool {
-	timer := time.NewTimer(most)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-	case <-closed:
-	}
-	return true
 }
 
 // rights is which orders somebody may give.
@@ -106,12 +41,12 @@ type rights struct {
 
 // rights asks the API server which orders may be given to a Microservice.
 func (s *Server) rights(w http.ResponseWriter, r *http.Request) {
-	found := s.mirror.now(r.URL.Query().Get("namespace"), r.URL.Query().Get("name")).microservices
+	found := s.board.Now(board.Scope{Namespace: r.URL.Query().Get("namespace"), Name: r.URL.Query().Get("name")}).Microservices
 	if r.URL.Query().Get("name") == "" || len(found) == 0 {
 		refuse(w, http.StatusNotFound, "There is no such Microservice.")
 		return
 	}
-	ms, out := &found[0], rights{Approve: []string{}}
+	ms, out := found[0], rights{Approve: []string{}}
 	var err error
 	if out.Steer, err = s.may(r.Context(), "patch", "microservices", ms.Namespace, ms.Name); err != nil {
 		refuse(w, http.StatusBadGateway, s.options.Say(err))

@@ -1,8 +1,9 @@
 // Package dashboard serves a page on the machine of whoever calls it, on which they see and steer Microservices with their own rights.
 //
-// It owns what the page is told, how that stays current, who may ask for it, and the files of the page. It reads from the API server
-// with the client that it is given and asks it which orders may be given; how an order is given is the caller's. It is for one
-// person on one machine: whoever has the address that is printed acts in their name.
+// It owns where what the page is told comes from, who may ask for it, and the routes. It reads from the API server with the client that
+// it is given and asks it which orders may be given; how an order is given is the caller's. It is for one person on one machine:
+// whoever has the address that is printed acts in their name. The page is of package page, what it is told of package board; for many
+// people there is package incluster.
 package dashboard
 
 import (
@@ -16,6 +17,8 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/mirubato/mirubato/plugin/dashboard/board"
+	"github.com/mirubato/mirubato/plugin/dashboard/page"
 	"github.com/mirubato/mirubato/plugin/steering"
 )
 
@@ -48,17 +51,21 @@ type Options struct {
 type Server struct {
 	options Options
 	keys    keys
-	mirror  *mirror
+	board   *board.Board
 }
 
 // New returns a dashboard that has asked for nothing yet.
 func New(options Options) *Server {
-	return &Server{options: options, keys: newKeys(), mirror: newMirror(options.Client, options.Namespace, options.Say)}
+	return &Server{options: options, keys: newKeys(), board: board.New()}
 }
 
 // Address is where a person opens the dashboard that is served at a host and port. It can be opened once.
 func (s *Server) Address(at net.Addr) string {
 	return fmt.Sprintf("http://%s/open/%s", at, s.keys.ticket)
+}
+
+func (s *Server) mirror() *mirror {
+	return &mirror{client: s.options.Client, namespace: s.options.Namespace, say: s.options.Say, board: s.board}
 }
 
 // graceful is how long requests may take to end when the dashboard does.
@@ -74,7 +81,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		BaseContext:    func(net.Listener) context.Context { return ctx },
 	}
 	var following sync.WaitGroup
-	following.Go(func() { s.mirror.run(ctx) })
+	following.Go(func() { s.mirror().run(ctx) })
 	defer following.Wait()
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
@@ -101,8 +108,7 @@ func (s *Server) Handler() http.Handler {
 
 	inside := http.NewServeMux()
 	inside.Handle("/api/", s.keys.withKey(fromPage(api)))
-	inside.Handle("GET /{$}", file("index.html"))
-	inside.HandleFunc("GET /site/{file}", func(w http.ResponseWriter, r *http.Request) { file(r.PathValue("file")).ServeHTTP(w, r) })
+	inside.Handle("/", page.Files("place-own.js"))
 
 	outside := http.NewServeMux()
 	outside.HandleFunc("GET /open/{ticket}", s.keys.open)

@@ -8,22 +8,15 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
-)
 
-// policy lets the page load its own files and ask its own origin, and nothing else. No text ever becomes HTML or script.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; " +
-	"form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+	"github.com/mirubato/mirubato/plugin/dashboard/page"
+)
 
 // onLoopback refuses requests for any other name than that of the loopback interface. A page elsewhere whose name was made to lead
 // here would send its own name. It also sets the headers of every answer.
 func onLoopback(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for name, value := range map[string]string{
-			"Content-Security-Policy": policy, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
-			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin", "X-Frame-Options": "DENY",
-		} {
-			w.Header().Set(name, value)
-		}
+		page.SetHeaders(w.Header(), page.Policy)
 		if !isLoopback(r.Host) {
 			http.Error(w, "The dashboard is served at the loopback interface only.", http.StatusForbidden)
 			return

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/mirubato/mirubato/plugin/dashboard/page"
 )
 
 // asked is a request; the zero value is one for the page by somebody who is in.
@@ -102,7 +104,7 @@ func TestNobodyElseIsLetIn(t *testing.T) {
 			if got.Code != tc.want {
 				t.Errorf("%d, want %d: %s", got.Code, tc.want, got.Body)
 			}
-			for header, want := range map[string]string{"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"} {
+			for header, want := range map[string]string{"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Content-Security-Policy": page.Policy, "Referrer-Policy": "no-referrer"} {
 				if got.Header().Get(header) != want {
 					t.Errorf("%s is %q", header, got.Header().Get(header))
 				}
@@ -133,19 +135,6 @@ func TestTheAddressIsOpenedOnce(t *testing.T) {
 	}
 	if s.keys.cookie == s.keys.key || s.keys.key == s.keys.ticket || newServer().keys.key == s.keys.key {
 		t.Error("keys are the same")
-	}
-}
-
-func TestPolicyAllowsNothingOfOthers(t *testing.T) {
-	for _, want := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'", "require-trusted-types-for 'script'"} {
-		if !strings.Contains(policy, want) {
-			t.Errorf("it lacks %s", want)
-		}
-	}
-	for _, never := range []string{"unsafe", "http", "*", "data:"} {
-		if strings.Contains(policy, never) {
-			t.Errorf("it has %s", never)
-		}
 	}
 }
 

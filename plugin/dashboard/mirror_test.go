@@ -14,22 +14,25 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/plugin/dashboard/board"
 )
 
-// until waits for a state of the mirror.
-func until(t *testing.T, m *mirror, what string, holds func(state) bool) {
+var scores = board.Scope{Namespace: "music", Name: "scores"}
+
+// until waits for a state of what a mirror keeps.
+func until(t *testing.T, m *mirror, scope board.Scope, what string, holds func(board.State) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
-		now := m.now("", "")
+		now := m.board.Now(scope)
 		if holds(now) {
 			return
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("it does not come to %s: %+v", what, now.link)
-		case <-now.changed:
+			t.Fatalf("it does not come to %s: %+v", what, now.Link)
+		case <-now.Changed:
 		}
 	}
 }
@@ -53,16 +56,16 @@ func TestMirrorFollowsWhatItMay(t *testing.T) {
 	if err := c.Create(t.Context(), ms); err != nil {
 		t.Fatal(err)
 	}
-	m := newMirror(c, "", func(err error) string { return err.Error() })
+	m := &mirror{client: c, say: func(err error) string { return err.Error() }, board: board.New()}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { m.run(ctx); close(ended) }()
 
-	until(t, m, "Microservices without Releases", func(s state) bool {
-		return s.link.Loaded && s.link.Problem == "" && s.link.Releases == "you may not" && len(s.microservices) == 1
+	until(t, m, board.Scope{}, "Microservices without Releases", func(s board.State) bool {
+		return s.Link.Loaded && s.Link.Problem == "" && s.Link.Releases == "you may not" && len(s.Microservices) == 1
 	})
 	refused.Store(false)
-	until(t, m, "Releases as soon as they may be read", func(s state) bool { return s.link.Releases == "" })
+	until(t, m, board.Scope{}, "Releases as soon as they may be read", func(s board.State) bool { return s.Link.Releases == "" })
 
 	for i, of := range []string{"scores", "scores", "other"} {
 		made := &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: "music", Name: of + "-" + string(rune('1'+i))}, Spec: v1alpha1.ReleaseSpec{Microservice: of, Number: int64(i + 1)}}
@@ -70,17 +73,17 @@ func TestMirrorFollowsWhatItMay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	until(t, m, "three Releases", func(s state) bool { return len(s.releases) == 3 })
-	if own := m.now("music", "scores").releases; len(own) != 2 || own[0].Name != "scores-2" {
+	until(t, m, scores, "its own two Releases", func(s board.State) bool { return len(s.Releases) == 2 })
+	if own := m.board.Now(scores).Releases; own[0].Name != "scores-2" {
 		t.Errorf("its own releases, the newest first, are %v", own)
 	}
-	if elsewhere := m.now("art", "scores"); len(elsewhere.microservices)+len(elsewhere.releases) > 0 {
+	if elsewhere := m.board.Now(board.Scope{Namespace: "art", Name: "scores"}); len(elsewhere.Microservices)+len(elsewhere.Releases) > 0 {
 		t.Errorf("of another namespace there is %+v", elsewhere)
 	}
 	if err := c.Delete(t.Context(), ms); err != nil {
 		t.Fatal(err)
 	}
-	until(t, m, "no Microservice", func(s state) bool { return len(s.microservices) == 0 })
+	until(t, m, board.Scope{}, "no Microservice", func(s board.State) bool { return len(s.Microservices) == 0 })
 	stop()
 	<-ended
 }

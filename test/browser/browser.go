@@ -31,19 +31,24 @@ type Browser struct {
 	ctx context.Context
 }
 
+// AnyCertificate has the browser trust whoever it talks to, as it must a test with a certificate of its own.
+func AnyCertificate() chromedp.ExecAllocatorOption {
+	return chromedp.Flag("ignore-certificate-errors", true)
+}
+
 // Start starts Chromium, which ends with the test.
-func Start(t *testing.T) *Browser {
+func Start(t *testing.T, more ...chromedp.ExecAllocatorOption) *Browser {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatal("Chromium is not installed; make test installs Debian's package chromium")
 	}
-	allocated, stop := chromedp.NewExecAllocator(t.Context(),
+	allocated, stop := chromedp.NewExecAllocator(t.Context(), append([]chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(program), chromedp.NoFirstRun, chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU,
 		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(patience),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true),
-	)
+	}, more...)...)
 	t.Cleanup(stop)
 	ctx, end := chromedp.NewContext(allocated)
 	t.Cleanup(end)

@@ -1,38 +1,27 @@
 // Asks the dashboard, and hears from it what changes.
 
-const stored = 'mirubato.key';
+import { credentials, unknown, silent, ended } from './place.js';
+
 // Longer than the dashboard is ever silent.
 const patience = 25_000;
-
-/** takeKey keeps the key that the address was opened with, and takes it out of the address. */
-export function takeKey() {
-  const found = window.location.hash.match(/^#key=([A-Z0-9]+)$/);
-  if (found) {
-    window.localStorage.setItem(stored, found[1]);
-    window.history.replaceState(null, '', '/#/');
-  }
-}
 
 /** Refused is the dashboard's answer to something that it did not do. */
 export class Refused extends Error {
   constructor(status, text) {
-    super(status === 401
-      ? 'This page does not belong to a dashboard that runs. Open the address that kubectl mirubato dashboard has printed.'
-      : text);
+    super(status === 401 ? unknown() : text);
     this.status = status;
   }
 }
 
 async function ask(path, options = {}) {
-  const key = window.localStorage.getItem(stored) ?? '';
   let answer;
   try {
-    answer = await fetch(path, { ...options, cache: 'no-store', headers: { ...options.headers, Authorization: `Bearer ${key}` } });
+    answer = await fetch(path, { ...options, cache: 'no-store', headers: { ...options.headers, ...credentials() } });
   } catch (error) {
     if (error.name === 'AbortError') {
       throw error;
     }
-    throw new Refused(0, 'The dashboard does not answer. If it has ended, start it again: kubectl mirubato dashboard');
+    throw new Refused(0, silent);
   }
   if (!answer.ok) {
     const text = await answer.text();
@@ -54,7 +43,8 @@ export async function give(order) {
 
 /**
  * follow hears of one Microservice, or of all if name is empty, until the signal ends it. onState is given each state, onLost why
- * there is none for now. It connects again by itself, unless the dashboard does not know this page.
+ * there is none for now, and whether because nothing may be seen, or no longer. It connects again by itself, unless the dashboard does
+ * not know this page.
  */
 export async function follow(namespace, name, { signal, onState, onLost }) {
   for (let failures = 0; !signal.aborted; failures += 1) {
@@ -63,12 +53,12 @@ export async function follow(namespace, name, { signal, onState, onLost }) {
         failures = 0;
         onState(state);
       });
-      throw new Refused(0, 'The dashboard has ended. Start it again: kubectl mirubato dashboard');
+      throw new Refused(0, ended);
     } catch (error) {
       if (signal.aborted) {
         return;
       }
-      onLost(error.message);
+      onLost(error.message, error.status === 401 || error.status === 403);
       if (error.status === 401) {
         return;
       }

@@ -1,6 +1,7 @@
 // All Microservices.
 
 import { el } from './dom.js';
+import { nothing } from './place.js';
 import { step, wait, badge } from './words.js';
 
 /** overview shows those that hold the words of a filter. */
@@ -19,7 +20,7 @@ export function overview({ microservices }, filter) {
       el('label', { for: 'filter' }, 'Filter'),
       el('input', { id: 'filter', type: 'search', autocomplete: 'off', spellcheck: 'false' })),
     rows.length > 0 ? table(rows) : el('p', { class: 'empty' },
-      microservices.length > 0 ? 'None of them fits the filter.' : 'There are no Microservices here. kubectl mirubato dashboard -A shows those of all namespaces, -n those of another.'));
+      microservices.length > 0 ? 'None of them fits the filter.' : nothing));
 }
 
 function count(all, people) {

@@ -1,7 +1,8 @@
 // Shows what the address names, and keeps it current.
 
 import { el, become, say } from './dom.js';
-import { takeKey, follow, rights } from './link.js';
+import { follow, rights } from './link.js';
+import { arrive, meet, orders } from './place.js';
 import { overview } from './overview.js';
 import { service } from './service.js';
 import { question } from './orders.js';
@@ -23,7 +24,7 @@ function visit() {
   document.title = name ? `${name} · Mirubato` : 'Mirubato';
   const { signal } = leaving;
   follow(namespace, name, { signal, onState: (state) => heard(state, signal), onLost: lost });
-  if (name) {
+  if (name && orders) {
     const asking = window.setInterval(() => ask(signal), rightsAge);
     signal.addEventListener('abort', () => window.clearInterval(asking));
   }
@@ -31,10 +32,13 @@ function visit() {
 
 function heard(state, signal) {
   const before = here.state;
-  Object.assign(here, { state, lost: null, since: state.link.problem ? here.since : new Date() });
+  if (state.viewer) {
+    meet(state.viewer);
+  }
+  Object.assign(here, { state, lost: null, hidden: false, since: state.link.problem ? here.since : new Date() });
   // Which environments there are decides what to ask.
   const names = (s) => s?.detail?.environments.map((e) => e.name).join(' ');
-  if (state.detail && (!here.may || names(before) !== names(state))) {
+  if (orders && state.detail && (!here.may || names(before) !== names(state))) {
     ask(signal);
   }
   if (before?.detail && state.detail && before.detail.summary !== state.detail.summary) {
@@ -55,8 +59,13 @@ async function ask(signal) {
   }
 }
 
-function lost(why) {
+function lost(why, hidden) {
   here.lost = why;
+  here.hidden = hidden;
+  if (hidden) {
+    Object.assign(here, { state: null, since: null, arrived: false });
+    document.getElementById('main').replaceChildren(el('div', { class: 'page' }, el('h1', { tabindex: '-1' }, 'Nothing to see')));
+  }
   show();
 }
 
@@ -91,7 +100,7 @@ function content(state) {
 function showLink() {
   const problem = here.lost ?? here.state?.link.problem;
   const link = document.getElementById('link');
-  const [tone, text] = problem ? ['bad', 'Not connected'] : here.state ? ['good', 'Live'] : ['idle', 'Connecting'];
+  const [tone, text] = problem ? ['bad', here.hidden ? 'Not allowed' : 'Not connected'] : here.state ? ['good', 'Live'] : ['idle', 'Connecting'];
   link.dataset.tone = tone;
   if (link.textContent !== text) {
     link.textContent = text;
@@ -122,5 +131,5 @@ document.addEventListener('input', (event) => {
 });
 window.addEventListener('hashchange', visit);
 window.setInterval(tick, 1000);
-takeKey();
+arrive();
 visit();

@@ -1,4 +1,4 @@
-package dashboard
+package board
 
 import (
 	"cmp"
@@ -8,6 +8,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/plugin/change"
@@ -26,7 +28,7 @@ const (
 	toneIdle  tone = "idle"
 )
 
-// Overview is all Microservices that somebody may see, by namespace and name.
+// overview is all Microservices that somebody may see, by namespace and name.
 type overview struct {
 	Microservices []row `json:"microservices"`
 }
@@ -54,19 +56,18 @@ type mark struct {
 }
 
 // overviewOf makes the overview. releases are of any of them.
-func overviewOf(list []v1alpha1.Microservice, releases []v1alpha1.Release) overview {
-	byName := map[string]*v1alpha1.Release{}
-	for i := range releases {
-		byName[releases[i].Namespace+"/"+releases[i].Name] = &releases[i]
+func overviewOf(list []*v1alpha1.Microservice, releases []*v1alpha1.Release) overview {
+	byName := map[types.NamespacedName]*v1alpha1.Release{}
+	for _, release := range releases {
+		byName[client.ObjectKeyFromObject(release)] = release
 	}
 	out := overview{Microservices: []row{}}
-	for i := range list {
-		ms := &list[i]
+	for _, ms := range list {
 		r := row{
 			Namespace: ms.Namespace, Name: ms.Name, Standing: screen.Standing(ms), Tone: toneOf(ms), Summary: ms.Status.Summary,
 			Release: ms.Status.Release, Environments: []mark{},
 		}
-		if target := byName[ms.Namespace+"/"+ms.Status.Release]; target != nil {
+		if target := byName[types.NamespacedName{Namespace: ms.Namespace, Name: ms.Status.Release}]; target != nil {
 			r.Version = target.Spec.Version
 		}
 		for _, e := range ms.Status.Environments {

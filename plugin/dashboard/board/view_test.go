@@ -1,4 +1,4 @@
-package dashboard
+package board
 
 import (
 	"testing"
@@ -33,10 +33,8 @@ func release(name, version string, environments ...v1alpha1.ReleaseEnvironmentSt
 
 func TestOverviewIsSortedAndNamesVersions(t *testing.T) {
 	waits := v1alpha1.EnvironmentStatus{Name: "production", Step: v1alpha1.StepAdmit, WaitingFor: &v1alpha1.WaitingFor{Type: v1alpha1.WaitApproval}}
-	got := overviewOf(
-		[]v1alpha1.Microservice{microservice("scores", waits), microservice("catalogue")},
-		[]v1alpha1.Release{release("scores-2", "1.1.0")},
-	)
+	scores, catalogue, target := microservice("scores", waits), microservice("catalogue"), release("scores-2", "1.1.0")
+	got := overviewOf([]*v1alpha1.Microservice{&scores, &catalogue}, []*v1alpha1.Release{&target})
 	want := overview{Microservices: []row{
 		{Namespace: "music", Name: "catalogue", Standing: "unknown", Tone: toneIdle, Summary: "told", Release: "catalogue-2", Environments: []mark{}},
 		{
