@@ -10,6 +10,7 @@ import (
 	_ "time/tzdata" // windows name zones, and the image holds nothing but this program
 
 	"github.com/spf13/cobra"
+	_ "golang.org/x/crypto/x509roots/fallback" // registries, Prometheus and collectors are behind https, and the image holds no certificates of authorities
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
