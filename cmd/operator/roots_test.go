@@ -11,7 +11,6 @@ import (
 func TestPublicAuthoritiesAreTrusted(t *testing.T) {
 	const inImage = "TEST_IN_IMAGE"
 	if os.Getenv(inImage) == "" {
-		//nolint:gosec // this test's own program
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
 		cmd.Env = append(os.Environ(), inImage+"=1", "SSL_CERT_FILE="+t.TempDir()+"/none", "SSL_CERT_DIR="+t.TempDir())
 		if out, err := cmd.CombinedOutput(); err != nil {
