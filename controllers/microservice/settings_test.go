@@ -187,7 +187,7 @@ func TestKubeletIsRemindedOfLatePods(t *testing.T) {
 	for _, step := range []struct {
 		after time.Duration
 		want  string
-	}{{0, ""}, {300 * time.Millisecond, ""}, {600 * time.Millisecond, "2/1"}, {600 * time.Millisecond, "2/2"}} {
+	}{{0, ""}, {100 * time.Millisecond, ""}, {50 * time.Millisecond, "2/1"}, {150 * time.Millisecond, "2/2"}} {
 		now = now.Add(step.after)
 		w.reconcile(ctx)
 		w.readyPods(ctx)
