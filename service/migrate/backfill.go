@@ -211,8 +211,12 @@ func estimate(ctx context.Context, db *sql.DB, table string) (rows int64) {
 	return max(0, rows)
 }
 
-// sweep passes over all rows from where the last run has ended. When some remain at the end, it says that it has to be done again.
+// sweep passes over all rows that there are when it begins, from where the last run has ended. When some remain at the end, it says that
+// it has to be done again.
 func (s *sweeper) sweep(ctx context.Context, b backfill, db *sql.DB, k keyset, l *lock) (again bool, err error) {
+	if k, err = k.bounded(ctx, db); err != nil {
+		return false, b.failure(err)
+	}
 	size, said := min(firstBatch, b.batch), time.Now()
 	for {
 		if err := s.holdUp(ctx, b, db); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -129,6 +130,22 @@ func TestABackfillGoesOnWhereItEnded(t *testing.T) {
 	}
 	mustBackfill(t, cfg)
 	passedOnce(t, db, 950)
+}
+
+// Rows that are added while a backfill runs are whole, and may come as fast as it passes over others.
+func TestABackfillEndsThoughRowsAreAdded(t *testing.T) {
+	url, db := filled(t, 350)
+	adding := maps.Clone(filling)
+	adding["count.backfill.sql"] = declared + "-- mirubato:batch 100\n-- mirubato:pause 0s\n-- mirubato:batch-time 1m\n" +
+		"INSERT INTO works (id, title) SELECT batch.id + 350, 'Étude' FROM batch;\n"
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := Backfill(ctx, config(url, adding)); err != nil {
+		t.Fatal(err)
+	}
+	if n := get[int](t, db, "SELECT count(*) FROM works"); n != 700 {
+		t.Errorf("%d works, want those there were and one more for each", n)
+	}
 }
 
 func TestManyRunnersOfABackfill(t *testing.T) {

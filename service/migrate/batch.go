@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,8 @@ type keyset struct {
 	table string
 	key   []string
 	types []string
+	// until is the greatest key there was when the sweep began, nil if there was no row. Those who add rows meanwhile may be faster.
+	until []string
 }
 
 // readKeyset makes sure that the key is one by which rows can be passed over: unique, without nulls, and with an index in its order.
@@ -54,11 +57,26 @@ func (b backfill) readKeyset(ctx context.Context, db *sql.DB) (keyset, error) {
 	return k, err
 }
 
+// bounded is the keyset for the rows that there are now.
+func (k keyset) bounded(ctx context.Context, db *sql.DB) (keyset, error) {
+	query := "SELECT ARRAY[" + k.texts() + "] FROM " + k.table + " ORDER BY " + k.descending() + " LIMIT 1"
+	err := db.QueryRowContext(ctx, query).Scan(pq.Array(&k.until))
+	if errors.Is(err, sql.ErrNoRows) {
+		k.until, err = nil, nil
+	}
+	return k, err
+}
+
 // unquoted takes back what parseOver has quoted.
 func unquoted(name string) string { return strings.ReplaceAll(strings.Trim(name, `"`), `""`, `"`) }
 
-// columns is the key as a row; text the same with each column as text.
+// columns is the key as a row; texts the same with each column as text.
 func (k keyset) columns() string { return strings.Join(k.key, ", ") }
+
+func (k keyset) texts() string { return strings.Join(k.key, "::text, ") + "::text" }
+
+// descending is the order in which the greatest key comes first.
+func (k keyset) descending() string { return strings.Join(k.key, " DESC, ") + " DESC" }
 
 // values are n placeholders from $first on, each read as the type of its column.
 func (k keyset) values(first int) string {
@@ -69,6 +87,9 @@ func (k keyset) values(first int) string {
 	return "(" + strings.Join(all, ", ") + ")"
 }
 
+// upTo is the condition for rows up to a key, whose values are the arguments from $first on.
+func (k keyset) upTo(first int) string { return "(" + k.columns() + ") <= " + k.values(first) }
+
 // above is the condition for rows after the last key, whose values are the first arguments; for all rows if there is none.
 func (k keyset) above(last []string) string {
 	if len(last) == 0 {
@@ -78,21 +99,17 @@ func (k keyset) above(last []string) string {
 }
 
 // lockQuery locks the rows of the next batch, in the order of their keys, and returns how many there are and the last of their keys as
-// text. They are locked by a statement of its own, so that the next one sees them as they are now.
+// text. They are locked by a statement of its own, so that the next one sees them as they are now. Its arguments are the last key and
+// until.
 func (k keyset) lockQuery(last []string, size int) string {
-	texts, order := make([]string, len(k.key)), make([]string, len(k.key))
-	for i, name := range k.key {
-		texts[i], order[i] = name+"::text", name+" DESC"
-	}
-	return "WITH batch AS MATERIALIZED (SELECT " + k.columns() + " FROM " + k.table + " WHERE " + k.above(last) + " ORDER BY " + k.columns() +
-		" LIMIT " + strconv.Itoa(size) + " FOR NO KEY UPDATE) SELECT (SELECT count(*) FROM batch), ARRAY[" + strings.Join(texts, ", ") +
-		"] FROM batch ORDER BY " + strings.Join(order, ", ") + " LIMIT 1"
+	return "WITH batch AS MATERIALIZED (SELECT " + k.columns() + " FROM " + k.table + " WHERE " + k.above(last) + " AND " + k.upTo(1+len(last)) +
+		" ORDER BY " + k.columns() + " LIMIT " + strconv.Itoa(size) + " FOR NO KEY UPDATE) SELECT (SELECT count(*) FROM batch), ARRAY[" +
+		k.texts() + "] FROM batch ORDER BY " + k.descending() + " LIMIT 1"
 }
 
 // workQuery is the statement of the declaration, for the rows after the last key up to the next one.
 func (b backfill) workQuery(k keyset, last []string) string {
-	until := "(" + k.columns() + ") <= " + k.values(1+len(last))
-	batch := "batch AS MATERIALIZED (SELECT " + k.columns() + " FROM " + k.table + " WHERE " + k.above(last) + " AND " + until + ")"
+	batch := "batch AS MATERIALIZED (SELECT " + k.columns() + " FROM " + k.table + " WHERE " + k.above(last) + " AND " + k.upTo(1+len(last)) + ")"
 	word, joint := "WITH ", " "
 	if b.recursive {
 		word = "WITH RECURSIVE "
@@ -105,7 +122,7 @@ func (b backfill) workQuery(k keyset, last []string) string {
 
 // batchResult is what a batch has come to.
 type batchResult struct {
-	// rows is how many the batch had; 0 means that there is nothing after the last key.
+	// rows is how many the batch had; 0 means that the sweep is at its end.
 	rows, changed int64
 	paused        bool
 	progress      progress
@@ -127,9 +144,12 @@ func (b backfill) runBatch(ctx context.Context, db *sql.DB, k keyset, size int) 
 		r.paused = true
 		return r, nil
 	}
+	if k.until == nil {
+		return r, nil
+	}
 	last := r.progress.lastKey
 	var upper []string
-	err = tx.QueryRowContext(ctx, k.lockQuery(last, size), anys(last)...).Scan(&r.rows, pq.Array(&upper))
+	err = tx.QueryRowContext(ctx, k.lockQuery(last, size), both(last, k.until)...).Scan(&r.rows, pq.Array(&upper))
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, nil
 	}
@@ -137,7 +157,7 @@ func (b backfill) runBatch(ctx context.Context, db *sql.DB, k keyset, size int) 
 		return r, err
 	}
 	work := b.workQuery(k, last)
-	done, err := tx.ExecContext(ctx, work, anys(append(last[:len(last):len(last)], upper...))...)
+	done, err := tx.ExecContext(ctx, work, both(last, upper)...)
 	if err != nil {
 		return r, b.refused(work, err)
 	}
@@ -153,10 +173,11 @@ func (b backfill) runBatch(ctx context.Context, db *sql.DB, k keyset, size int) 
 	return r, tx.Commit()
 }
 
-func anys(texts []string) []any {
-	all := make([]any, len(texts))
-	for i, text := range texts {
-		all[i] = text
+// both are two keys as arguments.
+func both(first, second []string) []any {
+	all := make([]any, 0, len(first)+len(second))
+	for _, text := range slices.Concat(first, second) {
+		all = append(all, text)
 	}
 	return all
 }
