@@ -58,7 +58,7 @@ type running struct {
 
 func startProcess(t testing.TB, env ...string) *running {
 	t.Helper()
-	env = append(env, contract.EnvSettingsDir+"="+roomy(t))
+	env = append([]string{contract.EnvSettingsDir + "=" + roomy(t)}, env...)
 	cmd := command(t, append(env, "API_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "JWT_SECRET="+testSecret), "serve")
 	out, err := cmd.StdoutPipe()
 	if err != nil {

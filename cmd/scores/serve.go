@@ -56,6 +56,7 @@ func newServeCommand(getenv func(string) string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			keepHeadroom()
 			return serve(cmd.Context(), cfg, cmd.OutOrStdout(), func(*server.Server) {})
 		},
 	}
@@ -210,7 +211,7 @@ func openDatabase(
 		return nil, nil, fmt.Errorf("%s: %w", contract.EnvDatabaseURLFile, err)
 	}
 	metrics.WatchPool("main", db.Pool())
-	metrics.Register(&capacity{conns: connectionsOf(cfg), ask: db.Available, now: time.Now})
+	metrics.Register(&capacity{conns: connectionsOf(cfg), ask: db.Available, now: time.Now, patience: capacityPatience})
 	return db, func() {
 		if err := db.Close(); err != nil {
 			logger.Warn("Closing", "error", err.Error())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"net/http"
 	"net/http/httptest"
@@ -167,6 +168,32 @@ func TestConfigIsBounded(t *testing.T) {
 		change(&bad)
 		if err := bad.check(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v, want it named", name, err)
+		}
+	}
+}
+
+func TestAnswersAreReadToTheirEnd(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answer string
+		want   int
+		wrong  bool
+	}{
+		"a length":          {"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc", 200, false},
+		"no body":           {"HTTP/1.1 204 No Content\r\n\r\n", 204, false},
+		"chunks":            {"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n1\r\nc\r\n0\r\nTrailer: z\r\n\r\n", 201, false},
+		"another protocol":  {"SSH-2.0 200 \r\n\r\n", 0, true},
+		"a short body":      {"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabc", 0, true},
+		"a length in words": {"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nabc", 0, true},
+		"an endless chunk":  {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", 0, true},
+		"a cut header":      {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n", 0, true},
+	} {
+		r := answerReader{bufio.NewReader(strings.NewReader(tc.answer))}
+		got, err := r.next()
+		if got != tc.want || (err != nil) != tc.wrong {
+			t.Errorf("%s: %d, %v; want %d", name, got, err, tc.want)
+		}
+		if rest := r.Buffered(); !tc.wrong && rest != 0 {
+			t.Errorf("%s: %d bytes are left", name, rest)
 		}
 	}
 }

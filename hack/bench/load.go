@@ -87,7 +87,7 @@ func client(ctx context.Context, addr string, request func(int) []byte, next fun
 			return outcome{err: err}
 		}
 	}
-	answers := bufio.NewReaderSize(conn, 32<<10)
+	answers := answerReader{bufio.NewReaderSize(conn, 32<<10)}
 	for {
 		n, due, more := next()
 		if !more || ctx.Err() != nil {
@@ -107,17 +107,11 @@ func client(ctx context.Context, addr string, request func(int) []byte, next fun
 	}
 }
 
-func exchange(conn io.Writer, answers *bufio.Reader, request []byte) (status int, err error) {
+func exchange(conn io.Writer, answers answerReader, request []byte) (status int, err error) {
 	if _, err := conn.Write(request); err != nil {
 		return 0, fmt.Errorf("sending: %w", err)
 	}
-	res, err := http.ReadResponse(answers, nil)
-	if err != nil {
-		return 0, fmt.Errorf("reading: %w", err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	_, err = io.Copy(io.Discard, res.Body)
-	return res.StatusCode, err
+	return answers.next()
 }
 
 // message is a request as it goes over the wire.

@@ -8,19 +8,21 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
 // config is what can be chosen on the command line.
 type config struct {
-	bin, dir, sources, docs string
-	length                  time.Duration
-	rounds, clients, rows   int
+	bin, dir, sources, docs, work string
+	length                        time.Duration
+	rounds, clients, rows         int
 }
 
 func main() {
@@ -32,6 +34,7 @@ func main() {
 	flag.DurationVar(&cfg.length, "length", 5*time.Second, "how long one measurement lasts, at most 1m")
 	flag.IntVar(&cfg.rounds, "rounds", 5, "how many rounds are made, 1 to 20")
 	flag.IntVar(&cfg.clients, "clients", 16, "how many connections a load has, 1 to 256")
+	flag.StringVar(&cfg.work, "work", "", "the only work that is measured, such as write; empty is all")
 	flag.IntVar(&cfg.rows, "rows", 5000, "how many scores the library holds, 100 to 1000000")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -50,6 +53,10 @@ func (c config) check() error {
 		return fmt.Errorf("-rounds %d: must be from 1 to 20", c.rounds)
 	case c.clients < 1 || c.clients > 256:
 		return fmt.Errorf("-clients %d: must be from 1 to 256", c.clients)
+	case c.work != "" && !slices.ContainsFunc(tasks(), func(t task) bool { return t.Work == c.work }):
+		return fmt.Errorf("-work %q: must be one of %q, %q, %q, %q, %q", c.work, cachedRead, read, list, write, mix)
+	case c.work != "" && c.docs != "":
+		return errors.New("-docs: the table in docs is of all works; leave -work out")
 	case c.rows < 100 || c.rows > 1_000_000:
 		return fmt.Errorf("-rows %d: must be from 100 to 1000000", c.rows)
 	}

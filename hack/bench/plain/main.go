@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
@@ -87,17 +88,34 @@ func run() error {
 	mux.HandleFunc("GET /api/scores", s.authorized(s.page))
 	mux.HandleFunc("POST /api/scores", s.authorized(s.create))
 	mux.HandleFunc("PUT /api/scores/{id}", s.authorized(s.change))
-	mux.HandleFunc("GET /bare", bare)
+	if name := os.Getenv("BARE_ANSWER"); name != "" {
+		b, err := readBare(name)
+		if err != nil {
+			return err
+		}
+		mux.Handle("GET /bare", b)
+	}
 	return (&http.Server{Addr: os.Getenv("API_ADDR"), Handler: mux, ReadHeaderTimeout: 5 * time.Second}).ListenAndServe()
 }
 
-// bare is the least that a handler can do: bytes of about the size of a score.
-func bare(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(bareBody)
+// bare is the least that a handler can do: it writes an answer of the service, its header and its body.
+type bare struct {
+	Header http.Header
+	Body   []byte
 }
 
-var bareBody = []byte(`{"success":true,"data":{"text":"` + strings.Repeat("x", 560) + `"}}`)
+func readBare(name string) (b bare, err error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return b, err
+	}
+	return b, json.Unmarshal(text, &b)
+}
+
+func (b bare) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	maps.Copy(w.Header(), b.Header)
+	_, _ = w.Write(b.Body)
+}
 
 func (s *server) authorized(next func(w http.ResponseWriter, r *http.Request, user string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
