@@ -31,9 +31,9 @@ func TestGCPercent(t *testing.T) {
 	}{
 		"before the first collection": {0, 1000},
 		"next to nothing":             {1 << 20, 1000},
-		"a service at rest":           {10 << 20, 200},
-		"full caches":                 {200 << 20, 10},
-		"more than anybody has":       {8 << 30, 5},
+		"a service at rest":           {10 << 20, 80},
+		"full caches":                 {100 << 20, 8},
+		"more than that":              {200 << 20, 5},
 	} {
 		if got := gcPercentFor(tc.live); got != tc.want {
 			t.Errorf("%s: %d, want %d", name, got, tc.want)

@@ -134,10 +134,6 @@ func (w *world) contender(name string) *contender {
 // for the latencies at shares of the capacity that was found.
 func (w *world) measure(ctx context.Context) (*report, error) {
 	r := newReport(w.cfg)
-	var err error
-	if _, r.AtRest, err = w.contenders[0].spent(); err != nil {
-		return nil, err
-	}
 	for _, t := range tasks() {
 		if w.cfg.work != "" && t.Work != w.cfg.work {
 			continue

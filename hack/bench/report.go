@@ -23,9 +23,7 @@ type report struct {
 	Rounds     int       `json:"rounds"`
 	Clients    int       `json:"clients"`
 	Rows       int       `json:"rows"`
-	// AtRest is the memory of the service in MB before there was any load.
-	AtRest  float64   `json:"residentMegabytesAtRest"`
-	Results []*result `json:"results"`
+	Results    []*result `json:"results"`
 }
 
 func newReport(cfg config) *report {
@@ -79,9 +77,6 @@ func (r *report) figures() (figures []results.Figure) {
 		figures = append(figures, results.Figure{
 			Name: "compare: " + x.name, Value: median(r.of(x.work, x.ours).Rates) / theirs, Bound: x.bound, Command: command,
 		})
-	}
-	if r.AtRest > 0 {
-		figures = append(figures, results.Figure{Name: "compare: memory of the service at rest", Value: r.AtRest, Unit: "MB", Bound: "< 40", Command: command})
 	}
 	for _, l := range r.of(mix, "mirubato").Latencies {
 		bound := results.Bound("< 25")
