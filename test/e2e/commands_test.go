@@ -84,6 +84,7 @@ func command(do func(ts *testscript.TestScript, args []string) error) func(*test
 //	rest-at-peace DURATION       fails if the operator writes anything within that time
 //	resident FIGURE BOUND NAMESPACE SELECTOR PORT   records the largest resident memory of pods, in MB
 //	archive FIGURE BOUND FILE    records the size of an image's archive, in MB: what is pulled
+//	dashboard TOKEN REGEXP       opens the dashboard in the cluster with the token in a file, and waits until what it tells matches
 //	restore-operator             after the scenario, installs the operator as the others expect it
 //	secret-from FILE NAMESPACE NAME   puts back the url of a Secret
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
@@ -100,6 +101,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"resident":      command(measureResident),
 		"secret-from":   command(restoreSecret),
 
+		"dashboard":        command(lookAtDashboard),
 		"restore-operator": command(restoreOperator),
 		"archive":          command(measureArchive),
 

@@ -36,6 +36,13 @@ func TestRightsAreThoseThatAreUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A scenario turns the dashboard on, which has a role of its own.
+	dashboard, err := suite.tools.run(t.Context(), "helm", "template", operator.Name, filepath.Join("charts", "mirubato-operator"),
+		"--namespace", operator.Namespace, "--show-only", "templates/dashboard.yaml", "--set", "dashboard.enabled=true", "--set", "dashboard.plaintext=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	installed += "\n---\n" + dashboard
 	if provider(t) == "kind" {
 		t.Skip("kind's API server keeps no audit log where it can be read")
 	}
