@@ -198,6 +198,8 @@ type AuthSpec struct {
 }
 
 // DatabaseSpec is the PostgreSQL database of a service.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.rehearsal) || self.rehearsal != 'Data' || !has(self.backup) || !has(self.backup.cloudNativePG) && !has(self.backup.volumeSnapshot)",message="rehearsal Data restores a dump, which backup.cloudNativePG and backup.volumeSnapshot do not make; set rehearsal to Schema or None"
 type DatabaseSpec struct {
 	// secretRef names the Secret, in each environment's namespace, that holds the connection URL of the role that the
 	// service runs as. Default of its key: url.
@@ -210,18 +212,19 @@ type DatabaseSpec struct {
 	// migrations is how the schema is brought to what the image needs, before its pods start.
 	// +optional
 	Migrations *MigrationSpec `json:"migrations,omitempty"`
-	// backup is made, restored and compared before migrations change the schema. Default: none.
+	// backup is made before migrations change the schema; with claimName or s3 it is restored and compared as well. Default: none.
 	// +optional
 	Backup *BackupSpec `json:"backup,omitempty"`
 	// rehearsal is what migrations are tried on first: Data, the backup restored; Schema, a copy without rows; None. Default: Data.
-	// Without a backup Data is None. It takes up to 1Gi of memory, and scratch space, of a node.
+	// Without a backup Data is None; with cloudNativePG or volumeSnapshot it is Schema. It takes up to 1Gi of memory, and scratch
+	// space, of a node.
 	// +optional
 	Rehearsal *Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // BackupSpec is where backups lie and how many are kept.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.claimName) || !has(self.s3)",message="backup is either claimName or s3; set one of them"
+// +kubebuilder:validation:XValidation:rule="[has(self.claimName), has(self.s3), has(self.cloudNativePG), has(self.volumeSnapshot)].filter(f, f).size() < 2",message="backup is one of claimName, s3, cloudNativePG and volumeSnapshot; set one of them"
 // +kubebuilder:validation:XValidation:rule="!has(self.s3) || has(self.s3.bucket)",message="backup.s3.bucket is required: name the bucket that holds the backups"
 type BackupSpec struct {
 	// claimName of a PersistentVolumeClaim in each environment's namespace, for the backups of this database only. Empty makes no backup,
@@ -234,7 +237,13 @@ type BackupSpec struct {
 	// Changing it moves no backup.
 	// +optional
 	S3 *S3Spec `json:"s3,omitempty"`
-	// retain is how many verified backups are kept, the new one included. Default: 5.
+	// cloudNativePG has CloudNativePG make a Backup, which nobody restores and compares.
+	// +optional
+	CloudNativePG *CloudNativePGSpec `json:"cloudNativePG,omitempty"`
+	// volumeSnapshot is a VolumeSnapshot of the only volume of the database, which nobody restores and compares.
+	// +optional
+	VolumeSnapshot *VolumeSnapshotSpec `json:"volumeSnapshot,omitempty"`
+	// retain is how many backups are kept, the new one included. Default: 5.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
@@ -242,6 +251,40 @@ type BackupSpec struct {
 	// scratch bounds the space, on a node, for the copy that is restored. Default: as much as the node has.
 	// +optional
 	Scratch *resource.Quantity `json:"scratch,omitempty"`
+}
+
+// CloudNativePGSpec is a Backup of a Cluster of CloudNativePG.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.plugin) || has(self.method) && self.method == 'plugin'",message="cloudNativePG.plugin needs method: plugin"
+type CloudNativePGSpec struct {
+	// cluster by its name, in each environment's namespace.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Cluster string `json:"cluster"`
+	// method of the Backup. Default: barmanObjectStore.
+	// +optional
+	// +kubebuilder:validation:Enum=barmanObjectStore;volumeSnapshot;plugin
+	Method *string `json:"method,omitempty"` //nolint:kubeapilinter // the words of CloudNativePG
+	// plugin that makes it, with method plugin. Default: barman-cloud.cloudnative-pg.io.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9][-a-z0-9.]*$`
+	Plugin *string `json:"plugin,omitempty"`
+}
+
+// VolumeSnapshotSpec is a VolumeSnapshot of a claim.
+type VolumeSnapshotSpec struct {
+	// claimName of the PersistentVolumeClaim, in each environment's namespace, that holds data and write-ahead log of the database.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9][-a-z0-9.]*$`
+	ClaimName string `json:"claimName"`
+	// className of the VolumeSnapshotClass. Default: that of the cluster.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9][-a-z0-9.]*$`
+	ClassName *string `json:"className,omitempty"`
 }
 
 // Rehearsal is what migrations are tried on before they change the database.
