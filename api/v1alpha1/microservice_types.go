@@ -199,7 +199,7 @@ type AuthSpec struct {
 
 // DatabaseSpec is the PostgreSQL database of a service.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.rehearsal) || self.rehearsal != 'Data' || !has(self.backup) || !has(self.backup.cloudNativePG) && !has(self.backup.volumeSnapshot)",message="rehearsal Data restores a dump, which backup.cloudNativePG and backup.volumeSnapshot do not make; set rehearsal to Schema or None"
+// +kubebuilder:validation:XValidation:rule="!has(self.rehearsal) || self.rehearsal != 'Data' || !has(self.backup) || !has(self.backup.cloudNativePG) && !has(self.backup.volumeSnapshot)",message="rehearsal Data takes the dump of backup.claimName or s3; choose Schema or None"
 type DatabaseSpec struct {
 	// secretRef names the Secret, in each environment's namespace, that holds the connection URL of the role that the
 	// service runs as. Default of its key: url.
@@ -212,23 +212,22 @@ type DatabaseSpec struct {
 	// migrations is how the schema is brought to what the image needs, before its pods start.
 	// +optional
 	Migrations *MigrationSpec `json:"migrations,omitempty"`
-	// backup is made before migrations change the schema; with claimName or s3 it is restored and compared as well. Default: none.
+	// backup is made before migrations change the schema and, with claimName or s3, restored and compared. Default: none.
 	// +optional
 	Backup *BackupSpec `json:"backup,omitempty"`
 	// rehearsal is what migrations are tried on first: Data, the backup restored; Schema, a copy without rows; None. Default: Data.
-	// Without a backup Data is None; with cloudNativePG or volumeSnapshot it is Schema. It takes up to 1Gi of memory, and scratch
-	// space, of a node.
+	// Without a backup Data is None, with one that is no dump Schema. It takes up to 1Gi of memory, and scratch space, of a node.
 	// +optional
 	Rehearsal *Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // BackupSpec is where backups lie and how many are kept.
 //
-// +kubebuilder:validation:XValidation:rule="[has(self.claimName), has(self.s3), has(self.cloudNativePG), has(self.volumeSnapshot)].filter(f, f).size() < 2",message="backup is one of claimName, s3, cloudNativePG and volumeSnapshot; set one of them"
+// +kubebuilder:validation:XValidation:rule="[has(self.claimName), has(self.s3), has(self.cloudNativePG), has(self.volumeSnapshot)].filter(f, f).size() < 2",message="set one of claimName, s3, cloudNativePG, volumeSnapshot"
 // +kubebuilder:validation:XValidation:rule="!has(self.s3) || has(self.s3.bucket)",message="backup.s3.bucket is required: name the bucket that holds the backups"
 type BackupSpec struct {
-	// claimName of a PersistentVolumeClaim in each environment's namespace, for the backups of this database only. Empty makes no backup,
-	// such as in an environment's overrides.
+	// claimName of a PersistentVolumeClaim in each environment's namespace, for the backups of this database only. Empty, as in
+	// overrides, makes none.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self == '' || !format.dns1123Subdomain().validate(self).hasValue()",message="claimName must be the name of a PersistentVolumeClaim"
@@ -237,10 +236,10 @@ type BackupSpec struct {
 	// Changing it moves no backup.
 	// +optional
 	S3 *S3Spec `json:"s3,omitempty"`
-	// cloudNativePG has CloudNativePG make a Backup, which nobody restores and compares.
+	// cloudNativePG is a Backup of a Cluster, which nobody restores and compares.
 	// +optional
 	CloudNativePG *CloudNativePGSpec `json:"cloudNativePG,omitempty"`
-	// volumeSnapshot is a VolumeSnapshot of the only volume of the database, which nobody restores and compares.
+	// volumeSnapshot is one of a claim, which nobody restores and compares.
 	// +optional
 	VolumeSnapshot *VolumeSnapshotSpec `json:"volumeSnapshot,omitempty"`
 	// retain is how many backups are kept, the new one included. Default: 5.
@@ -254,36 +253,26 @@ type BackupSpec struct {
 }
 
 // CloudNativePGSpec is a Backup of a Cluster of CloudNativePG.
-//
-// +kubebuilder:validation:XValidation:rule="!has(self.plugin) || has(self.method) && self.method == 'plugin'",message="cloudNativePG.plugin needs method: plugin"
 type CloudNativePGSpec struct {
-	// cluster by its name, in each environment's namespace.
+	// cluster in each environment's namespace.
 	// +required
-	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:validation:Pattern=`^[a-z0-9][-a-z0-9]{0,62}$`
 	Cluster string `json:"cluster"`
-	// method of the Backup. Default: barmanObjectStore.
+	// method: barmanObjectStore (the default), volumeSnapshot, or a plugin such as barman-cloud.cloudnative-pg.io.
 	// +optional
-	// +kubebuilder:validation:Enum=barmanObjectStore;volumeSnapshot;plugin
-	Method *string `json:"method,omitempty"` //nolint:kubeapilinter // the words of CloudNativePG
-	// plugin that makes it, with method plugin. Default: barman-cloud.cloudnative-pg.io.
-	// +optional
-	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[a-z0-9][-a-z0-9.]*$`
-	Plugin *string `json:"plugin,omitempty"`
+	// +kubebuilder:validation:Pattern=`^(barmanObjectStore|volumeSnapshot|[-a-z0-9]+[.][-a-z0-9.]{1,200})$`
+	Method *string `json:"method,omitempty"`
 }
 
 // VolumeSnapshotSpec is a VolumeSnapshot of a claim.
 type VolumeSnapshotSpec struct {
-	// claimName of the PersistentVolumeClaim, in each environment's namespace, that holds data and write-ahead log of the database.
+	// claimName of the claim, in each environment's namespace, that holds both data and write-ahead log.
 	// +required
-	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[a-z0-9][-a-z0-9.]*$`
+	// +kubebuilder:validation:Pattern=`^[a-z0-9][-a-z0-9.]{0,252}$`
 	ClaimName string `json:"claimName"`
 	// className of the VolumeSnapshotClass. Default: that of the cluster.
 	// +optional
-	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[a-z0-9][-a-z0-9.]*$`
+	// +kubebuilder:validation:Pattern=`^[a-z0-9][-a-z0-9.]{0,252}$`
 	ClassName *string `json:"className,omitempty"`
 }
 

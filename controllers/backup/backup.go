@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -35,8 +36,8 @@ type Source struct {
 	Method v1alpha1.BackupMethod
 	// Of names the Cluster, or the PersistentVolumeClaim.
 	Of string
-	// Way is the method of a Backup, empty for that of CloudNativePG; Plugin is set with Way plugin.
-	Way, Plugin string
+	// Way is the method of a Backup, or the name of the plugin that makes it, which has a dot; empty for that of CloudNativePG.
+	Way string
 	// Class of a VolumeSnapshot, empty for that of the cluster.
 	Class string
 }
@@ -59,11 +60,11 @@ func (s Source) spec() map[string]any {
 		return out
 	}
 	out := map[string]any{"cluster": map[string]any{"name": s.Of}}
-	if s.Way != "" {
+	switch {
+	case strings.Contains(s.Way, "."):
+		out["method"], out["pluginConfiguration"] = "plugin", map[string]any{"name": s.Way}
+	case s.Way != "":
 		out["method"] = s.Way
-	}
-	if s.Plugin != "" {
-		out["pluginConfiguration"] = map[string]any{"name": s.Plugin}
 	}
 	return out
 }
@@ -178,6 +179,11 @@ func (r Request) Decide(observed Observed) Decision {
 		return Decision{Delete: surplus, Waiting: r.waiting("is complete, and older ones are removed"), Next: observed.Now.Add(pause)}
 	}
 	return Decision{Found: seen.found}
+}
+
+// Completed reports whether an object is the request's own and its backup complete, so that All has to be looked up.
+func (r Request) Completed(live *unstructured.Unstructured) bool {
+	return r.owns(live) && live.GetDeletionTimestamp() == nil && r.read(live, time.Time{}).found != nil
 }
 
 // stuck waits for a person.
