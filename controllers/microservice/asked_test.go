@@ -40,19 +40,36 @@ func installKind(t *testing.T, source backup.Source) {
 	}
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
+		releaseAll(ctx, t, source.Kind())
 		if err := envtest.UninstallCRDs(config, envtest.CRDInstallOptions{CRDs: installed}); err != nil {
 			t.Fatal(err)
 		}
 		gone := func(ctx context.Context) (bool, error) {
-			list := &unstructured.Unstructured{}
-			list.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
-			err := direct.Get(ctx, client.ObjectKeyFromObject(installed[0]), list)
+			live := &unstructured.Unstructured{}
+			live.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+			err := direct.Get(ctx, client.ObjectKeyFromObject(installed[0]), live)
 			return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
 		}
 		if err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, gone); err != nil {
 			t.Fatalf("the kind stays: %v", err)
 		}
 	})
+}
+
+// releaseAll finishes the foreground deletions that a garbage collector would finish.
+func releaseAll(ctx context.Context, t *testing.T, kind schema.GroupVersionKind) {
+	t.Helper()
+	all := &unstructured.UnstructuredList{}
+	all.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	if err := direct.List(ctx, all); err != nil {
+		t.Fatal(err)
+	}
+	for i := range all.Items {
+		all.Items[i].SetFinalizers(nil)
+		if err := direct.Update(ctx, &all.Items[i]); client.IgnoreNotFound(err) != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // askFor has somebody else make the backups of an environment, of which one is kept.
