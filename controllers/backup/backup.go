@@ -231,7 +231,7 @@ func (r Request) surplus(kept *unstructured.Unstructured, all []unstructured.Uns
 		}
 	}
 	slices.SortFunc(complete, func(a, b unstructured.Unstructured) int {
-		return cmp.Or(b.GetCreationTimestamp().Time.Compare(a.GetCreationTimestamp().Time), cmp.Compare(a.GetName(), b.GetName()))
+		return cmp.Or(b.GetCreationTimestamp().Compare(a.GetCreationTimestamp().Time), cmp.Compare(a.GetName(), b.GetName()))
 	})
 	others := int(max(r.Retain, 1)) - 1
 	return append(out, complete[min(len(complete), others):]...)

@@ -114,11 +114,13 @@ func TestEvidenceClaimsNoMoreThanIsKnown(t *testing.T) {
 			v1alpha1.BackupEvidence{StartedAt: at("2026-11-28T12:01:00Z"), FinishedAt: at("2026-11-28T12:03:00Z"), LSN: "0/5000100"},
 		},
 		"a Backup without times began when it was asked for": {
-			v1alpha1.BackupCloudNativePG, map[string]any{"phase": "completed", "startedAt": "soon"},
+			v1alpha1.BackupCloudNativePG,
+			map[string]any{"phase": "completed", "startedAt": "soon"},
 			v1alpha1.BackupEvidence{StartedAt: at("2026-11-28T12:00:00Z"), FinishedAt: at("2026-11-28T12:00:00Z")},
 		},
 		"a VolumeSnapshot is finished when it is found ready": {
-			v1alpha1.BackupVolumeSnapshot, map[string]any{"readyToUse": true, "creationTime": "2026-11-28T12:00:30Z", "restoreSize": "2Gi"},
+			v1alpha1.BackupVolumeSnapshot,
+			map[string]any{"readyToUse": true, "creationTime": "2026-11-28T12:00:30Z", "restoreSize": "2Gi"},
 			v1alpha1.BackupEvidence{StartedAt: at("2026-11-28T12:00:30Z"), FinishedAt: at("2026-11-28T12:05:00Z"), Size: 2 << 30},
 		},
 	} {
