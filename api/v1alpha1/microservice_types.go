@@ -221,7 +221,7 @@ type DatabaseSpec struct {
 	Rehearsal *Rehearsal `json:"rehearsal,omitempty"`
 }
 
-// BackupSpec is where backups lie and how many are kept.
+// BackupSpec is where backups lie, or who makes them, and how many are kept.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.claimName), has(self.s3), has(self.cloudNativePG), has(self.volumeSnapshot)].filter(f, f).size() < 2",message="set one of claimName, s3, cloudNativePG, volumeSnapshot"
 // +kubebuilder:validation:XValidation:rule="!has(self.s3) || has(self.s3.bucket)",message="backup.s3.bucket is required: name the bucket that holds the backups"
