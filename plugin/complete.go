@@ -63,11 +63,11 @@ func (s *session) candidates(cmd *cobra.Command, what string, args []string) []s
 	return names
 }
 
-// backupNames are those of the backups of an environment that are still kept.
+// backupNames are those of the dumps of an environment that are still kept.
 func backupNames(ms *v1alpha1.Microservice, releases []v1alpha1.Release, environment string) []string {
 	var names []string
 	for _, backup := range database.Backups(ms, releases) {
-		if backup.Environment == environment && backup.Kept() {
+		if backup.Environment == environment && backup.Method == "" && backup.Kept() {
 			names = append(names, backup.Name)
 		}
 	}

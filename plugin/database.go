@@ -31,10 +31,10 @@ let pass, what the rehearsal measured on a copy, and whether somebody has change
 func backupsCommand(s *session) *cobra.Command {
 	return databaseCommand(s, &cobra.Command{
 		Use:   "backups NAME [ENVIRONMENT]",
-		Short: "The backups that were made and proved before migrations",
-		Long: `The backups of the databases of a Microservice, the newest first, as the releases that are kept tell: each was restored, and found
-equal to what was dumped. KEPT says until when one stays on its claim; backups that somebody made by hand are not counted.
-"kubectl mirubato restore" makes a new database of one.`,
+		Short: "The backups that were made before migrations, and which were proved",
+		Long: `The backups of the databases of a Microservice, the newest first, as the releases that are kept tell. VERDICT is "equal" for a dump, which
+was restored and found equal to what was dumped, and "not restored by us" for what CloudNativePG or a VolumeSnapshot holds. KEPT says until
+when one stays at its place; backups that somebody made by hand are not counted. "kubectl mirubato restore" makes a new database of a dump.`,
 	}, func(ms *v1alpha1.Microservice, releases []v1alpha1.Release, environment string, out output) error {
 		all := slices.DeleteFunc(database.Backups(ms, releases), func(b database.Backup) bool { return environment != "" && b.Environment != environment })
 		switch {

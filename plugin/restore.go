@@ -71,6 +71,8 @@ var (
 	bucketURL = regexp.MustCompile(`^s3://[a-z0-9][-a-z0-9.]{1,61}[a-z0-9](\?[^ #]*)?$`)
 	// backupName is what mirubato-migrate calls a backup.
 	backupName = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[a-z0-9]{8}$`)
+	// objectName is what the operator calls an object that stands for a backup.
+	objectName = regexp.MustCompile(`^[a-z][-a-z0-9]*-backup-[0-9a-f]{10}$`)
 )
 
 func (f *restoreFlags) validate(name, backup string) error {
@@ -79,7 +81,7 @@ func (f *restoreFlags) validate(name, backup string) error {
 		return usage("--database is missing: name the database to make")
 	case !databaseName.MatchString(f.database):
 		return usage("--database %q is not possible: use a-z, 0-9, _ and -, at most 50 of them, beginning with a letter", f.database)
-	case !backupName.MatchString(backup):
+	case !backupName.MatchString(backup) && !objectName.MatchString(backup):
 		return usage("%q is no name of a backup: they look like 20261124T020000Z-abcdefgh, and kubectl mirubato backups %s lists them", backup, name)
 	case f.yes != "" && f.yes != name+"/"+f.database:
 		return usage("--yes %s does not name what is asked for: that is %s/%s", f.yes, name, f.database)
@@ -180,6 +182,9 @@ func recoveryOf(ms *v1alpha1.Microservice, releases []v1alpha1.Release, name, ba
 	if out.content.Database == nil {
 		return recovery{}, fmt.Errorf("%s has no database", name)
 	}
+	if objectName.MatchString(backup) {
+		return recovery{}, elsewhere(ms, releases, name, backup)
+	}
 	taken, err := time.Parse("20060102T150405Z", backup[:strings.Index(backup, "-")])
 	if err != nil {
 		return recovery{}, usage("%q is no name of a backup: it begins with a time that there is not", backup)
@@ -197,6 +202,23 @@ func recoveryOf(ms *v1alpha1.Microservice, releases []v1alpha1.Release, name, ba
 	}
 	out.loss = database.LossOf(ms, releases, name, taken, version)
 	return out, nil
+}
+
+// elsewhere says how a backup is had back that is no dump.
+func elsewhere(ms *v1alpha1.Microservice, releases []v1alpha1.Release, name, backup string) error {
+	for _, known := range database.Backups(ms, releases) {
+		if known.Environment != name || known.Name != backup {
+			continue
+		}
+		if known.Method == v1alpha1.BackupVolumeSnapshot {
+			return fmt.Errorf("%s is a VolumeSnapshot, which only a volume can be made of: "+
+				"make a PersistentVolumeClaim with it as dataSource and start a new server on that (docs/backups.md)", backup)
+		}
+		return fmt.Errorf("%s is a Backup of CloudNativePG, which only CloudNativePG restores: "+
+			"make a new Cluster that recovers from it (docs/backups.md)", backup)
+	}
+	return fmt.Errorf("no release that is kept tells of %s in %s, and by its name it is no dump, which restore takes: "+
+		"kubectl mirubato backups %s lists those that are known", backup, name, ms.Name)
 }
 
 // at is where a person says that the backup lies.

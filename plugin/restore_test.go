@@ -330,6 +330,7 @@ func TestRestoreThatIsNotWantedMakesNothing(t *testing.T) {
 		"no name of a backup":      {"", []string{"restore", "scores", "production", "latest", "--database", restored}, plugin.ExitUsage, "is no name of a backup"},
 		"a time that there is not": {"", []string{"restore", "scores", "production", "20261399T080000Z-abcdefgh", "--database", restored}, plugin.ExitUsage, "is no name of a backup"},
 		"an unknown backup":        {"", []string{"restore", "scores", "production", "20260302T080000Z-abcdefgh", "--database", restored}, plugin.ExitFailed, "--claim or --bucket names where another one lies"},
+		"an object of no release":  {"", []string{"restore", "scores", "production", "scores-backup-0123456789", "--database", restored}, plugin.ExitFailed, "by its name it is no dump"},
 		"an unknown environment":   {"", []string{"restore", "scores", "staging", aBackup, "--database", restored}, plugin.ExitFailed, "no environment staging; it has production"},
 		"no time":                  {"", restoring("--timeout", "0s"), plugin.ExitUsage, "--timeout"},
 		"too few":                  {"", []string{"restore", "scores", "production"}, plugin.ExitUsage, "takes 3 arguments"},
@@ -344,6 +345,39 @@ func TestRestoreThatIsNotWantedMakesNothing(t *testing.T) {
 		})
 	}
 	w.expect(w.run("__complete", "restore", "scores", "production", ""), plugin.ExitOK, aBackup+"\n")
+}
+
+func TestRestoreTakesDumpsOnly(t *testing.T) {
+	const object = "scores-backup-0123456789"
+	for name, tc := range map[string]struct {
+		method v1alpha1.BackupMethod
+		want   string
+	}{
+		"a Backup":         {v1alpha1.BackupCloudNativePG, "make a new Cluster that recovers from it (docs/backups.md)"},
+		"a VolumeSnapshot": {v1alpha1.BackupVolumeSnapshot, "make a PersistentVolumeClaim with it as dataSource"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := keeping(t)
+			release := &v1alpha1.Release{}
+			if err := direct.Get(t.Context(), client.ObjectKey{Namespace: w.ms.Namespace, Name: "scores-1"}, release); err != nil {
+				t.Fatal(err)
+			}
+			made := release.Status.Environments[0].Database.Backup
+			*made = v1alpha1.BackupEvidence{Name: object, Method: tc.method, Source: "pg", StartedAt: made.StartedAt, FinishedAt: made.FinishedAt}
+			if err := direct.Status().Update(t.Context(), release); err != nil {
+				t.Fatal(err)
+			}
+			if err := known(t.Context(), release, &v1alpha1.ReleaseList{}); err != nil {
+				t.Fatal(err)
+			}
+			got := w.run("restore", "scores", "production", object, "--database", restored, "--yes", "scores/"+restored)
+			w.expect(got, plugin.ExitFailed, tc.want)
+			if jobs := w.restores(); len(jobs) > 0 {
+				t.Errorf("%d Jobs were made", len(jobs))
+			}
+			w.expect(w.run("backups", "scores"), plugin.ExitOK, database.VerdictNotRestored)
+		})
+	}
 }
 
 func TestRestoreThatFailsSaysWhy(t *testing.T) {

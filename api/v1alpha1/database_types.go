@@ -99,11 +99,30 @@ type ContractEvidence struct {
 	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
 }
 
-// BackupEvidence is a backup that was restored and found equal to what was dumped.
+// BackupMethod is how a backup was made that the operator has asked somebody else for.
+// +kubebuilder:validation:Enum=CloudNativePG;VolumeSnapshot
+type BackupMethod string
+
+// The methods besides the dump. Nobody has restored what they make.
+const (
+	// BackupCloudNativePG is a Backup of postgresql.cnpg.io.
+	BackupCloudNativePG BackupMethod = "CloudNativePG"
+	// BackupVolumeSnapshot is a VolumeSnapshot of snapshot.storage.k8s.io, as good as what a crash leaves on the volume.
+	BackupVolumeSnapshot BackupMethod = "VolumeSnapshot"
+)
+
+// BackupEvidence is a backup: without method a dump that was restored and found equal to what was dumped; with one what somebody else
+// says to have made, and nobody has restored.
 type BackupEvidence struct {
-	// name of the backup within its claim or bucket.
+	// name of the backup within its claim or bucket, or of the object that stands for it.
 	// +required
 	Name string `json:"name"`
+	// method that made it, other than a dump: then nobody has restored it.
+	// +optional
+	Method BackupMethod `json:"method,omitempty"`
+	// source is the Cluster, or the claim, that it was made of, with a method.
+	// +optional
+	Source string `json:"source,omitempty"`
 	// claimName of the PersistentVolumeClaim that it lies on.
 	// +optional
 	ClaimName string `json:"claimName,omitempty"`
@@ -113,10 +132,10 @@ type BackupEvidence struct {
 	// secretRef names the Secret that held the credentials of the bucket.
 	// +optional
 	SecretRef *SecretKeyReference `json:"secretRef,omitempty"`
-	// startedAt is when its snapshot was taken: what was written later is not in it.
+	// startedAt is when its snapshot was taken: what was written later is not in it. Of CloudNativePG: when it began.
 	// +required
 	StartedAt metav1.Time `json:"startedAt"`
-	// finishedAt is when it had been compared and stored.
+	// finishedAt is when it had been compared and stored. Of a VolumeSnapshot: when it was found ready.
 	// +required
 	FinishedAt metav1.Time `json:"finishedAt"`
 	// restored is how long restoring and comparing took.

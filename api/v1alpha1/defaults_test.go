@@ -77,8 +77,8 @@ func TestTheStatusIsWrittenByItself(t *testing.T) {
 }
 
 // docs/design/0028-size-of-the-schema.md says where the bound comes from.
-func TestEveryCRDIsBelow80KB(t *testing.T) {
-	const limit = 80 << 10
+func TestEveryCRDIsBelow82KB(t *testing.T) {
+	const limit = 82 << 10
 	files, err := filepath.Glob(filepath.Join(crdDirectory, "*.yaml"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no CRDs in %s (%v)", crdDirectory, err)

@@ -198,6 +198,8 @@ type AuthSpec struct {
 }
 
 // DatabaseSpec is the PostgreSQL database of a service.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.rehearsal) || self.rehearsal != 'Data' || !has(self.backup) || !has(self.backup.cloudNativePG) && !has(self.backup.volumeSnapshot)",message="rehearsal Data takes the dump of backup.claimName or s3; choose Schema or None"
 type DatabaseSpec struct {
 	// secretRef names the Secret, in each environment's namespace, that holds the connection URL of the role that the
 	// service runs as. Default of its key: url.
@@ -210,22 +212,22 @@ type DatabaseSpec struct {
 	// migrations is how the schema is brought to what the image needs, before its pods start.
 	// +optional
 	Migrations *MigrationSpec `json:"migrations,omitempty"`
-	// backup is made, restored and compared before migrations change the schema. Default: none.
+	// backup is made before migrations change the schema and, with claimName or s3, restored and compared. Default: none.
 	// +optional
 	Backup *BackupSpec `json:"backup,omitempty"`
 	// rehearsal is what migrations are tried on first: Data, the backup restored; Schema, a copy without rows; None. Default: Data.
-	// Without a backup Data is None. It takes up to 1Gi of memory, and scratch space, of a node.
+	// Without a backup Data is None, with one that is no dump Schema. It takes up to 1Gi of memory, and scratch space, of a node.
 	// +optional
 	Rehearsal *Rehearsal `json:"rehearsal,omitempty"`
 }
 
-// BackupSpec is where backups lie and how many are kept.
+// BackupSpec is where backups lie, or who makes them, and how many are kept.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.claimName) || !has(self.s3)",message="backup is either claimName or s3; set one of them"
+// +kubebuilder:validation:XValidation:rule="[has(self.claimName), has(self.s3), has(self.cloudNativePG), has(self.volumeSnapshot)].filter(f, f).size() < 2",message="set one of claimName, s3, cloudNativePG, volumeSnapshot"
 // +kubebuilder:validation:XValidation:rule="!has(self.s3) || has(self.s3.bucket)",message="backup.s3.bucket is required: name the bucket that holds the backups"
 type BackupSpec struct {
-	// claimName of a PersistentVolumeClaim in each environment's namespace, for the backups of this database only. Empty makes no backup,
-	// such as in an environment's overrides.
+	// claimName of a PersistentVolumeClaim in each environment's namespace, for the backups of this database only. Empty, as in
+	// overrides, makes none.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self == '' || !format.dns1123Subdomain().validate(self).hasValue()",message="claimName must be the name of a PersistentVolumeClaim"
@@ -234,7 +236,13 @@ type BackupSpec struct {
 	// Changing it moves no backup.
 	// +optional
 	S3 *S3Spec `json:"s3,omitempty"`
-	// retain is how many verified backups are kept, the new one included. Default: 5.
+	// cloudNativePG is a Backup of a Cluster, which nobody restores and compares.
+	// +optional
+	CloudNativePG *CloudNativePGSpec `json:"cloudNativePG,omitempty"`
+	// volumeSnapshot is one of a claim, which nobody restores and compares.
+	// +optional
+	VolumeSnapshot *VolumeSnapshotSpec `json:"volumeSnapshot,omitempty"`
+	// retain is how many backups are kept, the new one included. Default: 5.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
@@ -242,6 +250,30 @@ type BackupSpec struct {
 	// scratch bounds the space, on a node, for the copy that is restored. Default: as much as the node has.
 	// +optional
 	Scratch *resource.Quantity `json:"scratch,omitempty"`
+}
+
+// CloudNativePGSpec is a Backup of a Cluster of CloudNativePG.
+type CloudNativePGSpec struct {
+	// cluster in each environment's namespace.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[a-z0-9][-a-z0-9]{0,62}$`
+	Cluster string `json:"cluster"`
+	// method: barmanObjectStore (the default), volumeSnapshot, or a plugin such as barman-cloud.cloudnative-pg.io.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^(barmanObjectStore|volumeSnapshot|[-a-z0-9]+[.][-a-z0-9.]{1,200})$`
+	Method *string `json:"method,omitempty"`
+}
+
+// VolumeSnapshotSpec is a VolumeSnapshot of a claim.
+type VolumeSnapshotSpec struct {
+	// claimName of the claim, in each environment's namespace, that holds both data and write-ahead log.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[a-z0-9][-a-z0-9.]{0,252}$`
+	ClaimName string `json:"claimName"`
+	// className of the VolumeSnapshotClass. Default: that of the cluster.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[a-z0-9][-a-z0-9.]{0,252}$`
+	ClassName *string `json:"className,omitempty"`
 }
 
 // Rehearsal is what migrations are tried on before they change the database.

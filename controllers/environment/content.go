@@ -16,6 +16,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/settings"
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/backup"
 	"github.com/mirubato/mirubato/controllers/migration"
 	"github.com/mirubato/mirubato/controllers/restricted"
 )
@@ -81,7 +82,7 @@ type Auth struct {
 type Database struct {
 	Secret, MigrationSecret v1alpha1.SecretKeyReference
 	Migrations              v1alpha1.MigrationSpec
-	// Backup is nil where none is made. Rehearsal is one that can be held: never on data without a backup.
+	// Backup is nil where none is made. Rehearsal is one that can be held: never on data without a dump.
 	Backup    *migration.Backup
 	Rehearsal v1alpha1.Rehearsal
 }
@@ -246,25 +247,39 @@ func mergeDatabase(base, over *v1alpha1.DatabaseSpec) *Database {
 		Backup:    mergeBackup(or(base.Backup, v1alpha1.BackupSpec{}), or(over.Backup, v1alpha1.BackupSpec{})),
 		Rehearsal: or(cmp.Or(over.Rehearsal, base.Rehearsal), v1alpha1.RehearseData),
 	}
-	if out.Backup == nil && out.Rehearsal == v1alpha1.RehearseData {
+	switch {
+	case out.Rehearsal != v1alpha1.RehearseData:
+	case out.Backup == nil:
 		out.Rehearsal = v1alpha1.RehearseNone
+	case out.Backup.Asked != nil:
+		out.Rehearsal = v1alpha1.RehearseSchema // there is no dump to restore
 	}
 	return out
 }
 
-// mergeBackup takes the kind of storage from the override if it names one, and merges buckets field by field. It returns nil where neither a
-// claim nor a bucket is named, or an override takes it away.
+// mergeBackup takes the way of making backups from the override if it names one, and merges what both say of the same way field by field.
+// It returns nil where no way is named, or an override takes it away.
 func mergeBackup(base, over v1alpha1.BackupSpec) *migration.Backup {
 	out := &migration.Backup{
 		Retain:  or(cmp.Or(over.Retain, base.Retain), defaultRetain),
 		Scratch: cmp.Or(over.Scratch, base.Scratch),
 	}
-	switch claim := or(cmp.Or(over.ClaimName, base.ClaimName), ""); {
-	case over.S3 != nil || over.ClaimName == nil && base.S3 != nil:
+	way := over
+	if over.ClaimName == nil && over.S3 == nil && over.CloudNativePG == nil && over.VolumeSnapshot == nil {
+		way = base
+	}
+	switch {
+	case way.S3 != nil:
 		at := mergeBucket(or(base.S3, v1alpha1.S3Spec{}), or(over.S3, v1alpha1.S3Spec{}))
 		out.Bucket, out.Credentials = at.Bucket, at.Credentials
-	case claim != "":
-		out.Claim = claim
+	case way.CloudNativePG != nil:
+		method := cmp.Or(way.CloudNativePG.Method, or(base.CloudNativePG, v1alpha1.CloudNativePGSpec{}).Method)
+		out.Asked = &backup.Source{Method: v1alpha1.BackupCloudNativePG, Of: way.CloudNativePG.Cluster, Way: or(method, "")}
+	case way.VolumeSnapshot != nil:
+		class := cmp.Or(way.VolumeSnapshot.ClassName, or(base.VolumeSnapshot, v1alpha1.VolumeSnapshotSpec{}).ClassName)
+		out.Asked = &backup.Source{Method: v1alpha1.BackupVolumeSnapshot, Of: way.VolumeSnapshot.ClaimName, Class: or(class, "")}
+	case or(way.ClaimName, "") != "":
+		out.Claim = *way.ClaimName
 	default:
 		return nil
 	}

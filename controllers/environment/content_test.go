@@ -12,6 +12,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/settings"
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/backup"
 	"github.com/mirubato/mirubato/controllers/migration"
 )
 
@@ -69,14 +70,14 @@ func TestContentOfBackups(t *testing.T) {
 	only := func(rehearsal v1alpha1.Rehearsal) *v1alpha1.EnvironmentOverrides {
 		return &v1alpha1.EnvironmentOverrides{Database: &v1alpha1.DatabaseSpec{Rehearsal: &rehearsal}}
 	}
-	want := func(rehearsal v1alpha1.Rehearsal, backup *migration.Backup) func(*Content) {
+	want := func(rehearsal v1alpha1.Rehearsal, made *migration.Backup) func(*Content) {
 		return func(c *Content) {
 			c.Database = defaultDatabase()
-			c.Database.Backup, c.Database.Rehearsal = backup, rehearsal
+			c.Database.Backup, c.Database.Rehearsal = made, rehearsal
 		}
 	}
 	kept := &migration.Backup{Claim: "backups", Retain: 5}
-	backup := func(spec v1alpha1.BackupSpec) *v1alpha1.EnvironmentOverrides {
+	with := func(spec v1alpha1.BackupSpec) *v1alpha1.EnvironmentOverrides {
 		return &v1alpha1.EnvironmentOverrides{Database: &v1alpha1.DatabaseSpec{Backup: &spec}}
 	}
 	bucket := v1alpha1.MicroserviceSpec{Database: &v1alpha1.DatabaseSpec{
@@ -86,6 +87,11 @@ func TestContentOfBackups(t *testing.T) {
 	inBucket := func(url, name, key string) *migration.Backup {
 		return &migration.Backup{Bucket: url, Credentials: secret(name, key), Retain: 5}
 	}
+	cluster := v1alpha1.MicroserviceSpec{Database: &v1alpha1.DatabaseSpec{
+		SecretRef: &v1alpha1.SecretKeyReference{Name: "db"},
+		Backup:    &v1alpha1.BackupSpec{CloudNativePG: &v1alpha1.CloudNativePGSpec{Cluster: "pg", Method: new("volumeSnapshot")}},
+	}}
+	asked := func(source backup.Source) *migration.Backup { return &migration.Backup{Asked: &source, Retain: 5} }
 	none := v1alpha1.MicroserviceSpec{Database: &v1alpha1.DatabaseSpec{SecretRef: &v1alpha1.SecretKeyReference{Name: "db"}}}
 	runContentCases(t, map[string]contentCase{
 		"a backup is rehearsed on":               {spec: base, want: want(v1alpha1.RehearseData, kept)},
@@ -95,15 +101,35 @@ func TestContentOfBackups(t *testing.T) {
 		"but a schema there is":                  {spec: none, over: only(v1alpha1.RehearseSchema), want: want(v1alpha1.RehearseSchema, nil)},
 		"an environment may go without a backup": {spec: base, over: &v1alpha1.EnvironmentOverrides{Database: &v1alpha1.DatabaseSpec{Backup: &v1alpha1.BackupSpec{ClaimName: new("")}}}, want: want(v1alpha1.RehearseNone, nil)},
 		"a bucket":                               {spec: bucket, want: want(v1alpha1.RehearseData, inBucket("s3://backups?region=eu-central-1", "keys", "credentials"))},
-		"a bucket in place of a claim":           {spec: base, over: backup(v1alpha1.BackupSpec{S3: &v1alpha1.S3Spec{Bucket: new("mine")}}), want: want(v1alpha1.RehearseData, &migration.Backup{Bucket: "s3://mine?region=us-east-1", Retain: 5})},
-		"a claim in place of a bucket":           {spec: bucket, over: backup(v1alpha1.BackupSpec{ClaimName: new("backups")}), want: want(v1alpha1.RehearseData, kept)},
-		"nothing in place of a bucket":           {spec: bucket, over: backup(v1alpha1.BackupSpec{ClaimName: new("")}), want: want(v1alpha1.RehearseNone, nil)},
+		"a bucket in place of a claim":           {spec: base, over: with(v1alpha1.BackupSpec{S3: &v1alpha1.S3Spec{Bucket: new("mine")}}), want: want(v1alpha1.RehearseData, &migration.Backup{Bucket: "s3://mine?region=us-east-1", Retain: 5})},
+		"a claim in place of a bucket":           {spec: bucket, over: with(v1alpha1.BackupSpec{ClaimName: new("backups")}), want: want(v1alpha1.RehearseData, kept)},
+		"nothing in place of a bucket":           {spec: bucket, over: with(v1alpha1.BackupSpec{ClaimName: new("")}), want: want(v1alpha1.RehearseNone, nil)},
 		"another bucket at the same place": {
-			spec: bucket, over: backup(v1alpha1.BackupSpec{S3: &v1alpha1.S3Spec{Bucket: new("prod"), SecretRef: secret("own", "k")}}),
+			spec: bucket, over: with(v1alpha1.BackupSpec{S3: &v1alpha1.S3Spec{Bucket: new("prod"), SecretRef: secret("own", "k")}}),
 			want: want(v1alpha1.RehearseData, inBucket("s3://prod?region=eu-central-1", "own", "k")),
 		},
+		"CloudNativePG in place of a bucket has no data to rehearse on": {
+			spec: bucket, over: with(v1alpha1.BackupSpec{CloudNativePG: &v1alpha1.CloudNativePGSpec{Cluster: "pg"}}),
+			want: want(v1alpha1.RehearseSchema, asked(backup.Source{Method: v1alpha1.BackupCloudNativePG, Of: "pg"})),
+		},
+		"another Cluster by the same method": {
+			spec: cluster, over: with(v1alpha1.BackupSpec{CloudNativePG: &v1alpha1.CloudNativePGSpec{Cluster: "prod"}}),
+			want: want(v1alpha1.RehearseSchema, asked(backup.Source{Method: v1alpha1.BackupCloudNativePG, Of: "prod", Way: "volumeSnapshot"})),
+		},
+		"a snapshot, and nothing rehearsed": {
+			spec: cluster, over: &v1alpha1.EnvironmentOverrides{Database: &v1alpha1.DatabaseSpec{
+				Backup:    &v1alpha1.BackupSpec{VolumeSnapshot: &v1alpha1.VolumeSnapshotSpec{ClaimName: "data", ClassName: new("fast")}},
+				Rehearsal: new(v1alpha1.RehearseNone),
+			}},
+			want: want(v1alpha1.RehearseNone, asked(backup.Source{Method: v1alpha1.BackupVolumeSnapshot, Of: "data", Class: "fast"})),
+		},
+		"a bucket in place of CloudNativePG has data": {
+			spec: cluster, over: with(v1alpha1.BackupSpec{S3: &v1alpha1.S3Spec{Bucket: new("mine")}}),
+			want: want(v1alpha1.RehearseData, &migration.Backup{Bucket: "s3://mine?region=us-east-1", Retain: 5}),
+		},
+		"nothing in place of CloudNativePG": {spec: cluster, over: with(v1alpha1.BackupSpec{ClaimName: new("")}), want: want(v1alpha1.RehearseNone, nil)},
 		"only how many are kept": {
-			spec: bucket, over: backup(v1alpha1.BackupSpec{Retain: new(int32(9))}),
+			spec: bucket, over: with(v1alpha1.BackupSpec{Retain: new(int32(9))}),
 			want: want(v1alpha1.RehearseData, &migration.Backup{Bucket: "s3://backups?region=eu-central-1", Credentials: secret("keys", "credentials"), Retain: 9}),
 		},
 		"and may have another claim and scratch": {spec: base, over: &v1alpha1.EnvironmentOverrides{Database: &v1alpha1.DatabaseSpec{Backup: &v1alpha1.BackupSpec{ClaimName: new("big"), Retain: new(int32(9)), Scratch: quantity("1Gi")}}}, want: want(v1alpha1.RehearseData, &migration.Backup{Claim: "big", Retain: 9, Scratch: quantity("1Gi")})},

@@ -20,8 +20,8 @@ type task struct {
 	decision migration.Decision
 }
 
-// observeDatabase tells how far the Jobs on the database have come.
-func (s *station) observeDatabase(facts *release.Facts) error {
+// observeDatabase tells how far the Jobs on the database have come, and backups that somebody else makes.
+func (r *Reconciler) observeDatabase(ctx context.Context, s *station, facts *release.Facts) error {
 	children := s.targetChildren()
 	facts.Migration.Done = true
 	if children.Migration == nil {
@@ -45,23 +45,25 @@ func (s *station) observeDatabase(facts *release.Facts) error {
 		recorded = &v1alpha1.DatabaseEvidence{}
 	}
 	if s.input.Record.VerifiedAt != nil {
-		return s.lookLater(run, *recorded, facts)
+		return r.lookLater(ctx, s, run, *recorded, facts)
 	}
 	if admitted == nil || facts.Migration.Done {
 		return nil
 	}
-	return s.lookBefore(run, admitted.Time, *recorded, facts)
+	return r.lookBefore(ctx, s, run, admitted.Time, *recorded, facts)
 }
 
 // lookBefore tells how far the Jobs have come that precede the migrations of a release that was admitted.
-func (s *station) lookBefore(run migration.Run, admitted time.Time, recorded v1alpha1.DatabaseEvidence, facts *release.Facts) error {
+func (r *Reconciler) lookBefore(
+	ctx context.Context, s *station, run migration.Run, admitted time.Time, recorded v1alpha1.DatabaseEvidence, facts *release.Facts,
+) error {
 	var err error
 	if recorded.Check == nil {
 		facts.Check, err = s.look(release.Check, run.At(migration.Check, admitted))
 		return err
 	}
-	if run.Backup != nil && recorded.Backup == nil {
-		if facts.Backup, err = s.lookBackup(run.At(migration.BackUp, admitted)); err != nil {
+	if run.Backup != nil && recorded.Backup == nil && len(recorded.Check.Pending) > 0 {
+		if facts.Backup, err = r.lookBackup(ctx, s, run.At(migration.BackUp, admitted), migration.Expand); err != nil {
 			return err
 		}
 	}
@@ -76,7 +78,7 @@ func (s *station) lookBefore(run migration.Run, admitted time.Time, recorded v1a
 }
 
 // lookLater tells how far the Jobs have come that follow a release that was verified.
-func (s *station) lookLater(run migration.Run, recorded v1alpha1.DatabaseEvidence, facts *release.Facts) error {
+func (r *Reconciler) lookLater(ctx context.Context, s *station, run migration.Run, recorded v1alpha1.DatabaseEvidence, facts *release.Facts) error {
 	var err error
 	if recorded.Check != nil && recorded.Check.Backfills > 0 && recorded.BackfilledAt == nil {
 		facts.Backfill, err = s.look(release.Backfill, run.At(migration.Backfill, s.input.Record.VerifiedAt.Time))
@@ -87,15 +89,18 @@ func (s *station) lookLater(run migration.Run, recorded v1alpha1.DatabaseEvidenc
 		return nil
 	}
 	if run.Backup != nil && began.Backup == nil {
-		facts.Backup, err = s.lookBackup(run.At(migration.BackUp, began.BeganAt.Time))
+		facts.Backup, err = r.lookBackup(ctx, s, run.At(migration.BackUp, began.BeganAt.Time), migration.Contract)
 		return err
 	}
 	facts.Contract, err = s.look(release.Contract, run.At(migration.Contract, began.BeganAt.Time))
 	return err
 }
 
-// lookBackup is look for a backup, and adds where it lies.
-func (s *station) lookBackup(run migration.Run) (release.Work, error) {
+// lookBackup is look for a backup, and adds where it lies. before is what it precedes.
+func (r *Reconciler) lookBackup(ctx context.Context, s *station, run migration.Run, before migration.Stage) (release.Work, error) {
+	if run.Backup.Asked != nil {
+		return r.lookAsked(ctx, s, run, before)
+	}
 	out, err := s.look(release.BackUp, run)
 	if found := out.Found.Backup; found != nil {
 		found.ClaimName, found.Bucket, found.SecretRef = run.Backup.Claim, run.Backup.Bucket, run.Backup.Credentials
@@ -120,6 +125,9 @@ func (s *station) look(action release.ActionType, run migration.Run) (release.Wo
 
 // work makes the Job that an action asks for, and removes what stands in its way.
 func (r *Reconciler) work(ctx context.Context, s *station, action release.ActionType) error {
+	if action == release.BackUp && s.asked != nil {
+		return r.ask(ctx, s)
+	}
 	task, ok := s.tasks[action]
 	if !ok {
 		return fmt.Errorf("the plan asks for %s, which was not looked at", action)

@@ -64,6 +64,8 @@ type station struct {
 	proven   held
 	// tasks are the Jobs on the database, by the action that makes them.
 	tasks map[release.ActionType]task
+	// asked is the backup that somebody else makes, nil if none is due.
+	asked *askedBackup
 	pods  traffic.Pods
 	held  *v1alpha1.Hold
 	input release.Input

@@ -90,7 +90,7 @@ func (r *Reconciler) observeRollout(ctx context.Context, ms *v1alpha1.Microservi
 	}
 	record := s.record(o)
 	s.input.Record = record
-	if err := s.observeDatabase(&facts); err != nil {
+	if err := r.observeDatabase(ctx, s, &facts); err != nil {
 		return err
 	}
 	s.pods = traffic.PodsOf(s.facts.Pods, facts.Canary.Content)

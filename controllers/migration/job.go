@@ -21,6 +21,7 @@ import (
 
 	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/backup"
 	"github.com/mirubato/mirubato/controllers/manifest"
 	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/controllers/restricted"
@@ -67,8 +68,10 @@ type Run struct {
 	database string
 }
 
-// Backup is where backups of a database lie: on a volume, or in a bucket.
+// Backup is where dumps of a database lie, on a volume or in a bucket, or who is asked for a backup instead.
 type Backup struct {
+	// Asked is nil where a Job dumps the database. Else there is no Claim and no Bucket, and no Job of the stage BackUp.
+	Asked *backup.Source
 	// Claim names a PersistentVolumeClaim, empty for a bucket.
 	Claim string
 	// Bucket is an s3:// URL without credentials, empty for a claim. Credentials may be nil.

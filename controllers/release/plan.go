@@ -125,7 +125,7 @@ type Facts struct {
 	Analysis Analysis
 }
 
-// Work is a Job on the database that the target needs.
+// Work is a Job on the database that the target needs, or a backup that somebody else makes of it.
 type Work struct {
 	// Done: it has reached its aim. Of Migration: the schema holds what the target needs.
 	Done bool
@@ -136,6 +136,8 @@ type Work struct {
 	Stuck bool
 	// Waiting says what holds it up, or why it was refused. Its Deadline is when the next attempt is due, if one is.
 	Waiting *v1alpha1.WaitingFor
+	// Next is when to look again; zero if a watch tells.
+	Next time.Time
 	// Found is what it has found out, once Done.
 	Found v1alpha1.DatabaseEvidence
 	// SchemaVersion after a Migration, if it is known.
@@ -260,7 +262,7 @@ type ActionType string
 const (
 	// Check holds migrations and database against each other.
 	Check ActionType = "Check"
-	// BackUp makes a backup of the database and proves it.
+	// BackUp makes a backup of the database and proves it, or has somebody else make one.
 	BackUp ActionType = "BackUp"
 	// Rehearse tries the migrations on a copy.
 	Rehearse ActionType = "Rehearse"

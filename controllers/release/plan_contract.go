@@ -61,7 +61,7 @@ func (p *pass) remove(file string) *Plan {
 			return p.later(Action{Type: BackUp}, seen)
 		}
 		p.contracting().Backup = seen.Found.Backup
-		return p.proceed("the backup is verified")
+		return p.proceed(backedUp(seen.Found.Backup))
 	}
 	seen := p.Facts.Contract
 	if !seen.Done {
@@ -104,7 +104,7 @@ func (p *pass) later(action Action, seen Work) *Plan {
 			waiting.Type = v1alpha1.WaitContract // the release is verified and stays so
 		}
 	}
-	plan := p.wait(waiting)
+	plan := p.wait(waiting, seen.Next)
 	plan.Stalled = seen.Stuck
 	return plan
 }

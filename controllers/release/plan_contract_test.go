@@ -50,13 +50,16 @@ func TestContract(t *testing.T) {
 		"that they are is recorded":                {input(held, filled), "Verified: keep(scores-2) cleanup wait Step look 0s"},
 		"then it is done":                          {input(began), "Verified: keep(scores-2) cleanup contract wait Contract"},
 		"after another backup where one is wanted": {input(began, backup), "Verified: keep(scores-2) cleanup backup wait Contract"},
-		"a pod that comes back stops it":           {input(began, older), "Verified: keep(scores-2) cleanup wait Contract"},
-		"a refusal takes a person":                 {input(began, refused), "Verified: keep(scores-2) cleanup contract wait Database stalled"},
-		"it is recorded that it is done":           {input(began, done), "Verified: keep(scores-2) cleanup wait Step look 0s"},
-		"and not done again":                       {input(finished), "Verified: keep(scores-2) cleanup"},
-		"nothing is removed while it is held":      {input(began, func(in *Input) { in.Held = true }), "Verified: keep(scores-2) cleanup wait Hold"},
-		"nor for a release that failed elsewhere":  {input(began, rejection("production")), "Verified: keep(scores-2) cleanup"},
-		"nor while pods are lost":                  {input(began, func(in *Input) { in.Facts.Stable.Complete = false }), "Verified: keep(scores-2) wait Pods"},
+		"which somebody else may make": {input(began, backup, func(in *Input) {
+			in.Facts.Backup = Work{Waiting: &v1alpha1.WaitingFor{Type: v1alpha1.WaitBackup, Message: "it is at work"}, Next: noon.Add(3 * time.Second)}
+		}), "Verified: keep(scores-2) cleanup backup wait Contract look 3s"},
+		"a pod that comes back stops it":          {input(began, older), "Verified: keep(scores-2) cleanup wait Contract"},
+		"a refusal takes a person":                {input(began, refused), "Verified: keep(scores-2) cleanup contract wait Database stalled"},
+		"it is recorded that it is done":          {input(began, done), "Verified: keep(scores-2) cleanup wait Step look 0s"},
+		"and not done again":                      {input(finished), "Verified: keep(scores-2) cleanup"},
+		"nothing is removed while it is held":     {input(began, func(in *Input) { in.Held = true }), "Verified: keep(scores-2) cleanup wait Hold"},
+		"nor for a release that failed elsewhere": {input(began, rejection("production")), "Verified: keep(scores-2) cleanup"},
+		"nor while pods are lost":                 {input(began, func(in *Input) { in.Facts.Stable.Complete = false }), "Verified: keep(scores-2) wait Pods"},
 	}.run(t)
 }
 

@@ -71,7 +71,8 @@ func (p *pass) drifted() *Plan {
 // short is enough of a fingerprint to tell two apart.
 func short(fingerprint string) string { return fingerprint[:min(len(fingerprint), 12)] }
 
-// backUp proves, before anything changes the schema, that the data can be had back as they are.
+// backUp proves, before anything changes the schema, that the data can be had back as they are. Of a backup that somebody else makes
+// nothing is proved: people have chosen it, so the release goes on, and the evidence says what it is.
 func (p *pass) backUp() *Plan {
 	if !p.prepares() || p.nothingPending() || !p.Rollout.Backup || p.database().Backup != nil {
 		return nil
@@ -81,7 +82,15 @@ func (p *pass) backUp() *Plan {
 		return plan
 	}
 	p.evidence().Backup = seen.Found.Backup
-	return p.proceed("the backup is verified")
+	return p.proceed(backedUp(seen.Found.Backup))
+}
+
+// backedUp tells what kind of backup there is.
+func backedUp(made *v1alpha1.BackupEvidence) string {
+	if made != nil && made.Method != "" {
+		return "the backup is complete, and nobody has restored it"
+	}
+	return "the backup is verified"
 }
 
 // rehearse tries the migrations where nobody is hurt.
@@ -115,7 +124,7 @@ func (p *pass) work(step v1alpha1.Step, action Action, seen Work) *Plan {
 		return p.fail(v1alpha1.FailureMigration, waiting.Message)
 	}
 	p.do(action)
-	plan := p.wait(waiting)
+	plan := p.wait(waiting, seen.Next)
 	plan.Stalled = seen.Stuck
 	return plan
 }

@@ -36,6 +36,12 @@ func TestPrepare(t *testing.T) {
 		in.Facts.Backup.Stuck = true
 		in.Facts.Backup.Waiting = &v1alpha1.WaitingFor{Type: v1alpha1.WaitBackup, Message: "the volume is full", Deadline: &metav1.Time{Time: noon.Add(5 * time.Second)}}
 	}
+	asked := func(in *Input) {
+		in.Facts.Backup = Work{Waiting: &v1alpha1.WaitingFor{Type: v1alpha1.WaitBackup, Message: "the Backup is at work"}, Next: noon.Add(3 * time.Second)}
+	}
+	unproved := func(in *Input) {
+		in.Facts.Backup = Work{Done: true, Found: v1alpha1.DatabaseEvidence{Backup: &v1alpha1.BackupEvidence{Name: "b1", Method: v1alpha1.BackupCloudNativePG}}}
+	}
 	none := func(in *Input) { in.Target.Migration, in.Fallback.Migration, in.Facts.Stable.Migration = "", "", "" }
 	cases{
 		"a check comes first":                            {input(wanted, admitted), "Check: keep(scores-1) check wait Migration"},
@@ -48,6 +54,8 @@ func TestPrepare(t *testing.T) {
 		"a schema that was changed meanwhile rejects":    {input(wanted, rehearsing, drifted), "RollBack: wait Rejected look 0s rejects SchemaDrifted at Expand"},
 		"a backup follows":                               {input(wanted, checking, checked("add.sql")), "BackUp: keep(scores-1) backup wait Migration"},
 		"it is recorded before anything rests on it":     {input(wanted, backingUp, func(in *Input) { in.Facts.Backup.Done = true }), "BackUp: keep(scores-1) wait Step look 0s"},
+		"what somebody else makes is looked at again":    {input(wanted, backingUp, asked), "BackUp: keep(scores-1) backup wait Backup look 3s"},
+		"and is recorded though nobody has restored it":  {input(wanted, backingUp, unproved), "BackUp: keep(scores-1) wait Step look 0s"},
 		"then comes the rehearsal":                       {input(wanted, backingUp, backedUp), "Rehearse: keep(scores-1) rehearse wait Migration"},
 		"which is recorded as well":                      {input(wanted, rehearsing, backedUp, func(in *Input) { in.Facts.Rehearsal.Done = true }), "Rehearse: keep(scores-1) wait Step look 0s"},
 		"then the schema is changed":                     {input(wanted, rehearsing, rehearsed), "Expand: keep(scores-1) migrate wait Migration"},

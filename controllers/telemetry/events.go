@@ -61,7 +61,7 @@ func newEvents() events {
 		migrations: histogram("mirubato_migration_duration_seconds",
 			"Time that a migration took, waiting for locks included, by environment and phase.", migrationBuckets, "environment", "phase"),
 		backups: histogram("mirubato_backup_duration_seconds",
-			"Time from the snapshot of a backup until it was proved and stored, by environment.", stepBuckets, "environment"),
+			"Time from the snapshot of a backup until it was proved and stored, or somebody else had made it, by environment.", stepBuckets, "environment"),
 		acknowledge: histogram("mirubato_settings_acknowledgement_seconds",
 			"Time from telling a ready pod its settings until it said that it runs with them, by environment.", acknowledgeBuckets, "environment"),
 		lead: prometheus.NewHistogram(prometheus.HistogramOpts{

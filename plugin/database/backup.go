@@ -14,10 +14,23 @@ import (
 	"github.com/mirubato/mirubato/plugin/steering"
 )
 
-// VerdictEqual is the only verdict of a backup in a Release: it was restored, and the copy found equal to what was dumped. Others are not kept.
-const VerdictEqual = "equal"
+// The verdicts of a backup in a Release. Dumps that were found to differ are not kept.
+const (
+	// VerdictEqual: it was restored, and the copy found equal to what was dumped.
+	VerdictEqual = "equal"
+	// VerdictNotRestored: somebody else has made it and says that it is complete. Nobody has restored it.
+	VerdictNotRestored = "not restored by us"
+)
 
-// Backup is one that was proved for a release in an environment.
+// VerdictOf tells what is known of a backup.
+func VerdictOf(made v1alpha1.BackupEvidence) string {
+	if made.Method != "" {
+		return VerdictNotRestored
+	}
+	return VerdictEqual
+}
+
+// Backup is one that was made for a release in an environment.
 type Backup struct {
 	Environment string `json:"environment"`
 	// Release is the one before whose migrations of this kind the backup was made.
@@ -34,8 +47,11 @@ type Backup struct {
 	v1alpha1.BackupEvidence `json:",inline"`
 }
 
-// Place is the claim, or the bucket and the prefix, for people to read.
+// Place is the claim, or the bucket and the prefix, for people to read; of what somebody else has made, what it was made of.
 func (b Backup) Place() string {
+	if b.Method != "" {
+		return string(b.Method) + " of " + b.Source
+	}
 	at, err := url.Parse(b.Bucket)
 	if b.Bucket == "" || err != nil {
 		return b.ClaimName
@@ -57,7 +73,7 @@ func Backups(ms *v1alpha1.Microservice, releases []v1alpha1.Release) []Backup {
 					return
 				}
 				out = append(out, Backup{
-					Environment: spec.Name, Release: found.release.Name, Before: before, Verdict: VerdictEqual, Retain: retain,
+					Environment: spec.Name, Release: found.release.Name, Before: before, Verdict: VerdictOf(*made), Retain: retain,
 					Took: metav1.Duration{Duration: made.FinishedAt.Sub(made.StartedAt.Time)}, BackupEvidence: *made,
 				})
 			}
@@ -67,15 +83,23 @@ func Backups(ms *v1alpha1.Microservice, releases []v1alpha1.Release) []Backup {
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Backup) int { return cmp.Compare(b.Name, a.Name) }) // names begin with the time
+	slices.SortStableFunc(out, func(a, b Backup) int {
+		return cmp.Or(b.StartedAt.Compare(a.StartedAt.Time), cmp.Compare(b.Name, a.Name)) // names of dumps begin with the time
+	})
 	for i := range out {
 		for _, newer := range out[:i] {
-			if newer.ClaimName == out[i].ClaimName && newer.Bucket == out[i].Bucket && newer.Environment == out[i].Environment {
+			if newer.isBeside(out[i]) {
 				out[i].Newer++
 			}
 		}
 	}
 	return out
+}
+
+// isBeside reports whether two backups are counted together.
+func (b Backup) isBeside(other Backup) bool {
+	return b.ClaimName == other.ClaimName && b.Bucket == other.Bucket && b.Method == other.Method && b.Source == other.Source &&
+		b.Environment == other.Environment
 }
 
 // retained is how many backups stay in an environment, by the release that it runs or is on its way to.

@@ -252,10 +252,32 @@ func TestBackupsAreThoseOfTheReleases(t *testing.T) {
 	}
 }
 
+func TestBackupsThatOthersMadeAreCountedByTheirSource(t *testing.T) {
+	made := func(name string, method v1alpha1.BackupMethod, source string, when time.Duration) *v1alpha1.BackupEvidence {
+		return &v1alpha1.BackupEvidence{Name: name, Method: method, Source: source, StartedAt: at(when), FinishedAt: at(when)}
+	}
+	pg, snap := v1alpha1.BackupCloudNativePG, v1alpha1.BackupVolumeSnapshot
+	releases := []v1alpha1.Release{
+		release(1, v1alpha1.DatabaseEvidence{Backup: made("z", pg, "pg", time.Minute)}),
+		release(2, v1alpha1.DatabaseEvidence{Backup: made("a", pg, "pg", 2*time.Minute)}),
+		release(3, v1alpha1.DatabaseEvidence{Backup: made("b", pg, "other", 3*time.Minute)}),
+		release(4, v1alpha1.DatabaseEvidence{Backup: made("c", snap, "pg", 4*time.Minute)}),
+	}
+	var got []string
+	for _, b := range database.Backups(microservice("scores-1"), releases) {
+		got = append(got, fmt.Sprintf("%s %d %s", b.Name, b.Newer, b.Verdict))
+	}
+	want := []string{"c 0 not restored by us", "b 0 not restored by us", "a 0 not restored by us", "z 1 not restored by us"} // names say nothing of the time
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("backups (-want +got):\n%s", diff)
+	}
+}
+
 func TestPlacesOfBackups(t *testing.T) {
 	for want, evidence := range map[string]v1alpha1.BackupEvidence{
 		"backups":               {ClaimName: "backups"},
 		"":                      {},
+		"CloudNativePG of pg":   {Method: v1alpha1.BackupCloudNativePG, Source: "pg"},
 		"s3://b":                {Bucket: "s3://b?region=eu-central-1"},
 		"s3://b/a/mirubato/x/y": {Bucket: "s3://b?endpoint=http%3A%2F%2Fminio%3A9000&prefix=a%2Fmirubato%2Fx%2Fy%2F"},
 	} {

@@ -8,7 +8,7 @@ import (
 	"github.com/mirubato/mirubato/plugin/database"
 )
 
-// Backups shows proved backups, in the order given, a line each.
+// Backups shows backups, in the order given, a line each. Of those that somebody else has made less is known.
 func Backups(backups []database.Backup, wide bool, now time.Time) string {
 	header := []string{"ENVIRONMENT", "BACKUP", "RELEASE", "AGE", "SIZE", "TOOK", "LSN", "ROWS", "VERDICT", "PLACE", "KEPT"}
 	if wide {
@@ -16,12 +16,16 @@ func Backups(backups []database.Backup, wide bool, now time.Time) string {
 	}
 	t := newTable(header...)
 	for _, b := range backups {
-		row := []string{
-			b.Environment, b.Name, b.Release, age(b.StartedAt.Time, now), bytes(b.Size), span(&b.Took), b.LSN, fmt.Sprint(b.Rows),
-			b.Verdict, b.Place(), kept(b),
+		size, rows, restored, tables, schema := bytes(b.Size), fmt.Sprint(b.Rows), span(&b.Restored), fmt.Sprint(b.Tables), fmt.Sprint(b.SchemaVersion)
+		if b.Method != "" {
+			rows, restored, tables, schema = "", "", "", ""
+			if b.Size == 0 {
+				size = ""
+			}
 		}
+		row := []string{b.Environment, b.Name, b.Release, age(b.StartedAt.Time, now), size, span(&b.Took), b.LSN, rows, b.Verdict, b.Place(), kept(b)}
 		if wide {
-			row = append(row, string(b.Before), span(&b.Restored), fmt.Sprint(b.Tables), fmt.Sprint(b.SchemaVersion), b.Database, b.ServerVersion, b.SHA256)
+			row = append(row, string(b.Before), restored, tables, schema, b.Database, b.ServerVersion, b.SHA256)
 		}
 		t.row(row...)
 	}

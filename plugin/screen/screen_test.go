@@ -137,6 +137,23 @@ func backups() []database.Backup {
 	}
 }
 
+// backupsOfOthers are those of which less is known.
+func backupsOfOthers() []database.Backup {
+	made := func(name string, method v1alpha1.BackupMethod, source, lsn string, size int64) database.Backup {
+		return database.Backup{
+			Environment: "production", Release: "scores-2", Before: database.Expand, Verdict: database.VerdictNotRestored,
+			Took: metav1.Duration{Duration: time.Minute}, Retain: 2,
+			BackupEvidence: v1alpha1.BackupEvidence{
+				Name: name, Method: method, Source: source, StartedAt: ago(time.Hour), FinishedAt: ago(59 * time.Minute), LSN: lsn, Size: size,
+			},
+		}
+	}
+	return []database.Backup{
+		made("scores-backup-0123456789", v1alpha1.BackupCloudNativePG, "pg", "0/5000100", 0),
+		made("scores-backup-abcdef0123", v1alpha1.BackupVolumeSnapshot, "data-pg-0", "", 1<<30),
+	}
+}
+
 func loss() database.Loss {
 	return database.Loss{
 		Taken: now.Add(-4 * time.Hour), Then: new(int64(16)), Now: new(int64(18)), Releases: []string{"scores-3", "scores-2"},
@@ -169,6 +186,7 @@ func TestScreens(t *testing.T) {
 		"migrations":      screen.Migrations(schemas(), false, now),
 		"migrations-wide": screen.Migrations(schemas(), true, now),
 		"backups":         screen.Backups(backups(), false, now),
+		"backups-others":  screen.Backups(backupsOfOthers(), true, now),
 		"backups-wide":    screen.Backups(backups()[:1], true, now),
 		"loss":            screen.Loss("production", "20260301T080000Z-aaaaaaaa", loss(), now),
 		"loss-unknown":    screen.Loss("production", "20260301T080000Z-aaaaaaaa", database.Loss{Taken: now.Add(-5 * time.Hour)}, now),

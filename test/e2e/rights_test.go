@@ -20,7 +20,22 @@ import (
 
 // unshown are the rights that the scenarios do not use, and why they are granted all the same. One that is used after all, or is not
 // granted any more, fails TestRightsAreThoseThatAreUsed.
-var unshown = map[string]string{}
+var unshown = map[string]string{
+	"get backups.postgresql.cnpg.io":                 noCloudNativePG,
+	"list backups.postgresql.cnpg.io":                noCloudNativePG,
+	"create backups.postgresql.cnpg.io":              noCloudNativePG,
+	"delete backups.postgresql.cnpg.io":              noCloudNativePG,
+	"get volumesnapshots.snapshot.storage.k8s.io":    noSnapshots,
+	"list volumesnapshots.snapshot.storage.k8s.io":   noSnapshots,
+	"create volumesnapshots.snapshot.storage.k8s.io": noSnapshots,
+	"delete volumesnapshots.snapshot.storage.k8s.io": noSnapshots,
+}
+
+// Why rights on backups that somebody else makes are not shown here.
+const (
+	noCloudNativePG = "the local cluster has no CloudNativePG; the tests of controllers/microservice use the right"
+	noSnapshots     = "the local cluster has no volumes that can be snapshotted; the tests of controllers/microservice use the right"
+)
 
 // byChance are those that some runs use and others do not, and why. One that is not granted any more fails the test as well.
 var byChance = map[string]string{

@@ -40,9 +40,10 @@ type statement struct {
 	Rewrites  []string `json:"rewrites,omitempty"`
 }
 
-// backup is one that was restored and compared.
+// backup is one that was made. Unproved says that nobody has restored and compared it: somebody else has made it.
 type backup struct {
 	Name     string    `json:"name"`
+	Unproved bool      `json:"unproved,omitempty"`
 	Place    string    `json:"place,omitempty"`
 	Taken    time.Time `json:"taken"`
 	Finished time.Time `json:"finished"`
@@ -71,7 +72,7 @@ func databaseOf(evidence *v1alpha1.ReleaseEnvironmentStatus) *database {
 	}
 	for _, b := range []*v1alpha1.BackupEvidence{d.Backup, contractBackup(d.Contract)} {
 		if b != nil {
-			out.Backups = append(out.Backups, backup{b.Name, databases.Backup{BackupEvidence: *b}.Place(), b.StartedAt.Time, b.FinishedAt.Time, b.Size, b.Tables, b.Rows})
+			out.Backups = append(out.Backups, backup{b.Name, b.Method != "", databases.Backup{BackupEvidence: *b}.Place(), b.StartedAt.Time, b.FinishedAt.Time, b.Size, b.Tables, b.Rows})
 		}
 	}
 	return out

@@ -222,8 +222,12 @@ func TestDatabaseIsToldByItsFiles(t *testing.T) {
 	if diff := cmp.Diff(want, got.Migrations); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if len(got.Backups) != 1 || got.Backups[0].Bytes != 9 || *got.From != 1 || *got.To != 4 {
+	if len(got.Backups) != 1 || got.Backups[0].Bytes != 9 || got.Backups[0].Unproved || *got.From != 1 || *got.To != 4 {
 		t.Errorf("%+v", got)
+	}
+	evidence.Database.Contract.Backup.Method, evidence.Database.Contract.Backup.Source = v1alpha1.BackupCloudNativePG, "pg"
+	if b := databaseOf(evidence).Backups[0]; !b.Unproved || b.Place != "CloudNativePG of pg" {
+		t.Errorf("a backup that somebody else has made: %+v", b)
 	}
 	if got := databaseOf(&v1alpha1.ReleaseEnvironmentStatus{}); got != nil {
 		t.Errorf("without evidence: %+v", got)

@@ -35,9 +35,9 @@ function slowest({ name, database: d }) {
 }
 
 function backups({ name, database: d }) {
-  return !d.backups ? null : table(`Backups in ${name}, restored and compared`, ['Backup', 'Taken', 'Took', 'Size', 'Compared', 'Place'], d.backups.map((b) => [
-    b.name, [ago(b.taken), ' ago'], lasting(Math.round((Date.parse(b.finished) - Date.parse(b.taken)) / 1000)), bytes(b.bytes),
-    `${b.tables} tables, ${b.rows} rows`, b.place ?? '–']));
+  return !d.backups ? null : table(`Backups in ${name}`, ['Backup', 'Taken', 'Took', 'Size', 'Compared', 'Place'], d.backups.map((b) => [
+    b.name, [ago(b.taken), ' ago'], lasting(Math.round((Date.parse(b.finished) - Date.parse(b.taken)) / 1000)), b.bytes ? bytes(b.bytes) : '–',
+    b.unproved ? 'not restored by us' : `${b.tables} tables, ${b.rows} rows`, b.place ?? '–']));
 }
 
 function backfills({ name, database: d }) {
