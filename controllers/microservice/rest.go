@@ -96,8 +96,12 @@ func (o *observed) rests(ms *v1alpha1.Microservice) bool {
 		len(o.orders.list)+len(o.orders.problems) > 0 || slices.ContainsFunc(o.remove, func(l leftover) bool { return len(l.objects) > 0 }) {
 		return false
 	}
-	return !slices.ContainsFunc(o.stations, func(s *station) bool {
-		return s.away != nil || s.held != nil || s.route != nil || s.relied || s.delivery.awaited || s.refusal != nil || len(s.marked) > 0 ||
-			s.plan.Step != v1alpha1.StepVerified || s.plan.Waiting != nil || !s.plan.WakeUp.IsZero()
-	})
+	return !slices.ContainsFunc(o.stations, func(s *station) bool { return !s.rests() })
+}
+
+// rests reports whether an environment has come to its end, waits for nothing, and rests on nothing but what caches tell.
+func (s *station) rests() bool {
+	isTold := s.away == nil && s.route == nil && s.refusal == nil && !s.delivery.awaited && !s.relied
+	isDone := s.held == nil && len(s.marked) == 0 && s.plan.Step == v1alpha1.StepVerified
+	return isTold && isDone && s.plan.Waiting == nil && s.plan.WakeUp.IsZero()
 }
