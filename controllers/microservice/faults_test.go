@@ -188,6 +188,7 @@ func (f *faulty) end(ctx context.Context, version string) end {
 			out.Tests = append(out.Tests, fmt.Sprintf("%s %s %s: %t", e.Name, test.Target, test.Name, test.Passed))
 		}
 	}
+	slices.Sort(out.Tests) // one that is made again is noted after the others
 	once := map[client.ObjectKey]bool{}
 	for _, job := range f.made {
 		if stage := cmp.Or(job.Labels[v1alpha1.LabelStage], "smoke test"); stage != string(migration.Check) {
