@@ -58,6 +58,26 @@ type identity struct {
 	} `json:"metadata"`
 }
 
+// named is what apply configurations tell of themselves without being decoded.
+type named interface {
+	GetAPIVersion() *string
+	GetKind() *string
+	GetNamespace() *string
+	GetName() *string
+}
+
+func identityOf(from named) (out identity) {
+	text := func(given *string) string {
+		if given == nil {
+			return ""
+		}
+		return *given
+	}
+	out.APIVersion, out.Kind = text(from.GetAPIVersion()), text(from.GetKind())
+	out.Metadata.Namespace, out.Metadata.Name = text(from.GetNamespace()), text(from.GetName())
+	return out
+}
+
 // New makes a manifest of an apply configuration and marks it with a hash of its fields. It fails only for what has no JSON form.
 func New(configuration any) (Manifest, error) {
 	encoded, err := json.Marshal(configuration)
@@ -65,7 +85,9 @@ func New(configuration any) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("encoding %T: %w", configuration, err)
 	}
 	out := Manifest{encoded: encoded, hash: hashOf(encoded)}
-	if err := json.Unmarshal(encoded, &out.identity); err != nil {
+	if named, ok := configuration.(named); ok {
+		out.identity = identityOf(named)
+	} else if err := json.Unmarshal(encoded, &out.identity); err != nil {
 		return Manifest{}, fmt.Errorf("%T is no object: %w", configuration, err)
 	}
 	return out, nil
@@ -160,11 +182,12 @@ func contains(found, wanted any) bool {
 	}
 }
 
-// Apply writes the manifest. Fields that others hold are taken over: what the operator sets is not up for negotiation.
-func Apply(ctx context.Context, writer client.Writer, m Manifest) error {
-	err := writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(m.Object()), FieldOwner, client.ForceOwnership)
-	if err != nil {
-		return fmt.Errorf("applying %s %s/%s: %w", m.Kind(), m.Namespace(), m.Name(), err)
+// Apply writes the manifest, and returns the object as it was stored. Fields that others hold are taken over: what the operator sets is not
+// up for negotiation.
+func Apply(ctx context.Context, writer client.Writer, m Manifest) (*unstructured.Unstructured, error) {
+	object := m.Object()
+	if err := writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), FieldOwner, client.ForceOwnership); err != nil {
+		return nil, fmt.Errorf("applying %s %s/%s: %w", m.Kind(), m.Namespace(), m.Name(), err)
 	}
-	return nil
+	return object, nil
 }

@@ -204,7 +204,7 @@ func TestApplyTakesOverWhatOthersSet(t *testing.T) {
 	ctx := t.Context()
 	c := fake.NewClientBuilder().Build()
 	m := made(t, corev1ac.ConfigMap("settings", "ns").WithData(map[string]string{"level": "info"}))
-	if err := Apply(ctx, c, m); err != nil {
+	if _, err := Apply(ctx, c, m); err != nil {
 		t.Fatal(err)
 	}
 	edited := &corev1.ConfigMap{}
@@ -219,7 +219,7 @@ func TestApplyTakesOverWhatOthersSet(t *testing.T) {
 	if holds, err := m.Holds(edited); err != nil || holds {
 		t.Fatalf("holds = %t, err = %v; the edit was not noticed", holds, err)
 	}
-	if err := Apply(ctx, c, m); err != nil {
+	if _, err := Apply(ctx, c, m); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Get(ctx, key, edited); err != nil {
@@ -237,7 +237,7 @@ func TestApplyNamesTheObjectThatItCouldNotWrite(t *testing.T) {
 			return refused
 		},
 	})
-	err := Apply(t.Context(), c, made(t, configuration()))
+	_, err := Apply(t.Context(), c, made(t, configuration()))
 	if !errors.Is(err, refused) || err.Error() != "applying Deployment ns/scores: refused" {
 		t.Errorf("err = %v", err)
 	}

@@ -6,8 +6,11 @@ import (
 	"slices"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
@@ -15,6 +18,7 @@ import (
 	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/manifest"
 	"github.com/mirubato/mirubato/controllers/migration"
+	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/controllers/release"
 	"github.com/mirubato/mirubato/controllers/smoke"
 	"github.com/mirubato/mirubato/controllers/traffic"
@@ -117,9 +121,31 @@ func (r *Reconciler) write(ctx context.Context, s *station, wanted []manifest.Ma
 		if holds {
 			continue
 		}
-		if err := manifest.Apply(ctx, s.cluster.Client, m); err != nil {
+		written, err := manifest.Apply(ctx, s.cluster.Client, m)
+		if err != nil {
 			return err
 		}
+		if err := r.wrote(s, m, written); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wrote notes what was stored. A new Deployment is told of as if it had been found: another status in a moment would say no more.
+func (r *Reconciler) wrote(s *station, m manifest.Manifest, stored *unstructured.Unstructured) error {
+	key := environment.KeyOf(m)
+	r.made.remember(s, key, stored, m.Hash(), r.Now())
+	if key.Kind != "Deployment" || s.facts.Live[key] != nil {
+		return nil
+	}
+	found := &appsv1.Deployment{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(stored.Object, found); err != nil {
+		return fmt.Errorf("reading what became of Deployment %s: %w", key.Name, err)
+	}
+	s.facts.Live[key] = found
+	if key.Name == s.place.Name() {
+		s.input.Facts.Stable = environment.FleetOf(found, s.facts.Pods)
 	}
 	return nil
 }
@@ -179,7 +205,12 @@ func (r *Reconciler) label(ctx context.Context, s *station, labels traffic.Label
 }
 
 func (r *Reconciler) patchPod(ctx context.Context, s *station, pod *corev1.Pod, patch client.Patch) error {
-	if err := s.cluster.Client.Patch(ctx, pod.DeepCopy(), patch); client.IgnoreNotFound(err) != nil {
+	return r.patchedPod(ctx, s, pod.DeepCopy(), patch)
+}
+
+// patchedPod is patchPod that leaves what was stored in pod.
+func (r *Reconciler) patchedPod(ctx context.Context, s *station, pod *corev1.Pod, patch client.Patch) error {
+	if err := s.cluster.Client.Patch(ctx, pod, patch); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("changing pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 	return nil
@@ -266,8 +297,16 @@ func (r *Reconciler) remove(ctx context.Context, cluster *clusters.Cluster, obje
 		if client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting %s %s/%s: %w", r.kindOf(object), object.GetNamespace(), object.GetName(), err)
 		}
+		r.gone(cluster.ID, object)
 	}
 	return nil
+}
+
+// gone forgets that an object of ours was made in a cluster.
+func (r *Reconciler) gone(cluster string, object client.Object) {
+	if owner, ok := ownership.Of(object); ok {
+		r.made.drop(owner.Microservice, madeKey{cluster, object.GetNamespace(), environment.ObjectKey{Kind: r.kindOf(object), Name: object.GetName()}})
+	}
 }
 
 // patchStatus writes the status if it changed, and tells about the changes once they are written.

@@ -115,7 +115,7 @@ func (c *calls) read(cached bool, of string, object runtime.Object, call func() 
 
 // client is one whose calls are these. One that is cached may read what was there before, but never anything older than what it
 // has read already.
-func (c *calls) client(t *testing.T, cached bool) client.Client {
+func (c *calls) client(t testing.TB, cached bool) client.Client {
 	t.Helper()
 	base, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
 	if err != nil {
@@ -147,4 +147,24 @@ func (c *calls) client(t *testing.T, cached bool) client.Client {
 			return c.do(true, func() error { return under.SubResource(sub).Patch(ctx, object, patch, opts...) })
 		},
 	})
+}
+
+// TestCallsUntilAllAreReady holds what a Microservice of three environments costs the API server, with caches that know everything: writes
+// and readings of the operator, and no look at what it has made itself.
+func TestCallsUntilAllAreReady(t *testing.T) {
+	ctx := t.Context()
+	w := newWorld(ctx, t)
+	w.ms.Spec.Database, w.ms.Spec.Auth = nil, nil
+	w.create(ctx)
+	w.verify(ctx)
+	// The finalizer and the Release, and six objects an environment; what was recorded, and the status: when the first environment begins, and
+	// when each has verified the release, which begins the next.
+	const objects, records, statuses = 2 + 3*6, 4, 4
+	if most := objects + records + statuses; w.api.writes > most {
+		t.Errorf("%d writes, want at most %d", w.api.writes, most)
+	}
+	// Five names an environment before they are taken, and two that tell early of the environments that wait.
+	if most := 3*5 + 2*2; w.api.live > most {
+		t.Errorf("%d readings, want at most %d", w.api.live, most)
+	}
 }

@@ -100,6 +100,8 @@ type Reconciler struct {
 	written versions
 	records records
 	proofs  proofs
+	made    made
+	rested  rests
 }
 
 // afterConflict is the time in which the cache most likely gets to know the newer version.
@@ -137,7 +139,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.
 	if seen, err = r.observe(ctx, ms, orders); err != nil {
 		return ctrl.Result{}, err
 	}
-	r.decide(ms, &seen)
+	if seen.asBefore {
+		return ctrl.Result{}, nil
+	}
+	if err := r.decide(ctx, ms, &seen); err != nil {
+		return ctrl.Result{}, err
+	}
 	if err := r.carryOut(ctx, ms, &seen); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -146,8 +153,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (res ctrl.
 
 // conclude says in the status what a pass has come to, and returns what follows from both.
 func (r *Reconciler) conclude(ctx context.Context, before, ms *v1alpha1.Microservice, seen *observed, res ctrl.Result, err error) (ctrl.Result, error) {
-	if !controllerutil.ContainsFinalizer(ms, v1alpha1.Finalizer) {
-		return res, err // it is gone, or nothing was done yet
+	if !controllerutil.ContainsFinalizer(ms, v1alpha1.Finalizer) || seen.asBefore {
+		return res, err // it is gone, or nothing was done
 	}
 	setStatus(ms, *seen, r.Now())
 	switch perr := r.patchStatus(ctx, before, ms); {
@@ -158,6 +165,9 @@ func (r *Reconciler) conclude(ctx context.Context, before, ms *v1alpha1.Microser
 		return ctrl.Result{}, perr // joined to a TerminalError it would never be retried
 	case err == nil:
 		seen.orders.tell(r, ms)
+		if res.RequeueAfter == 0 && seen.rests(ms) {
+			r.rested.remember(client.ObjectKeyFromObject(ms), seen.fingerprint)
+		}
 	}
 	return res, err
 }
@@ -169,6 +179,8 @@ func (r *Reconciler) forget(key types.NamespacedName, err error) error {
 		r.written.forget(key)
 		r.records.forget(key)
 		r.proofs.forget(key)
+		r.made.forget(key)
+		r.rested.forget(key)
 	}
 	return client.IgnoreNotFound(err)
 }
@@ -183,6 +195,11 @@ func (r *Reconciler) note(ctx context.Context, ms *v1alpha1.Microservice, o orde
 
 // carryOut does what was planned, and writes down what has become of it.
 func (r *Reconciler) carryOut(ctx context.Context, ms *v1alpha1.Microservice, seen *observed) error {
+	if seen.recordsFirst {
+		if err := r.record(ctx, seen); err != nil {
+			return err
+		}
+	}
 	if err := r.apply(ctx, ms, seen); err != nil {
 		return err
 	}
@@ -206,7 +223,7 @@ const ControllerName = "microservice"
 
 // SetupWithManager registers the watches. reconciler is r itself, or what wraps it.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, reconciler reconcile.Reconciler, options controller.Options) error {
-	children := handler.EnqueueRequestsFromMapFunc(ownerRequest)
+	children := forgetting{handler.EnqueueRequestsFromMapFunc(ownerRequest), func(object client.Object) { r.gone("", object) }}
 	bldr := ctrl.NewControllerManagedBy(mgr).
 		Named(ControllerName).
 		WithOptions(options).

@@ -50,6 +50,7 @@ func (r *Reconciler) cut(ctx context.Context, ms *v1alpha1.Microservice, sites *
 	if err := r.Client.Create(ctx, out); err != nil {
 		return nil, nil, fmt.Errorf("making release %s: %w", out.Name, err)
 	}
+	r.records.remember(client.ObjectKeyFromObject(ms), out) // nobody has recorded anything of it
 	return out, nil, nil
 }
 

@@ -146,7 +146,7 @@ func (r *Reconciler) work(ctx context.Context, s *station, action release.Action
 	if err != nil {
 		return err
 	}
-	if err := manifest.Apply(ctx, s.cluster.Client, job); err != nil {
+	if _, err := manifest.Apply(ctx, s.cluster.Client, job); err != nil {
 		return err
 	}
 	return r.remove(ctx, s.cluster, old)

@@ -97,7 +97,7 @@ func (r *Reconciler) observeNeeds(ctx context.Context, ms *v1alpha1.Microservice
 		if err != nil {
 			return err
 		}
-		s.facts.Foreign, err = foreign(ctx, s.cluster, s.place, wanted, s.facts, nil)
+		s.facts.Foreign, err = s.foreign(ctx, wanted, nil)
 		return err
 	}
 	var err error
@@ -114,29 +114,34 @@ func (r *Reconciler) observeNeeds(ctx context.Context, ms *v1alpha1.Microservice
 	if err != nil {
 		return err
 	}
-	var from *metav1.GetOptions
 	if s.isOut() {
-		from = anyVersion
+		s.facts.Foreign, err = s.foreign(ctx, slices.DeleteFunc(slices.Clone(wanted), isTakenLate), anyVersion)
+		return err
 	}
-	s.facts.Foreign, err = foreign(ctx, s.cluster, s.place, wanted, s.facts, from)
+	s.looked = true
+	s.facts.Foreign, err = s.foreign(ctx, wanted, nil)
 	return err
 }
+
+// isTakenLate reports whether a name is looked at only when it is taken. Who runs a service in a namespace already has a Deployment and a
+// Service of its name: these tell early enough.
+func isTakenLate(m manifest.Manifest) bool { return m.Kind() != "Deployment" && m.Kind() != "Service" }
 
 // anyVersion has the API server answer from its own cache, which costs it a fraction. That may be behind by a moment: good enough to tell
 // people early, and not to write by.
 var anyVersion = &metav1.GetOptions{ResourceVersion: "0"}
 
-// isOut reports whether this pass can at most admit the target, and makes nothing of it.
+// isOut reports whether the target cannot come in in this pass, and nothing is made.
 func (s *station) isOut() bool {
 	record := recordOf(s.target, s.name())
-	return record.AdmittedAt == nil && record.VerifiedAt == nil && len(s.running()) == 0 && len(s.children) == 1
+	return !s.turn && record.AdmittedAt == nil && record.VerifiedAt == nil && len(s.running()) == 0 && len(s.children) == 1
 }
 
 // awaitsTurn reports whether nothing new is made in this pass because others come first, the environment before or other rollouts, and
 // what is needed was there when that was first found. Names are looked at again before anything is made. With many that wait, looking each
 // time would be most of what the API server is asked, and those whose turn it is would wait for it.
 func (s *station) awaitsTurn(ms *v1alpha1.Microservice) bool {
-	if recordOf(s.target, s.name()).AdmittedAt != nil || ms.Status.ObservedGeneration != ms.Generation {
+	if s.let || recordOf(s.target, s.name()).AdmittedAt != nil || ms.Status.ObservedGeneration != ms.Generation {
 		return false
 	}
 	return slices.ContainsFunc(ms.Status.Environments, func(e v1alpha1.EnvironmentStatus) bool {
@@ -193,15 +198,27 @@ func claimFacts(ctx context.Context, cluster *clusters.Cluster, namespace, name 
 	}, nil
 }
 
+// isNamedByContent reports whether nobody else gives that name: it ends in a hash of what is in the object.
+func (s *station) isNamedByContent(name string) bool {
+	for _, children := range s.children {
+		if name == children.ConfigMap.Name() {
+			return true
+		}
+	}
+	return false
+}
+
 // foreign finds objects that bear one of the children's names but not their labels. The caches do not hold those. from may be nil for
 // what is so now.
-func foreign(
-	ctx context.Context, cluster *clusters.Cluster, place environment.Place, wanted []manifest.Manifest, facts environment.Facts, from *metav1.GetOptions,
-) ([]environment.ObjectKey, error) {
+func (s *station) foreign(ctx context.Context, wanted []manifest.Manifest, from *metav1.GetOptions) ([]environment.ObjectKey, error) {
 	var out []environment.ObjectKey
 	for _, m := range wanted {
 		key := environment.KeyOf(m)
-		if facts.Live[key] != nil {
+		if s.facts.Live[key] != nil || s.isNamedByContent(key.Name) {
+			continue
+		}
+		if _, unheard := s.unheard[key]; unheard {
+			s.relied = true
 			continue
 		}
 		found := &metav1.PartialObjectMetadata{}
@@ -210,14 +227,14 @@ func foreign(
 			return nil, err
 		}
 		found.SetGroupVersionKind(gvk.WithKind(m.Kind()))
-		err = cluster.Live.Get(ctx, client.ObjectKey{Namespace: m.Namespace(), Name: m.Name()}, found, &client.GetOptions{Raw: from})
+		err = s.cluster.Live.Get(ctx, client.ObjectKey{Namespace: m.Namespace(), Name: m.Name()}, found, &client.GetOptions{Raw: from})
 		if apierrors.IsNotFound(err) {
 			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("looking for %s %s/%s: %w", m.Kind(), m.Namespace(), m.Name(), err)
 		}
-		if owner, ok := ownership.Of(found); !ok || owner != place.Owner {
+		if owner, ok := ownership.Of(found); !ok || owner != s.place.Owner {
 			out = append(out, key)
 		}
 	}

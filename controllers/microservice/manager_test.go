@@ -37,7 +37,7 @@ const patience = time.Minute
 
 // asOperator returns the configuration of a user who may do what config/rbac/role.yaml grants, and nothing else: everywhere, or
 // in the namespaces alone, apart from looking at namespaces themselves.
-func asOperator(ctx context.Context, t *testing.T, namespaces []string) *rest.Config {
+func asOperator(ctx context.Context, t testing.TB, namespaces []string) *rest.Config {
 	t.Helper()
 	user := "operator-of-" + strings.ToLower(t.Name())
 	encoded, err := os.ReadFile(filepath.Join("..", "..", "config", "rbac", "role.yaml"))

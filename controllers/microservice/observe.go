@@ -37,9 +37,14 @@ type observed struct {
 	all []v1alpha1.Microservice
 	// unfinished: a cluster has refused to remove something.
 	unfinished bool
+	// fingerprint stands for what was seen. asBefore: it is that of a pass that had nothing to do, and nothing else was looked at.
+	fingerprint fingerprint
+	asBefore    bool
 	// moved is set once a record was written: there may be more to do at once.
 	moved bool
-	sites sites
+	// recordsFirst is set where the plans rest on what this pass has yet to record.
+	recordsFirst bool
+	sites        sites
 	// remove are children of environments that the spec no longer has, or no longer there, and releases beyond those kept.
 	remove []leftover
 }
@@ -54,9 +59,16 @@ type station struct {
 	troubled bool
 	// target is the release that the environment shall run: that of the spec, unless it is held at another.
 	target *v1alpha1.Release
-	// turn: nothing is recorded that keeps the target out because of the environment before.
-	turn  bool
-	facts environment.Facts
+	// turn: nothing keeps the target out because of the environment before. looked: what the target needs, and the names that it takes, were
+	// looked for in this pass, so that it may be made.
+	turn   bool
+	looked bool
+	// let: this pass lets the target in.
+	let bool
+	// unheard is what was written a moment ago and the cache has not heard of; relied is set once something was left out because of it.
+	unheard map[environment.ObjectKey]string
+	relied  bool
+	facts   environment.Facts
 	// children are rendered for each release that the plan may name, by its name.
 	children map[string]environment.Children
 	// rendered are the results of stable, by what it was asked for, and proven the objects that hold them.
@@ -99,11 +111,19 @@ func (r *Reconciler) observe(ctx context.Context, ms *v1alpha1.Microservice, ord
 	if err != nil {
 		return observed{}, err
 	}
-	out, err := r.observeReleases(ctx, ms, &sites)
+	releases, err := r.releases(ctx, ms)
 	if err != nil {
 		return observed{}, err
 	}
-	out.orders, out.sites = orders, sites
+	seen, err := r.fingerprintOf(ctx, ms, &sites, releases)
+	if err != nil || r.rested.isKnown(key, seen) {
+		return observed{sites: sites, fingerprint: seen, asBefore: err == nil}, err
+	}
+	out, err := r.observeReleases(ctx, ms, &sites, releases)
+	if err != nil {
+		return observed{}, err
+	}
+	out.orders, out.sites, out.fingerprint = orders, sites, seen
 	hold(ms, &out.orders, out.releases, r.Now())
 	if out.target != nil {
 		for i := range ms.Spec.Environments {
@@ -140,14 +160,17 @@ func (r *Reconciler) leftovers(ctx context.Context, ms *v1alpha1.Microservice, o
 	return append(out, leftover{o.sites.own, surplus(o.releases, o.inUse())}), nil
 }
 
-// observeReleases lists the releases and finds, or cuts, the one that the spec asks for.
-func (r *Reconciler) observeReleases(ctx context.Context, ms *v1alpha1.Microservice, sites *sites) (observed, error) {
+// releases lists those of a Microservice. One of a Microservice that had the same name is on its way out.
+func (r *Reconciler) releases(ctx context.Context, ms *v1alpha1.Microservice) ([]v1alpha1.Release, error) {
 	list := &v1alpha1.ReleaseList{}
 	if err := r.Client.List(ctx, list, client.InNamespace(ms.Namespace), r.OwnedBy(client.ObjectKeyFromObject(ms))); err != nil {
-		return observed{}, fmt.Errorf("listing releases: %w", err)
+		return nil, fmt.Errorf("listing releases: %w", err)
 	}
-	// A release of a Microservice that had the same name is on its way out.
-	releases := slices.DeleteFunc(list.Items, func(rel v1alpha1.Release) bool { return !metav1.IsControlledBy(&rel, ms) })
+	return slices.DeleteFunc(list.Items, func(rel v1alpha1.Release) bool { return !metav1.IsControlledBy(&rel, ms) }), nil
+}
+
+// observeReleases finds, or cuts, the release that the spec asks for.
+func (r *Reconciler) observeReleases(ctx context.Context, ms *v1alpha1.Microservice, sites *sites, releases []v1alpha1.Release) (observed, error) {
 	target, waiting, err := r.cut(ctx, ms, sites, releases)
 	if err != nil {
 		return observed{}, err
@@ -257,6 +280,7 @@ func (o *observed) opens(previous, releaseName string) bool {
 // observeStation looks at an environment whose cluster is there.
 func (r *Reconciler) observeStation(ctx context.Context, ms *v1alpha1.Microservice, o *observed, s *station, consent string) error {
 	r.sortChildren(s, o.sites.children[s.cluster.ID])
+	s.unheard = r.made.unheard(s, r.Now())
 	if err := s.render(ms, o); err != nil {
 		return err
 	}

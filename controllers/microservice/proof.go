@@ -57,7 +57,12 @@ func (p *proofs) forget(key types.NamespacedName) {
 
 // holds reports whether what is there already is what a manifest wants.
 func (r *Reconciler) holds(s *station, m manifest.Manifest) (bool, error) {
-	live := s.facts.Live[environment.KeyOf(m)]
+	key := environment.KeyOf(m)
+	if hash, unheard := s.unheard[key]; unheard {
+		s.relied = true
+		return hash == m.Hash(), nil
+	}
+	live := s.facts.Live[key]
 	if live == nil {
 		return false, nil
 	}

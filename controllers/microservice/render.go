@@ -73,8 +73,12 @@ func (s *station) everything(ms *v1alpha1.Microservice) ([]manifest.Manifest, er
 // mayTry reports whether a plan of this pass may run pods of the target beside others: there have to be others, and steps, unless it has begun
 // already.
 func (s *station) mayTry() bool {
-	if s.facts.Deployment(s.place.CanaryName()) != nil || recordOf(s.target, s.name()).Step == v1alpha1.StepCanary {
+	record := recordOf(s.target, s.name())
+	if s.facts.Deployment(s.place.CanaryName()) != nil || record.Step == v1alpha1.StepCanary {
 		return true
+	}
+	if record.VerifiedAt == nil && (record.Step == v1alpha1.StepPromote || record.Step == v1alpha1.StepSoak) {
+		return false // that is behind it
 	}
 	others := s.facts.Deployment(s.place.Name()) != nil || len(s.children) > 1
 	return others && len(rolloutOf(s.spec).Steps) > 0

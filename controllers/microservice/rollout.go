@@ -3,15 +3,18 @@ package microservice
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/environment"
 	"github.com/mirubato/mirubato/controllers/gate"
+	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/controllers/release"
 	"github.com/mirubato/mirubato/controllers/traffic"
 	"github.com/mirubato/mirubato/controllers/verb"
@@ -160,22 +163,83 @@ func (o *observed) retries(s *station) bool {
 	return o.target != nil && s.target.Name == o.target.Name && o.orders.has(verb.Retry, "")
 }
 
-// decide plans each environment, in order: what one has verified opens the next. One that is verified by this pass does so in the
-// next pass, which comes at once: until it is recorded nobody has looked for what the next one needs.
-func (r *Reconciler) decide(ms *v1alpha1.Microservice, o *observed) {
+// decide plans each environment, in order: what one has verified opens the next, in the same pass.
+func (r *Reconciler) decide(ctx context.Context, ms *v1alpha1.Microservice, o *observed) error {
 	previous := ""
 	for _, s := range o.stations {
-		s.input.Previous = previous
-		s.input.PreviousVerified = previous == "" || s.turn && o.verified(previous, s.target.Name)
-		o.compareSchemas(s, previous)
-		r.askBudget(ms, o, s)
-		s.plan = release.New(s.input)
-		s.keepReading()
-		if s.plan.Rejection != nil {
-			// The environments after this one must not start what has just failed.
-			o.reject(s.target.Name, s.plan.Rejection)
+		if err := r.decideFor(ctx, ms, o, s, previous); err != nil {
+			return fmt.Errorf("environment %s: %w", s.name(), err)
 		}
 		previous = s.name()
+	}
+	o.goOn()
+	return nil
+}
+
+// decideFor plans one environment. What lets the target in is asked for again where nobody has looked yet for what it needs, since that it
+// comes in was not known before: then it may be made in the same pass.
+func (r *Reconciler) decideFor(ctx context.Context, ms *v1alpha1.Microservice, o *observed, s *station, previous string) error {
+	if !s.turn && s.away == nil && o.verified(previous, s.target.Name) {
+		s.turn = true
+		if err := r.lookAgain(ctx, ms, o, s); err != nil {
+			return err
+		}
+	}
+	r.plan(ms, o, s, previous)
+	if s.away != nil || s.looked || !s.plan.Admits() {
+		return nil
+	}
+	s.let = true
+	if err := r.lookAgain(ctx, ms, o, s); err != nil {
+		return err
+	}
+	r.plan(ms, o, s, previous)
+	return nil
+}
+
+func (r *Reconciler) plan(ms *v1alpha1.Microservice, o *observed, s *station, previous string) {
+	s.input.Previous = previous
+	s.input.PreviousVerified = previous == "" || s.turn && o.verified(previous, s.target.Name)
+	o.compareSchemas(s, previous)
+	r.askBudget(ms, o, s)
+	s.plan = release.New(s.input)
+	s.keepReading()
+	if s.plan.Rejection != nil {
+		// The environments after this one must not start what has just failed.
+		o.reject(s.target.Name, s.plan.Rejection)
+	}
+}
+
+// lookAgain observes an environment once more, of which it has become known that its turn has come.
+func (r *Reconciler) lookAgain(ctx context.Context, ms *v1alpha1.Microservice, o *observed, s *station) error {
+	consent, _ := ownership.ConsentLabel(client.ObjectKeyFromObject(ms)) // the first look has found no problem with it
+	*s = station{spec: s.spec, place: s.place, target: s.target, held: s.held, cluster: s.cluster, turn: s.turn, let: s.let}
+	if err := r.observeStation(ctx, ms, o, s, consent); err != nil {
+		if !s.leaves(err) {
+			return err
+		}
+		s.freeze(ms, o, r.Now())
+		return nil
+	}
+	var err error
+	o.all, err = r.claimants(ctx, o)
+	return err
+}
+
+// goOn has those that were just let in begin at once, if all that the pass has to record may be written before anything is done.
+func (o *observed) goOn() {
+	begun := map[*station]release.Plan{}
+	for _, s := range o.stations {
+		next, ok := release.Onward(s.input, s.plan)
+		switch isSame := equal(s.input.Record, s.plan.Record); {
+		case ok && s.looked:
+			begun[s] = next
+		case !isSame && s.plan.Step != v1alpha1.StepAdmit && s.plan.Step != v1alpha1.StepVerified:
+			return // its record says what its actions have yet to do
+		}
+	}
+	for s, next := range begun {
+		s.input.Record, s.plan, o.recordsFirst = s.plan.Record, next, true
 	}
 }
 
@@ -228,6 +292,9 @@ func (s *station) wakeUps(now time.Time, recheck time.Duration, sooner func(time
 	}
 	if s.route != nil {
 		sooner(routePoll)
+	}
+	if s.relied {
+		sooner(trust) // should the cache never hear of it, because somebody was quicker to remove it
 	}
 	for _, at := range []time.Time{s.delivery.result.Next, s.plan.WakeUp} {
 		if !at.IsZero() {

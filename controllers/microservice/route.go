@@ -98,7 +98,7 @@ func (r *Reconciler) writeRoute(ctx context.Context, ms *v1alpha1.Microservice, 
 			return err
 		}
 	}
-	if err := manifest.Apply(ctx, s.cluster.Client, wanted); err != nil {
+	if _, err := manifest.Apply(ctx, s.cluster.Client, wanted); err != nil {
 		return err
 	}
 	s.route = wanted.Object() // a later action of the same pass must not write it again

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -123,9 +124,15 @@ func (r *Reconciler) tellPods(ctx context.Context, s *station) error {
 func (r *Reconciler) tell(ctx context.Context, s *station, a settings.Assignment) error {
 	switch {
 	case !a.Given():
-		if err := r.patchPod(ctx, s, &a.Pod, a.Patch()); err != nil {
+		key, told := environment.ObjectKey{Kind: podKind, Name: a.Pod.Name}, strconv.FormatInt(a.Generation, 10)
+		if s.unheard[key] == told {
+			return nil
+		}
+		pod := a.Pod.DeepCopy()
+		if err := r.patchedPod(ctx, s, pod, a.Patch()); err != nil {
 			return err
 		}
+		r.made.remember(s, key, pod, told, r.Now())
 		r.Telemetry.Told(s.measured(), &a.Pod, r.Now())
 		return nil
 	case s.delivery.result.Overdue[a.Pod.Name]:
@@ -155,7 +162,11 @@ func (r *Reconciler) reportSettings(ms *v1alpha1.Microservice, s *station, wante
 	if i < 0 || s.facts.Deployment(s.place.Name()) == nil {
 		return nil
 	}
-	live := s.facts.Live[environment.KeyOf(wanted[i])]
+	key := environment.KeyOf(wanted[i])
+	if _, unheard := s.unheard[key]; unheard {
+		return nil // nobody can tell yet
+	}
+	live := s.facts.Live[key]
 	happened := ""
 	if live == nil {
 		happened = "is gone"

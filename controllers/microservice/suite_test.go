@@ -65,7 +65,7 @@ func withServer(run func() int) (code int, err error) {
 }
 
 // newNamespace makes a namespace with a name of its own.
-func newNamespace(ctx context.Context, t *testing.T, labels map[string]string) string {
+func newNamespace(ctx context.Context, t testing.TB, labels map[string]string) string {
 	t.Helper()
 	namespace := &corev1.Namespace{}
 	namespace.GenerateName = "test-"

@@ -34,7 +34,7 @@ import (
 // world is a Microservice with its environments on the real API server, and what no API server does by itself: Jobs that
 // run and pods that become ready.
 type world struct {
-	t          *testing.T
+	t          testing.TB
 	ms         *v1alpha1.Microservice
 	reconciler *microservice.Reconciler
 	// api is what the operator's calls pass through.
@@ -42,12 +42,12 @@ type world struct {
 }
 
 // newWorld makes a Microservice called scores with three environments that lack nothing.
-func newWorld(ctx context.Context, t *testing.T) *world {
+func newWorld(ctx context.Context, t testing.TB) *world {
 	t.Helper()
 	return newWorldOf(ctx, t, "development", "staging", "production")
 }
 
-func newWorldOf(ctx context.Context, t *testing.T, environments ...string) *world {
+func newWorldOf(ctx context.Context, t testing.TB, environments ...string) *world {
 	t.Helper()
 	home := newNamespace(ctx, t, nil)
 	ms := &v1alpha1.Microservice{

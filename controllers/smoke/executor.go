@@ -73,7 +73,8 @@ func (e *Executor) start(ctx context.Context, run Run, p progress) error {
 	if err != nil {
 		return err
 	}
-	return manifest.Apply(ctx, e.Writer, job)
+	_, err = manifest.Apply(ctx, e.Writer, job)
+	return err
 }
 
 // request asks the pods and returns what was wrong; empty if nothing was. An error is no fault of the pods.

@@ -260,7 +260,8 @@ func TestOnARealAPIServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return manifest.Apply(t.Context(), c, m)
+		_, err = manifest.Apply(t.Context(), c, m)
+		return err
 	}
 	unknown := func(t testing.TB, err error) {
 		t.Helper()

@@ -29,6 +29,7 @@ var (
 	changes     = flag.Int("changes", 200, "how many changes of a spec are timed, at most one a Microservice")
 	concurrency = flag.Int("concurrency", 0, "--concurrency of the operator; 0 for that of config/manager")
 	maxRollouts = flag.Int("max-rollouts", 0, "--max-rollouts of the operator; 0 for that of config/manager")
+	calls       = flag.Bool("calls", false, "tell the requests to the API server apart; writing them down costs it time")
 	command     = flag.String("command", "make scale", "what a person types to measure it again")
 )
 
@@ -44,9 +45,11 @@ func TestThousand(t *testing.T) {
 	began := time.Now()
 	w.createAll(ctx)
 	w.untilReady(began)
+	w.tellCalls("until all are ready", *count)
 	w.record("all settled", time.Since(began).Seconds(), "s", "< 240")
 	w.record("greatest memory while they settle", w.operator.peakMemory(), "MB", "< 250")
 	w.touchAll(ctx)
+	w.tellCalls("passes over nothing", *count)
 	w.change(ctx)
 	w.record("greatest memory", w.operator.peakMemory(), "MB", "< 250")
 	w.rest()
@@ -100,9 +103,11 @@ func (w *world) untilReady(began time.Time) {
 func (w *world) rest() {
 	w.t.Helper()
 	w.operator.untilQuiet() // the last changes have come through
+	w.tellCalls("changes of an image", min(*changes, *count))
 	writes, reads, cpu := w.operator.writes(), w.operator.reads(), w.operator.cpu()
 	time.Sleep(*atRest)
 	w.record("writes at rest", w.operator.writes()-writes, "writes", "= 0")
+	w.tellCalls("rest", *count)
 	w.t.Logf("in %s of rest: %.0f reads and watches, %.2f s of processor time", *atRest, w.operator.reads()-reads, w.operator.cpu()-cpu)
 	w.record("memory at rest", w.operator.memory(), "MB", "")
 }

@@ -45,6 +45,9 @@ type world struct {
 	fleet    *fleet
 	nodes    *nodes
 	operator *operator
+	// requests is the file of the operator's requests, empty if they are not told apart. So many lines of it were told.
+	requests string
+	told     int
 }
 
 func newWorld(ctx context.Context, t *testing.T) *world {
@@ -58,6 +61,9 @@ func newWorld(ctx context.Context, t *testing.T) *world {
 		}
 	})
 	server.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", serviceRange)
+	if *calls {
+		w.audit(server)
+	}
 	config, err := server.Start()
 	w.must(err)
 	config.QPS = -1 // what is measured must not wait for its measurement
@@ -121,7 +127,7 @@ func (w *world) createNamespaces(ctx context.Context) {
 // kubeconfig is that of a user with the rights of config/rbac/role.yaml and no others.
 func (w *world) kubeconfig(ctx context.Context, server *envtest.Environment) []byte {
 	w.t.Helper()
-	const user = "operator"
+	const user = operatorUser
 	role := &rbacv1.ClusterRole{}
 	w.read(role, "config", "rbac", "role.yaml")
 	role.Name = user
