@@ -11,7 +11,7 @@ import (
 const (
 	// headroom is how many bytes may be taken from one collection of garbage to the next. Go's own rule is as many as are in use: with
 	// caches of 160 MiB that doubles the process, and without much in use garbage is collected several times more often than needed.
-	headroom = 8 << 20
+	headroom = 6 << 20
 	// leastGCPercent keeps a very large heap from being collected without end.
 	leastGCPercent, mostGCPercent = 5, 1000
 )

@@ -31,8 +31,8 @@ func TestGCPercent(t *testing.T) {
 	}{
 		"before the first collection": {0, 1000},
 		"next to nothing":             {1 << 20, 1000},
-		"a service at rest":           {10 << 20, 80},
-		"full caches":                 {100 << 20, 8},
+		"a service at rest":           {10 << 20, 60},
+		"full caches":                 {100 << 20, 6},
 		"more than that":              {200 << 20, 5},
 	} {
 		if got := gcPercentFor(tc.live); got != tc.want {
