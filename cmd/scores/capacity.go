@@ -14,7 +14,7 @@ const (
 	// capacityFreshFor is how long the database is not asked again how many connections it has.
 	capacityFreshFor = 5 * time.Second
 	// capacityPatience is how long the metrics wait for the database.
-	capacityPatience = 200 * time.Millisecond
+	capacityPatience = 100 * time.Millisecond
 	// ownProbes is the connection of each pool that is kept for probes.
 	ownProbes = 1
 )
