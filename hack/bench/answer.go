@@ -80,7 +80,7 @@ func (r answerReader) chunks() error {
 			_, _, err := r.header()
 			return err
 		}
-		if _, err := io.CopyN(io.Discard, r, int64(n)+2); err != nil { //nolint:gosec // it has 31 bits
+		if _, err := io.CopyN(io.Discard, r, int64(n)+2); err != nil {
 			return err
 		}
 	}

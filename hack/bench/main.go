@@ -53,12 +53,20 @@ func (c config) check() error {
 		return fmt.Errorf("-rounds %d: must be from 1 to 20", c.rounds)
 	case c.clients < 1 || c.clients > 256:
 		return fmt.Errorf("-clients %d: must be from 1 to 256", c.clients)
-	case c.work != "" && !slices.ContainsFunc(tasks(), func(t task) bool { return t.Work == c.work }):
-		return fmt.Errorf("-work %q: must be one of %q, %q, %q, %q, %q", c.work, cachedRead, read, list, write, mix)
-	case c.work != "" && c.docs != "":
-		return errors.New("-docs: the table in docs is of all works; leave -work out")
 	case c.rows < 100 || c.rows > 1_000_000:
 		return fmt.Errorf("-rows %d: must be from 100 to 1000000", c.rows)
+	}
+	return c.checkWork()
+}
+
+func (c config) checkWork() error {
+	switch {
+	case c.work == "":
+		return nil
+	case !slices.ContainsFunc(tasks(), func(t task) bool { return t.Work == c.work }):
+		return fmt.Errorf("-work %q: must be one of %q, %q, %q, %q, %q", c.work, cachedRead, read, list, write, mix)
+	case c.docs != "":
+		return errors.New("-docs: the table in docs is of all works; leave -work out")
 	}
 	return nil
 }

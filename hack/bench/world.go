@@ -142,17 +142,17 @@ const bareAnswer = "answer.json"
 // keepAnswer keeps what the service answers from memory, where the first reads of a score put it.
 func (w *world) keepAnswer(ctx context.Context, c *contender) error {
 	for range 10 {
-		res, body, err := w.exchange(ctx, c, http.MethodGet, "/api/scores/"+w.hot[3], "")
+		_, header, body, err := w.exchange(ctx, c, http.MethodGet, "/api/scores/"+w.hot[3], "")
 		if err != nil {
 			return err
 		}
-		if res.Header.Get("X-Cache") != "HIT" {
+		if header.Get("X-Cache") != "HIT" {
 			continue
 		}
 		for _, name := range []string{"Date", "Connection"} { // the server's own
-			res.Header.Del(name)
+			header.Del(name)
 		}
-		text, err := json.Marshal(map[string]any{"Header": res.Header, "Body": body})
+		text, err := json.Marshal(map[string]any{"Header": header, "Body": body})
 		if err != nil {
 			return err
 		}
@@ -304,28 +304,25 @@ func (w *world) close(ctx context.Context) {
 
 // ask sends one request by a client that keeps nothing.
 func (w *world) ask(ctx context.Context, c *contender, method, path, body string) (int, []byte, error) {
-	res, text, err := w.exchange(ctx, c, method, path, body)
-	if err != nil {
-		return 0, nil, err
-	}
-	return res.StatusCode, text, nil
+	status, _, text, err := w.exchange(ctx, c, method, path, body)
+	return status, text, err
 }
 
 // exchange asks over a connection of its own and reads the whole answer.
-func (w *world) exchange(ctx context.Context, c *contender, method, path, body string) (*http.Response, []byte, error) {
+func (w *world) exchange(ctx context.Context, c *contender, method, path, body string) (int, http.Header, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.addr+path, strings.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return 0, nil, nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+w.token)
 	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: readyPatience}).Do(req)
 	if err != nil {
-		return nil, nil, err
+		return 0, nil, nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
-	return res, text, err
+	return res.StatusCode, res.Header, text, err
 }
 
 // spent is the processor time and the memory of a server's process.
