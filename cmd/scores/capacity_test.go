@@ -5,60 +5,54 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 func TestCapacity(t *testing.T) {
-	now, asked, away := time.Unix(0, 0), 0, false
-	c := &capacity{
-		conns: connectionsOf(testConfig("")), now: func() time.Time { return now }, patience: time.Minute,
-		ask: func(context.Context) (int64, error) {
-			asked++
-			if away {
-				return 0, errors.New("away")
+	synctest.Test(t, func(t *testing.T) {
+		type database = func(context.Context) (int64, error)
+		there := func(context.Context) (int64, error) { return 97, nil }
+		away := func(context.Context) (int64, error) { return 0, errors.New("away") }
+		stands := func(ctx context.Context) (int64, error) { <-ctx.Done(); return 0, ctx.Err() }
+		var now atomic.Pointer[database]
+		becomes := func(d database) { now.Store(&d) }
+		becomes(there)
+		c := &capacity{conns: connectionsOf(testConfig("")), ask: func(ctx context.Context) (int64, error) { return (*now.Load())(ctx) }}
+		registry := prometheus.NewPedanticRegistry()
+		registry.MustRegister(c)
+		metrics := func(when string, want int) {
+			t.Helper()
+			synctest.Wait()
+			if got, err := registry.Gather(); err != nil || len(got) != want {
+				t.Errorf("%s: %d metrics, %v; want %d", when, len(got), err, want)
 			}
-			return 97, nil
-		},
-	}
-	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(c)
-	metrics := func(want, times int) {
-		t.Helper()
-		got, err := registry.Gather()
-		if err != nil || len(got) != want || asked != times {
-			t.Errorf("%d metrics (%v) after asking %d times, want %d after %d", len(got), err, asked, want, times)
 		}
-	}
-	metrics(2, 1)
-	metrics(2, 1) // what was just told holds
-	now, away = now.Add(capacityFreshFor), true
-	metrics(1, 2) // what is not known is not told
-	now, away = now.Add(capacityFreshFor), false
-	metrics(2, 3)
-	if want := 4 + 6 + 2 + 4; c.conns != want {
-		t.Errorf("a process with 4 connections for requests opens %d, want %d", c.conns, want)
-	}
-}
-
-func TestCapacityOfADatabaseThatStandsStill(t *testing.T) {
-	var asked atomic.Int32
-	stands := make(chan struct{})
-	c := &capacity{now: time.Now, patience: time.Millisecond, ask: func(context.Context) (int64, error) {
-		asked.Add(1)
-		<-stands
-		return 97, nil
-	}}
-	for range 3 {
-		if n, ok := c.available(); ok {
-			t.Errorf("%d connections are known, but the database has not answered", n)
-		}
-	}
-	answered := c.refresh()
-	close(stands)
-	<-answered
-	if n, ok := c.available(); !ok || n != 97 || asked.Load() != 1 {
-		t.Errorf("after the answer %d (%t), asked %d times, want 97 after 1", n, ok, asked.Load())
+		metrics("nobody has asked yet", 1)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			c.run(ctx)
+		}()
+		metrics("the database has answered", 2)
+		becomes(away)
+		time.Sleep(capacityEvery)
+		metrics("it is away", 1)
+		becomes(there)
+		time.Sleep(capacityEvery)
+		metrics("it is back", 2)
+		becomes(stands)
+		time.Sleep(capacityEvery)
+		metrics("it stands still, and nobody waits for it", 2)
+		time.Sleep(checkTimeout)
+		metrics("it has stood still for too long", 1)
+		stop()
+		<-ended
+	})
+	if got, want := connectionsOf(testConfig("")), 4+6+2+4; got != want {
+		t.Errorf("a process with 4 connections for requests opens %d, want %d", got, want)
 	}
 }

@@ -9,11 +9,13 @@ import (
 )
 
 const (
-	// headroom is how many bytes may be taken from one collection of garbage to the next. Go's own rule is as many as are in use: with
-	// caches of 160 MiB that doubles the process, and without much in use garbage is collected several times more often than needed.
+	// headroom is how many bytes may be taken from one collection of garbage to the next. Go's own rule is as many as are in use, which
+	// with full caches doubles the process. Less would be collected more often than is worth it.
 	headroom = 6 << 20
 	// leastGCPercent keeps a very large heap from being collected without end.
-	leastGCPercent, mostGCPercent = 5, 1000
+	leastGCPercent = 5
+	// mostGCPercent of the least heap that Go collects, 4 MiB at 100 percent, are headroom as well; that heap grows with the percentage.
+	mostGCPercent = 150
 )
 
 const (

@@ -29,8 +29,8 @@ func TestGCPercent(t *testing.T) {
 		live uint64
 		want int
 	}{
-		"before the first collection": {0, 1000},
-		"next to nothing":             {1 << 20, 600},
+		"before the first collection": {0, 150},
+		"next to nothing":             {1 << 20, 150},
 		"a service at rest":           {10 << 20, 60},
 		"full caches":                 {100 << 20, 6},
 		"more than that":              {200 << 20, 5},

@@ -211,8 +211,17 @@ func openDatabase(
 		return nil, nil, fmt.Errorf("%s: %w", contract.EnvDatabaseURLFile, err)
 	}
 	metrics.WatchPool("main", db.Pool())
-	metrics.Register(&capacity{conns: connectionsOf(cfg), ask: db.Available, now: time.Now, patience: capacityPatience})
+	connections := &capacity{conns: connectionsOf(cfg), ask: db.Available}
+	metrics.Register(connections)
+	asking, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		connections.run(asking)
+	}()
 	return db, func() {
+		stop()
+		<-ended
 		if err := db.Close(); err != nil {
 			logger.Warn("Closing", "error", err.Error())
 		}

@@ -72,6 +72,15 @@ func releaseAll(ctx context.Context, t *testing.T, kind schema.GroupVersionKind)
 	}
 }
 
+// newWorldAsking is a Microservice of one environment whose backups somebody else makes.
+func newWorldAsking(ctx context.Context, t *testing.T, source backup.Source) *world {
+	t.Helper()
+	w := newWorldOf(ctx, t, "production")
+	w.askFor(0, source)
+	w.create(ctx)
+	return w
+}
+
 // askFor has somebody else make the backups of an environment, of which one is kept.
 func (w *world) askFor(i int, source backup.Source) {
 	spec := &v1alpha1.BackupSpec{Retain: new(int32(1))}
@@ -152,9 +161,7 @@ func (w *world) expectWait(ctx context.Context, want v1alpha1.WaitType, message,
 func TestCloudNativePGBacksUpBeforeTheSchemaChanges(t *testing.T) {
 	ctx := t.Context()
 	installKind(t, cluster)
-	w := newWorldOf(ctx, t, "production")
-	w.askFor(0, cluster)
-	w.create(ctx)
+	w := newWorldAsking(ctx, t, cluster)
 	w.untilBackup(ctx)
 	made := w.one(ctx, cluster.Kind())
 	want := map[string]any{
@@ -218,9 +225,7 @@ func TestCloudNativePGBacksUpBeforeTheSchemaChanges(t *testing.T) {
 func TestABackupThatCannotBeMadeStopsTheRelease(t *testing.T) {
 	ctx := t.Context()
 	installKind(t, cluster)
-	w := newWorldOf(ctx, t, "production")
-	w.askFor(0, cluster)
-	w.create(ctx)
+	w := newWorldAsking(ctx, t, cluster)
 	w.untilBackup(ctx)
 	made := w.one(ctx, cluster.Kind())
 	w.answer(ctx, made, map[string]any{"phase": "failed", "error": "no space left\non device"})
@@ -256,9 +261,7 @@ func TestABackupThatCannotBeMadeStopsTheRelease(t *testing.T) {
 func TestAKilledOperatorAsksForOneBackup(t *testing.T) {
 	ctx := t.Context()
 	installKind(t, cluster)
-	w := newWorldOf(ctx, t, "production")
-	w.askFor(0, cluster)
-	w.create(ctx)
+	w := newWorldAsking(ctx, t, cluster)
 	w.reconcile(ctx)
 	w.runJobs(ctx, succeeded, "check")
 	const writes = 30
@@ -279,9 +282,7 @@ func TestAKilledOperatorAsksForOneBackup(t *testing.T) {
 
 func TestASnapshotOfAClusterWithoutThem(t *testing.T) {
 	ctx := t.Context()
-	w := newWorldOf(ctx, t, "production")
-	w.askFor(0, snapshot)
-	w.create(ctx)
+	w := newWorldAsking(ctx, t, snapshot)
 	w.untilBackup(ctx)
 	w.expectWait(ctx, v1alpha1.WaitBackup, "the cluster does not know VolumeSnapshot of snapshot.storage.k8s.io/v1", "install the CRDs", true)
 
