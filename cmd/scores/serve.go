@@ -79,7 +79,7 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 
 	// The database, and what protects it and the service itself.
 	guards := newProtections(current, cfg.DatabaseConns, metrics, logger)
-	db, closeDatabase, err := openDatabase(cfg, guards, metrics, logger)
+	db, closeDatabase, err := openDatabase(ctx, cfg, guards, metrics, logger)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func listen(
 // openDatabase returns the pool and a function that closes it. The database may be away: the service then starts, is not ready, and
 // recovers by itself.
 func openDatabase(
-	cfg Config, guards protections, metrics *telemetry.Metrics, logger *slog.Logger,
+	ctx context.Context, cfg Config, guards protections, metrics *telemetry.Metrics, logger *slog.Logger,
 ) (*postgres.DB, func(), error) {
 	db, err := postgres.Open(postgres.Config{
 		URL: cfg.DatabaseURL, ApplicationName: serviceName, MaxConns: cfg.DatabaseConns, Observer: metrics, Logger: logger,
@@ -213,7 +213,7 @@ func openDatabase(
 	metrics.WatchPool("main", db.Pool())
 	connections := &capacity{conns: connectionsOf(cfg), ask: db.Available}
 	metrics.Register(connections)
-	asking, stop := context.WithCancel(context.Background())
+	asking, stop := context.WithCancel(context.WithoutCancel(ctx)) // the metrics are there while the last requests are served
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
