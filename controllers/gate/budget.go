@@ -97,19 +97,12 @@ func Claims(ms *v1alpha1.Microservice) []Claim {
 // and ends what a pass has left behind that did not get that far.
 const patience = time.Minute
 
-// turn is how long somebody whose turn it is may go without asking; after that those behind are let in first. Whoever waits is to
-// ask at least as often as RecheckAmong says, and when Next names it.
+// turn is how long somebody whose turn it is may go without asking; after that those behind are let in first. Whoever waits is to ask
+// when Next names it, which is to be called when a rollout has ended and every CallAgain.
 const (
-	turn    = 2 * time.Minute
-	Recheck = 30 * time.Second
+	turn      = 2 * time.Minute
+	CallAgain = 30 * time.Second
 )
-
-// RecheckAmong is how long those who wait may leave it, if there are so many of them: all together ask no more than ten times a second,
-// as long as nobody would lose its turn by it. At least Recheck.
-func RecheckAmong(claimants int) time.Duration {
-	const share, most = 100 * time.Millisecond, turn - 20*time.Second
-	return min(max(Recheck, time.Duration(claimants)*share), most)
-}
 
 // perDatabase is how many rollouts are under way at once on one database: two would not know whose migrations, or whose requests,
 // have slowed it down.
@@ -183,7 +176,7 @@ func wait(under rollouts, database string) *v1alpha1.WaitingFor {
 	}
 }
 
-// Next returns who would be let in now, in order. When a rollout has ended, have them ask again.
+// Next returns who would be let in now, in order. Have them ask.
 func (b *Budget) Next(now time.Time, claims []Claim) []Place {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -193,6 +186,9 @@ func (b *Budget) Next(now time.Time, claims []Claim) []Place {
 
 // line returns who may begin now, in order: of those who wait, and of an asker, who comes last if it has not waited before.
 func (b *Budget) line(now time.Time, under rollouts, claims []Claim, asker *Claim) []Place {
+	if under.count() >= b.limit {
+		return nil // without putting in order the many who wait then
+	}
 	waiting := slices.DeleteFunc(slices.Clone(claims), func(c Claim) bool {
 		return c.WaitingSince.IsZero() || under.has(c.Place) || b.isAbsent(now, c.Place)
 	})
@@ -235,18 +231,23 @@ func (b *Budget) isAbsent(now time.Time, place Place) bool {
 
 // forget drops what was given and is recorded by now, or was never taken, and who was called and waits no more.
 func (b *Budget) forget(now time.Time, claims []Claim) {
-	waits := map[Place]bool{}
 	for _, claim := range claims {
 		if claim.Begun {
 			delete(b.given, claim.Place)
 		}
-		waits[claim.Place] = !claim.WaitingSince.IsZero()
 	}
 	for place, g := range b.given {
 		if now.Sub(g.at) >= patience {
 			delete(b.given, place)
 			b.missed[place] = now
 		}
+	}
+	if len(b.called)+len(b.missed) == 0 {
+		return // as nearly always
+	}
+	waits := map[Place]bool{}
+	for _, claim := range claims {
+		waits[claim.Place] = !claim.WaitingSince.IsZero()
 	}
 	gone := func(place Place, _ time.Time) bool { return !waits[place] }
 	maps.DeleteFunc(b.called, gone)

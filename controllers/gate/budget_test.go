@@ -285,12 +285,3 @@ func TestClaimsAreReadFromTheStatus(t *testing.T) {
 		t.Errorf("claims of one that is being deleted = %+v", left)
 	}
 }
-
-func TestManyAskMoreSeldom(t *testing.T) {
-	const lost = 2 * time.Minute // who has not asked by then comes after the others
-	for claimants, want := range map[int]time.Duration{0: gate.Recheck, 300: gate.Recheck, 600: time.Minute, 100_000: 100 * time.Second} {
-		if got := gate.RecheckAmong(claimants); got != want || got >= lost {
-			t.Errorf("of %d each asks after %s, want %s, and less than %s", claimants, got, want, lost)
-		}
-	}
-}

@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
-	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/ownership"
 )
 
@@ -49,10 +48,6 @@ const (
 	IndexNamespace = "spec.environments.namespace"
 	// indexOwner finds children by their Microservice.
 	indexOwner = "mirubato.owner"
-	// indexClaims finds the Microservices that have or want a place among the rollouts under way: few of many, and asked for whenever
-	// a rollout begins or ends.
-	indexClaims = "mirubato.claims"
-	claiming    = "true"
 )
 
 // RegisterIndexes adds the indexes that the Reconciler reads by.
@@ -68,9 +63,6 @@ func RegisterIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	})
 	if err != nil {
 		return fmt.Errorf("indexing Microservices by namespace: %w", err)
-	}
-	if err := indexer.IndexField(ctx, &v1alpha1.Microservice{}, indexClaims, claimKey); err != nil {
-		return fmt.Errorf("indexing Microservices by their claims: %w", err)
 	}
 	if err := indexer.IndexField(ctx, &v1alpha1.Release{}, indexOwner, ownerKey); err != nil {
 		return fmt.Errorf("indexing Releases by owner: %w", err)
@@ -98,16 +90,6 @@ func ownerKey(object client.Object) []string {
 	}
 	return []string{owner.Microservice.String()}
 }
-
-func claimKey(object client.Object) []string {
-	if ms, ok := object.(*v1alpha1.Microservice); ok && len(gate.Claims(ms)) > 0 {
-		return []string{claiming}
-	}
-	return nil
-}
-
-// ClaimingByIndex selects Microservices by the index that RegisterIndexes adds.
-func ClaimingByIndex() client.ListOption { return client.MatchingFields{indexClaims: claiming} }
 
 // OwnedByIndex selects children by the index that RegisterIndexes adds.
 func OwnedByIndex(key types.NamespacedName) client.ListOption {

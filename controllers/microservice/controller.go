@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/analysis"
@@ -73,10 +74,7 @@ type Reconciler struct {
 	Live client.Reader
 	// OwnedBy selects the objects of a Microservice: by the index of RegisterIndexes in production.
 	OwnedBy func(types.NamespacedName) client.ListOption
-	// Claiming selects the Microservices that have or want a place among the rollouts under way: by the index of RegisterIndexes in
-	// production. If it is nil all are looked at.
-	Claiming client.ListOption
-	Events   events.EventRecorder
+	Events  events.EventRecorder
 	// Images says which digest a tag stands for.
 	Images image.Resolver
 	// Smoke makes smoke tests, Analysis compares releases, Budget bounds how many rollouts are under way.
@@ -85,6 +83,8 @@ type Reconciler struct {
 	// Settings asks pods which settings they run with.
 	Settings *settings.Reader
 	Budget   *gate.Budget
+	// Claims are what all Microservices claim of the Budget. A manager keeps them up to date.
+	Claims *gate.Claimants
 	// Clusters are those that hold environments, other than that of Client.
 	Clusters *clusters.Clusters
 	// Telemetry measures what was stored; nil measures nothing.
@@ -235,7 +235,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, reconciler reconcile.Rec
 	for _, child := range childTypes() {
 		bldr = bldr.Watches(child, children)
 	}
-	bldr = bldr.Watches(&v1alpha1.Microservice{}, handler.EnqueueRequestsFromMapFunc(r.nextRequests), builder.WithPredicates(rolloutEnded()))
+	bldr = bldr.Watches(&v1alpha1.Microservice{}, r.turns()).WatchesRawSource(source.Func(r.callAgain))
 	bldr = bldr.Watches(&v1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(approvedRequest),
 		builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	if r.Clusters != nil {

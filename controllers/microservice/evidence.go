@@ -2,11 +2,9 @@ package microservice
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/analysis"
@@ -173,25 +171,4 @@ func askable(pods []corev1.Pod) []podclient.Pod {
 		}
 	}
 	return out
-}
-
-// claimants are the Microservices that have or want a place among the rollouts under way, if an environment may ask for one.
-func (r *Reconciler) claimants(ctx context.Context, o *observed) ([]v1alpha1.Microservice, error) {
-	if !slices.ContainsFunc(o.stations, func(s *station) bool { return s.turn && s.mayAsk() }) {
-		return nil, nil
-	}
-	return r.listClaimants(ctx)
-}
-
-func (r *Reconciler) listClaimants(ctx context.Context) ([]v1alpha1.Microservice, error) {
-	// Nothing of it is changed, and with many Microservices the copies would be the larger part of the work.
-	options := []client.ListOption{client.UnsafeDisableDeepCopy}
-	if r.Claiming != nil {
-		options = append(options, r.Claiming)
-	}
-	list := &v1alpha1.MicroserviceList{}
-	if err := r.Client.List(ctx, list, options...); err != nil {
-		return nil, fmt.Errorf("listing the rollouts under way: %w", err)
-	}
-	return list.Items, nil
 }

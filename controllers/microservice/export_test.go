@@ -1,25 +1,19 @@
 package microservice
 
 import (
-	"context"
-
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 )
 
-// RolloutEnded and NextRequests are what wakes those who wait for the budget.
-var RolloutEnded = rolloutEnded
-
 // SharesDatabase says which environments wait for each other.
 var SharesDatabase = sharesDatabase
 
-func (r *Reconciler) NextRequests(ctx context.Context) []reconcile.Request {
-	return r.nextRequests(ctx, nil)
-}
+// Turns takes in what all claim of the budget, and wakes those whose turn it is.
+func (r *Reconciler) Turns() handler.EventHandler { return r.turns() }
 
 // Cached are the objects of which there are caches.
 func Cached() []client.Object {

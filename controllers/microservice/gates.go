@@ -162,22 +162,15 @@ func (s *station) mayAsk() bool {
 
 // askBudget asks whether the operator has a place free for one more rollout. It is the last gate: a place is kept for whoever
 // was let in.
-func (r *Reconciler) askBudget(ms *v1alpha1.Microservice, o *observed, s *station) {
+func (r *Reconciler) askBudget(ms *v1alpha1.Microservice, s *station) {
 	if !s.mayAsk() || !s.input.PreviousVerified && !s.input.Held {
 		return
 	}
-	var claims []gate.Claim
-	for i := range o.all {
-		if o.all[i].UID != ms.UID {
-			claims = append(claims, gate.Claims(&o.all[i])...)
-		}
-	}
-	claims = append(claims, gate.Claims(ms)...) // as read in this pass
 	asker := gate.Claim{
 		Place:    gate.Place{Microservice: client.ObjectKeyFromObject(ms), Environment: s.name()},
 		Database: gate.Database(ms, s.name()),
 	}
-	if waiting := r.Budget.Ask(s.input.Now, asker, claims); waiting != nil {
+	if waiting := r.Budget.Ask(s.input.Now, asker, r.Claims.With(ms)); waiting != nil {
 		s.input.Facts.Gates = append(s.input.Facts.Gates, *waiting)
 	}
 }

@@ -59,7 +59,7 @@ func (w *world) useCaches(ctx context.Context) {
 		w.t.Fatal("the caches are not filled")
 	}
 	w.reconciler.Client = cachedClient{w.reconciler.Client, reading}
-	w.reconciler.OwnedBy, w.reconciler.Claiming = microservice.OwnedByIndex, microservice.ClaimingByIndex()
+	w.reconciler.OwnedBy = microservice.OwnedByIndex
 }
 
 // cachedClient reads from caches and writes as another client does.

@@ -93,7 +93,6 @@ func (w *world) start(ctx context.Context) {
 		Client:       mgr.GetClient(),
 		Live:         mgr.GetAPIReader(),
 		OwnedBy:      microservice.OwnedByIndex,
-		Claiming:     microservice.ClaimingByIndex(),
 		Events:       mgr.GetEventRecorder("operator"),
 		MigrateImage: "example.com/migrate:1.0.0",
 		Namespaces:   w.reconciler.Namespaces,
@@ -101,6 +100,7 @@ func (w *world) start(ctx context.Context) {
 		Analysis:     analysis.NewRecorder(podclient.New()),
 		Settings:     settings.NewReader(podclient.New()),
 		Budget:       gate.NewBudget(100),
+		Claims:       gate.NewClaimants(),
 		Now:          time.Now,
 	}
 	w.must(reconciler.SetupWithManager(mgr, reconciler, controller.Options{SkipNameValidation: new(true)}))

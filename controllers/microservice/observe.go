@@ -33,8 +33,6 @@ type observed struct {
 	stations []*station
 	// orders are the verbs that were not carried out yet.
 	orders orders
-	// all are the Microservices whose rollouts compete for a place; empty while no environment asks for one.
-	all []v1alpha1.Microservice
 	// unfinished: a cluster has refused to remove something.
 	unfinished bool
 	// fingerprint stands for what was seen. asBefore: it is that of a pass that had nothing to do, and nothing else was looked at.
@@ -133,9 +131,6 @@ func (r *Reconciler) observe(ctx context.Context, ms *v1alpha1.Microservice, ord
 			}
 			out.stations = append(out.stations, s)
 		}
-	}
-	if out.all, err = r.claimants(ctx, &out); err != nil {
-		return observed{}, err
 	}
 	out.remove, err = r.leftovers(ctx, ms, &out)
 	return out, err

@@ -13,7 +13,6 @@ import (
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/environment"
-	"github.com/mirubato/mirubato/controllers/gate"
 	"github.com/mirubato/mirubato/controllers/ownership"
 	"github.com/mirubato/mirubato/controllers/release"
 	"github.com/mirubato/mirubato/controllers/traffic"
@@ -201,7 +200,7 @@ func (r *Reconciler) plan(ms *v1alpha1.Microservice, o *observed, s *station, pr
 	s.input.Previous = previous
 	s.input.PreviousVerified = previous == "" || s.turn && o.verified(previous, s.target.Name)
 	o.compareSchemas(s, previous)
-	r.askBudget(ms, o, s)
+	r.askBudget(ms, s)
 	s.plan = release.New(s.input)
 	s.keepReading()
 	if s.plan.Rejection != nil {
@@ -219,11 +218,8 @@ func (r *Reconciler) lookAgain(ctx context.Context, ms *v1alpha1.Microservice, o
 			return err
 		}
 		s.freeze(ms, o, r.Now())
-		return nil
 	}
-	var err error
-	o.all, err = r.claimants(ctx, o)
-	return err
+	return nil
 }
 
 // goOn has those that were just let in begin at once, if all that the pass has to record may be written before anything is done.
@@ -280,13 +276,13 @@ func (o *observed) wakeUp(now time.Time) time.Duration {
 		sooner(secretPoll)
 	}
 	for _, s := range o.stations {
-		s.wakeUps(now, gate.RecheckAmong(len(o.all)), sooner)
+		s.wakeUps(now, sooner)
 	}
 	return next
 }
 
-// wakeUps are the times after which a station has to be looked at; recheck is how long one that waits for the budget may leave it.
-func (s *station) wakeUps(now time.Time, recheck time.Duration, sooner func(time.Duration)) {
+// wakeUps are the times after which a station has to be looked at.
+func (s *station) wakeUps(now time.Time, sooner func(time.Duration)) {
 	if s.troubled {
 		sooner(secretPoll) // it is there, and nothing tells when it takes what it has refused
 	}
@@ -308,12 +304,16 @@ func (s *station) wakeUps(now time.Time, recheck time.Duration, sooner func(time
 		sooner(secretPoll)
 	}
 	if s.plan.Waiting.Type == v1alpha1.WaitBudget {
-		sooner(recheck)
+		sooner(budgetPoll)
 	}
 }
 
 // polled is what no watch tells of.
 var polled = []v1alpha1.WaitType{v1alpha1.WaitSecret, v1alpha1.WaitNameConflict, v1alpha1.WaitGateway, v1alpha1.WaitConnections, v1alpha1.WaitVolume}
+
+// budgetPoll is how often one that waits for the budget asks by itself. It is woken when its turn comes, so this is for what nobody has
+// thought of; a thousand that wait must not keep the operator busy with asking.
+const budgetPoll = 10 * time.Minute
 
 // routePoll is how often an HTTPRoute is looked at for edits by hand.
 const routePoll = time.Minute

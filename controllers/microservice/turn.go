@@ -3,61 +3,47 @@ package microservice
 import (
 	"context"
 
-	ctrl "sigs.k8s.io/controller-runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/gate"
 )
 
-// rolloutEnded lets those Microservices through that have given a place of the budget free.
-func rolloutEnded() predicate.Predicate {
-	return predicate.Funcs{
-		CreateFunc:  func(event.CreateEvent) bool { return false },
-		GenericFunc: func(event.GenericEvent) bool { return false },
-		DeleteFunc:  func(e event.DeleteEvent) bool { return len(begun(e.Object)) > 0 },
-		UpdateFunc: func(e event.UpdateEvent) bool {
-			left := begun(e.ObjectNew)
-			for place := range begun(e.ObjectOld) {
-				if !left[place] {
-					return true
-				}
+// turns takes in what all Microservices claim of the budget, and wakes those whose turn it is when one has given a place free. A controller makes no
+// pass before it has heard of all that there are.
+func (r *Reconciler) turns() handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { r.see(e.Object, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { r.see(e.ObjectNew, q) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+			if r.Claims.Forget(client.ObjectKeyFromObject(e.Object)) {
+				r.wake(q)
 			}
-			return false
 		},
 	}
 }
 
-// begun are the places that a Microservice has taken.
-func begun(object client.Object) map[gate.Place]bool {
-	out := map[gate.Place]bool{}
-	if ms, ok := object.(*v1alpha1.Microservice); ok {
-		for _, claim := range gate.Claims(ms) {
-			if claim.Begun {
-				out[claim.Place] = true
-			}
-		}
+func (r *Reconciler) see(object client.Object, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	if ms, ok := object.(*v1alpha1.Microservice); ok && r.Claims.See(ms) {
+		r.wake(q)
 	}
-	return out
 }
 
-// nextRequests wakes those whose turn it is. They need not be told twice, and ask again by themselves if they were not.
-func (r *Reconciler) nextRequests(ctx context.Context, _ client.Object) []reconcile.Request {
-	claimants, err := r.listClaimants(ctx)
-	if err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing the rollouts that wait")
-		return nil
+// callAgain wakes those whose turn it is every now and then as well: a place that was given and not taken comes back with time alone.
+func (r *Reconciler) callAgain(ctx context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	go wait.UntilWithContext(ctx, func(context.Context) { r.wake(q) }, gate.CallAgain)
+	return nil
+}
+
+// wake has those pass whose turn it is. They need not be told twice.
+func (r *Reconciler) wake(q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	for _, place := range r.Budget.Next(r.Now(), r.Claims.All()) {
+		q.Add(reconcile.Request{NamespacedName: place.Microservice})
 	}
-	var claims []gate.Claim
-	for i := range claimants {
-		claims = append(claims, gate.Claims(&claimants[i])...)
-	}
-	var out []reconcile.Request
-	for _, place := range r.Budget.Next(r.Now(), claims) {
-		out = append(out, reconcile.Request{NamespacedName: place.Microservice})
-	}
-	return out
 }

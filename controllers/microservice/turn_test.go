@@ -3,11 +3,12 @@ package microservice_test
 import (
 	"testing"
 
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 	"github.com/mirubato/mirubato/controllers/gate"
-	"github.com/mirubato/mirubato/controllers/microservice"
 )
 
 func TestTheEndOfARolloutWakesTheNext(t *testing.T) {
@@ -27,35 +28,41 @@ func TestTheEndOfARolloutWakesTheNext(t *testing.T) {
 	}
 	first, second := newWorldOf(ctx, t, "production"), newWorldOf(ctx, t, "production")
 	first.reconciler.Budget = gate.NewBudget(1)
-	second.reconciler.Budget = first.reconciler.Budget
+	second.reconciler.Budget, second.reconciler.Claims = first.reconciler.Budget, first.reconciler.Claims
+	turns := second.reconciler.Turns()
+	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+	t.Cleanup(queue.ShutDown)
 	first.create(ctx)
 	first.reconcile(ctx)
+	turns.Create(ctx, event.CreateEvent{Object: first.ms}, queue)
 	second.create(ctx)
-	if again := second.reconcile(ctx).RequeueAfter; again <= 0 || again > gate.Recheck {
-		t.Errorf("it asks again after %s, though nobody may tell it", again)
+	if again := second.reconcile(ctx).RequeueAfter; again <= 0 {
+		t.Error("it never asks again by itself")
 	}
 	if !second.waits(0, v1alpha1.WaitBudget) {
 		t.Fatalf("waits for %+v, want the budget", second.ms.Status.Environments[0].WaitingFor)
 	}
-	if next := second.reconciler.NextRequests(ctx); len(next) != 0 {
-		t.Errorf("%v are woken, though no place is free", next)
+	turns.Create(ctx, event.CreateEvent{Object: second.ms}, queue)
+	turns.Update(ctx, event.UpdateEvent{ObjectOld: first.ms, ObjectNew: first.ms}, queue)
+	if queue.Len() != 0 {
+		t.Error("somebody is woken, though no place is free")
 	}
 
 	before := first.ms.DeepCopy()
-	ended := microservice.RolloutEnded()
-	if ended.Update(event.UpdateEvent{ObjectOld: before, ObjectNew: first.ms}) {
-		t.Error("a status that did not change ends a rollout")
-	}
-	if !ended.Delete(event.DeleteEvent{Object: before}) {
+	turns.Delete(ctx, event.DeleteEvent{Object: before}, queue)
+	if queue.Len() != 1 {
 		t.Error("a deleted Microservice keeps its place")
 	}
+	woken, _ := queue.Get()
+	queue.Done(woken)
+	turns.Create(ctx, event.CreateEvent{Object: before}, queue)
 	first.verify(ctx)
-	if !ended.Update(event.UpdateEvent{ObjectOld: before, ObjectNew: first.ms}) {
-		t.Error("the end of a rollout is not noticed")
+	turns.Update(ctx, event.UpdateEvent{ObjectOld: before, ObjectNew: first.ms}, queue)
+	if queue.Len() != 1 {
+		t.Fatalf("the end of a rollout wakes %d, want one", queue.Len())
 	}
-	next := second.reconciler.NextRequests(ctx)
-	if len(next) != 1 || next[0].NamespacedName != second.key() {
-		t.Fatalf("%v are woken, want %v", next, second.key())
+	if woken, _ = queue.Get(); woken.NamespacedName != second.key() {
+		t.Fatalf("%v is woken, want %v", woken, second.key())
 	}
 	second.verify(ctx)
 }

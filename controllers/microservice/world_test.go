@@ -88,6 +88,7 @@ func (w *world) operator(endpoints podclient.Endpoints) *microservice.Reconciler
 		Analysis:     analysis.NewRecorder(pods),
 		Settings:     settings.NewReader(pods),
 		Budget:       gate.NewBudget(100),
+		Claims:       gate.NewClaimants(),
 		Now:          time.Now,
 	}
 }
