@@ -16,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -108,8 +109,7 @@ func (w *world) watch(ctx context.Context, c client.WithWatch, satisfied func(*v
 	defer cancel()
 	var last v1alpha1.MicroserviceStatus
 	for {
-		// Without a version a watch begins with what is there now.
-		events, err := c.Watch(ctx, &v1alpha1.MicroserviceList{}, client.InNamespace(w.namespace), client.MatchingFields{"metadata.name": "scores"})
+		events, err := c.Watch(ctx, &v1alpha1.MicroserviceList{}, client.InNamespace(w.namespace), client.MatchingFields{"metadata.name": "scores"}, fromMemory())
 		if err != nil {
 			return fmt.Errorf("not within %s; the status is %+v: %w", acknowledged, last, err)
 		}
@@ -125,6 +125,12 @@ func (w *world) watch(ctx context.Context, c client.WithWatch, satisfied func(*v
 		}
 		events.Stop()
 	}
+}
+
+// fromMemory has a watch begin with what the API server has in memory. Without it, an API server whose etcd is older than 3.5.13 waits
+// for a change of the kind that is watched, which does not come where everything is at rest.
+func fromMemory() client.ListOption {
+	return &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}}
 }
 
 // isAcknowledged reports whether all pods run with the settings of the release that is asked for. The number of a release ends

@@ -16,7 +16,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -70,8 +69,7 @@ func watchGenerations(ts *testscript.TestScript, args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), loadLimit)
 	g := &generations{cancel: cancel, seen: map[string][]int64{}}
-	// From what the API server has in memory: one whose etcd is older than 3.5.13 may be asked for more than it can know.
-	events, err := c.Watch(ctx, &corev1.PodList{}, client.InNamespace(w.of(args[0])), &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}})
+	events, err := c.Watch(ctx, &corev1.PodList{}, client.InNamespace(w.of(args[0])), fromMemory())
 	if err != nil {
 		cancel()
 		return err
