@@ -30,7 +30,7 @@ SOURCE    ?= https://github.com/mirubato/mirubato
 DOWNLOADS ?= $(SOURCE)/releases/download/v$(VERSION)
 
 # Where known vulnerabilities are looked up.
-VULNDB    ?= https://vuln.go.dev
+VULNDB    ?=
 
 # What the images need from Debian: PostgreSQL's programs.
 IMAGE_PACKAGES := postgresql
@@ -144,8 +144,8 @@ lint: $(BIN)/golangci-lint ## Hold the code to .golangci.yml
 	done; exit $$status
 
 .PHONY: security
-security: $(BIN)/govulncheck ## Known vulnerabilities in what the code calls; asks a database on the network [VULNDB=https://vuln.go.dev]
-	@hack/tools/vulnerabilities $(BIN)/govulncheck $(VULNDB) $(MODULES)
+security: $(BIN)/govulncheck ## Known vulnerabilities in what the code calls: some minutes; needs the network [VULNDB=an address]
+	@hack/tools/vulnerabilities $(BIN)/govulncheck '$(VULNDB)' $(LOCAL)/vulndb $(MODULES)
 
 .PHONY: verify
 verify: ## Regenerate everything; fail if that changes a file, or if a module or a file is not in order
