@@ -99,7 +99,7 @@ func (w *world) start(ctx context.Context) {
 		Smoke:        &smoke.Executor{Client: podclient.New(), Endpoints: podclient.Direct{}, Reader: direct, Writer: direct, Now: time.Now},
 		Analysis:     analysis.NewRecorder(podclient.New()),
 		Settings:     settings.NewReader(podclient.New()),
-		Budget:       gate.NewBudget(100),
+		Budget:       w.reconciler.Budget,
 		Claims:       gate.NewClaimants(),
 		Now:          time.Now,
 	}
@@ -195,4 +195,27 @@ func TestLimitedToNamespaces(t *testing.T) {
 		w.collectGarbage(ctx)
 		return apierrors.IsNotFound(direct.Get(ctx, w.key(), &v1alpha1.Microservice{})) && w.children(ctx) == 0
 	})
+}
+
+// TestWhoWaitsIsWoken has one wait for the place of another, with a manager: it asks by itself every ten minutes only.
+func TestWhoWaitsIsWoken(t *testing.T) {
+	ctx := t.Context()
+	first, second := newWorldOf(ctx, t, "production"), newWorldOf(ctx, t, "production")
+	first.reconciler.Budget = gate.NewBudget(1)
+	first.reconciler.Namespaces = []string{first.ms.Namespace, first.namespace(0), second.ms.Namespace, second.namespace(0)}
+	first.start(ctx)
+	first.create(ctx)
+	first.eventually(ctx, "the first takes the place", func() bool { return len(first.jobs(ctx)) == 1 })
+	second.create(ctx)
+	second.eventually(ctx, "the second waits for it", func() bool { return second.waits(0, v1alpha1.WaitBudget) })
+	for _, stage := range []string{"check", "expand"} {
+		first.eventually(ctx, "the next Job starts", func() bool { return slices.Contains(first.stages(ctx, 0), stage) })
+		first.runJobs(ctx, succeeded)
+	}
+	first.eventually(ctx, "the Deployment is made", func() bool { return len(first.deployments(ctx)) == 1 })
+	if len(second.jobs(ctx)) > 0 {
+		t.Fatal("two rollouts are under way, and the budget has one place")
+	}
+	first.readyPods(ctx)
+	second.eventually(ctx, "the second begins when the first has ended", func() bool { return len(second.jobs(ctx)) == 1 })
 }
