@@ -8,14 +8,15 @@
 // there are never more than N in a window, whatever processes do: one that dies takes with it what is left of its lease. What is
 // not spent is given back after a second. A lease ends with its window, by a clock that is read before the database was asked.
 //
-// While the database is away each process counts by itself, as if the limit were its own: then there may be N in each. The
-// metrics count how often.
+// While the database is away each process counts by itself, in windows of its own, and lets its part of N through: N by the number of
+// processes there were when it was last heard of, at least one request. The metrics count how often.
 package ratelimit
 
 import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -57,6 +58,9 @@ const (
 	away = time.Second
 	// tidyEvery is how often what is idle is looked for.
 	tidyEvery = 500 * time.Millisecond
+	// joinEvery is how often a process says that it is there, and present how long the others take it at its word.
+	joinEvery = 5 * time.Second
+	present   = 3 * joinEvery
 )
 
 // Fleet is where the processes of the fleet count together. Its methods are called by many goroutines.
@@ -65,6 +69,8 @@ type Fleet interface {
 	Take(ctx context.Context, key Key, limit Limit, need, like int) (Lease, error)
 	// GiveBack gives back what is left of leases. It does so at most once, or others could spend it twice.
 	GiveBack(ctx context.Context, rests []Rest) error
+	// Join says that this process counts, for some seconds to come, and returns how many do, itself included.
+	Join(ctx context.Context) (processes int, err error)
 }
 
 // Lease is a part of a limit that one process may spend.
@@ -111,6 +117,8 @@ type Limiter struct {
 	gate    gate
 	leases  table[*account]
 	windows table[*window]
+	// processes is how many count over the fleet, as far as is known; 0 as long as nothing is.
+	processes atomic.Int64
 
 	mu    sync.Mutex
 	rests []Rest // to be given back
@@ -118,6 +126,15 @@ type Limiter struct {
 
 // New returns a limiter. Run it, so that it gives back what it does not use.
 func New(cfg Config) *Limiter { return &Limiter{cfg: cfg} }
+
+// spendShare counts one request of a limit of the fleet while the fleet cannot be asked: this process lets its part through.
+func (l *Limiter) spendShare(key Key, limit Limit) Verdict {
+	share := limit
+	share.Requests = max(1, limit.Requests/max(1, int(l.processes.Load())))
+	v := l.SpendLocal(key, share)
+	v.Limit, v.Local = limit.Requests, true
+	return v
+}
 
 // SpendLocal counts one request in this process alone.
 func (l *Limiter) SpendLocal(key Key, limit Limit) Verdict {
@@ -148,9 +165,7 @@ func (l *Limiter) Spend(ctx context.Context, key Key, limit Limit) (Verdict, err
 			continue
 		}
 		if !l.gate.enter(now) {
-			v := l.SpendLocal(key, limit)
-			v.Local = true
-			return v, nil
+			return l.spendShare(key, limit), nil
 		}
 		l.ask(ctx, key, a, limit)
 	}
@@ -184,17 +199,32 @@ func (l *Limiter) ask(ctx context.Context, key Key, a *account, limit Limit) {
 	}
 }
 
-// Run gives back leases that nobody spends, and forgets clients that are gone, until ctx ends.
+// Run gives back leases that nobody spends, forgets clients that are gone, and keeps count of the processes of the fleet, until ctx ends.
 func (l *Limiter) Run(ctx context.Context) {
-	ticker := time.NewTicker(tidyEvery)
-	defer ticker.Stop()
+	tidying, joining := time.NewTicker(tidyEvery), time.NewTicker(joinEvery)
+	defer tidying.Stop()
+	defer joining.Stop()
+	l.join(ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-tidying.C:
 			l.tidy(ctx, idle)
+		case <-joining.C:
+			l.join(ctx)
 		}
+	}
+}
+
+// join asks how many processes there are. Where that is not to be had, what was known before is the best guess.
+func (l *Limiter) join(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
+	defer cancel()
+	if n, err := l.cfg.Fleet.Join(ctx); err == nil {
+		l.processes.Store(int64(n))
+	} else {
+		l.cfg.Logger.DebugContext(ctx, "Counting the processes of the fleet", "error", err.Error())
 	}
 }
 

@@ -30,6 +30,8 @@ type board struct {
 	rows   map[Key]*row
 	failed error
 	takes  int
+	// processes is how many there are.
+	processes int
 }
 
 type row struct {
@@ -69,6 +71,13 @@ func (b *board) GiveBack(_ context.Context, rests []Rest) error {
 		}
 	}
 	return b.failed
+}
+
+// Join implements Fleet.
+func (b *board) Join(context.Context) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.processes, b.failed
 }
 
 func (b *board) fail(err error) {
@@ -298,6 +307,32 @@ func TestWithoutTheFleetEachCountsByItself(t *testing.T) {
 	c.advance(away)
 	if v := spend(t, one, bob, limit); v.Local || !v.Allowed {
 		t.Errorf("%+v after the fleet came back", v)
+	}
+}
+
+func TestWithoutTheFleetEachLetsItsPartThrough(t *testing.T) {
+	for name, tc := range map[string]struct{ processes, want int }{
+		"alone":                    {1, 10},
+		"one of four":              {4, 2},
+		"one of more than it has":  {20, 1},
+		"nobody has been heard of": {0, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClock()
+			b := newBoard(c)
+			b.processes = tc.processes
+			l := newTestLimiter(c, b)
+			l.join(t.Context())
+			b.fail(errors.New("away"))
+			l.join(t.Context()) // what was known before still counts
+			limit := Limit{Requests: 10, Window: time.Hour}
+			if v := spend(t, l, alice, limit); v.Limit != 10 || !v.Local || !v.Allowed || v.Remaining != tc.want-1 {
+				t.Errorf("%+v, want one of %d of a limit of 10", v, tc.want)
+			}
+			if n := 1 + spendAll(t, l, alice, limit); n != tc.want {
+				t.Errorf("%d let through, want %d", n, tc.want)
+			}
+		})
 	}
 }
 

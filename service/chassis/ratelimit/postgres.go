@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"time"
@@ -41,6 +42,14 @@ const (
 	sweep = `delete from rate_limits where key in (
 		select key from rate_limits where ends_at <= now() order by ends_at limit 10000 for update skip locked)`
 
+	// A process is there as a row whose key begins with zeros, which no key of a client does, and which is out of use when the process has not
+	// renewed it. The others are those of before, so it counts itself.
+	join = `with me as (
+		insert into rate_limits (key, ends_at, taken, granted) values ($1, now() + $2::bigint * interval '1 microsecond', 0, 0)
+		on conflict (key) do update set ends_at = excluded.ends_at
+	)
+	select 1 + count(*) from rate_limits where key < $3 and key <> $1 and ends_at > now()`
+
 	// maxRests is how many leases are given back in one statement.
 	maxRests = 500
 )
@@ -48,18 +57,31 @@ const (
 // Postgres is a Fleet that counts in the table rate_limits. It needs connections of its own, or requests would wait to be
 // counted for those that are being served.
 type Postgres struct {
-	db          *postgres.DB
-	take, sweep *postgres.Statement
+	db                *postgres.DB
+	take, sweep, join *postgres.Statement
+	// self is the key under which this process is there, others is the least of all keys of clients.
+	self, others Key
 }
 
 // NewPostgres returns a fleet. It does not touch the database before it is used.
 func NewPostgres(db *postgres.DB) *Postgres {
-	fresh, present := fmt.Sprintf(grant, "$3::int"), fmt.Sprintf(grant, "$3::int - r.taken")
-	return &Postgres{
+	fresh, running := fmt.Sprintf(grant, "$3::int"), fmt.Sprintf(grant, "$3::int - r.taken")
+	out := &Postgres{
 		db:    db,
-		take:  db.Prepared("rate_limits.take", fmt.Sprintf(take, fresh, present)),
+		take:  db.Prepared("rate_limits.take", fmt.Sprintf(take, fresh, running)),
 		sweep: db.Prepared("rate_limits.sweep", sweep),
+		join:  db.Prepared("rate_limits.join", join, postgres.Repeatable),
 	}
+	const zeros = len(out.self) / 2
+	_, _ = rand.Read(out.self[zeros:]) // never fails
+	out.others[zeros-1] = 1
+	return out
+}
+
+// Join implements Fleet.
+func (p *Postgres) Join(ctx context.Context) (processes int, err error) {
+	err = p.join.QueryRow(ctx, []any{&processes}, p.self[:], present.Microseconds(), p.others[:])
+	return processes, err
 }
 
 // Take implements Fleet. Taking twice by accident, as a lost connection may cause, only makes the limit stricter.

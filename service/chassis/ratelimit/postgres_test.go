@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -193,6 +194,32 @@ func TestWithoutTheDatabaseRequestsAreStillCounted(t *testing.T) {
 	if p.tally.failed.Load() == 0 {
 		t.Error("nobody is told")
 	}
+}
+
+func TestProcessesKnowHowManyTheyAre(t *testing.T) {
+	url, exec := database(t)
+	first, second, third := newPod(t, url).fleet, newPod(t, url).fleet, newPod(t, url).fleet
+	joins := func(fleet *Postgres, want int) {
+		t.Helper()
+		if n, err := fleet.Join(t.Context()); err != nil || n != want {
+			t.Errorf("%d processes, %v, want %d", n, err, want)
+		}
+	}
+	if _, err := first.Take(t.Context(), alice, Limit{Requests: 1, Window: time.Hour}, 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	joins(first, 1)
+	joins(first, 1)
+	joins(second, 2)
+	joins(third, 3)
+	joins(first, 3)
+	exec(fmt.Sprintf(`update rate_limits set ends_at = now() where key = '\x%x'`, second.self[:]))
+	joins(first, 2)
+	if err := first.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	joins(third, 2)
+	joins(second, 3)
 }
 
 func TestSweepRemovesWhatIsOver(t *testing.T) {
