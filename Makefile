@@ -143,6 +143,9 @@ lint: $(BIN)/golangci-lint ## Hold the code to .golangci.yml
 		(cd $$module && $(BIN)/golangci-lint run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...) || status=1; \
 	done; exit $$status
 
+# What is released, and what is looked at for vulnerabilities, is compiled by the Go that go.mod names, whichever is installed.
+security release: export GOTOOLCHAIN := auto
+
 .PHONY: security
 security: $(BIN)/govulncheck ## Known vulnerabilities in what the code calls: some minutes; needs the network [VULNDB=an address]
 	@hack/tools/vulnerabilities $(BIN)/govulncheck '$(VULNDB)' $(LOCAL)/vulndb $(MODULES)

@@ -2,6 +2,8 @@ module github.com/mirubato/mirubato
 
 go 1.26.0
 
+toolchain go1.26.11
+
 require (
 	github.com/allegro/bigcache/v3 v3.2.0
 	github.com/aws/aws-sdk-go-v2 v1.47.3
