@@ -30,6 +30,7 @@ ARG VERSION=dev
 LABEL org.opencontainers.image.title="mirubato-operator" org.opencontainers.image.version="${VERSION}" \
 	org.opencontainers.image.description="Carries Microservices through their environments, migrations and settings included" \
 	org.opencontainers.image.vendor="Mirubato" org.opencontainers.image.licenses="Apache-2.0"
+COPY LICENSE /LICENSE
 COPY --from=build /out/operator /operator
 USER 65532:65532
 WORKDIR /
@@ -40,6 +41,7 @@ ARG VERSION=dev
 LABEL org.opencontainers.image.title="mirubato-scores" org.opencontainers.image.version="${VERSION}" \
 	org.opencontainers.image.description="A library of sheet music: the sample service that Mirubato runs" \
 	org.opencontainers.image.vendor="Mirubato" org.opencontainers.image.licenses="Apache-2.0"
+COPY LICENSE /LICENSE
 COPY --from=build /out/scores /scores
 USER 65532:65532
 WORKDIR /
@@ -55,6 +57,7 @@ LABEL org.opencontainers.image.title="mirubato-migrate" org.opencontainers.image
 RUN apt-get update && apt-get install --yes --no-install-recommends postgresql-15 && rm -rf /var/lib/apt/lists/* \
 	&& groupadd --gid 65532 nonroot && useradd --uid 65532 --gid 65532 --no-create-home --home-dir /tmp nonroot
 ENV PATH=/usr/lib/postgresql/15/bin:/usr/bin LANG=C.UTF-8
+COPY LICENSE /LICENSE
 COPY --from=build /out/mirubato-migrate /mirubato-migrate
 USER 65532:65532
 WORKDIR /

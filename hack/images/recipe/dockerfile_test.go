@@ -73,6 +73,9 @@ func TestDockerfileStartsTheSamePrograms(t *testing.T) {
 				t.Errorf("%s lacks the label %s=%q", name, label, value)
 			}
 		}
+		if want := "LICENSE " + licenceFile; !slices.Contains(stage.All("COPY"), want) {
+			t.Errorf("%s has no COPY %s", name, want)
+		}
 	}
 }
 
