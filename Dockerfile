@@ -1,6 +1,7 @@
 # One target an image: docker build --target operator|scores|migrate --build-arg VERSION=0.1.0 .
 #
-# `make images` and `make release` build the same images without a container engine; a test compares the two.
+# `make images` and `make release` build the same images without a container engine; a test compares the two, and `make dockerfile`
+# builds this and compares the programs.
 
 # What everything begins with, by full versions, so that the same commit is built by the same compiler. A mirror or a digest can be named instead:
 # --build-arg GO_IMAGE=mirror.example.com/golang@sha256:...
@@ -54,7 +55,10 @@ ARG VERSION=dev
 LABEL org.opencontainers.image.title="mirubato-migrate" org.opencontainers.image.version="${VERSION}" \
 	org.opencontainers.image.description="Migrations, backups and rehearsals of PostgreSQL databases" \
 	org.opencontainers.image.vendor="Mirubato"
-RUN apt-get update && apt-get install --yes --no-install-recommends postgresql-15 && rm -rf /var/lib/apt/lists/* \
+# Debian would make a database and a key of it, the same for everybody who has the image.
+RUN apt-get update && apt-get install --yes --no-install-recommends postgresql-common \
+	&& echo "create_main_cluster = false" >>/etc/postgresql-common/createcluster.conf \
+	&& apt-get install --yes --no-install-recommends postgresql-15 && rm -rf /var/lib/apt/lists/* /etc/ssl/private/ssl-cert-snakeoil.key \
 	&& groupadd --gid 65532 nonroot && useradd --uid 65532 --gid 65532 --no-create-home --home-dir /tmp nonroot
 ENV PATH=/usr/lib/postgresql/15/bin:/usr/bin LANG=C.UTF-8
 COPY LICENSE /LICENSE
