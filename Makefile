@@ -35,6 +35,9 @@ VULNDB    ?=
 # What the images need from Debian: PostgreSQL's programs.
 IMAGE_PACKAGES := postgresql
 
+# What builds the Dockerfile, and what its images begin with.
+ENGINE_PACKAGES := buildah mmdebstrap
+
 # What the tests need from Debian: a PostgreSQL server, etcd and a browser, all started privately and only for the tests, and promtool,
 # which comes with a Prometheus that is not started.
 TEST_PACKAGES := postgresql etcd-server chromium prometheus
@@ -137,6 +140,11 @@ backup-gigabyte: $(BIN)/packages ## Backup and proof of a database of a gigabyte
 results: $(BIN)/results ## Every measured figure, its bound, and the command that measures it
 	@$(BIN)/results table
 
+.PHONY: dockerfile
+dockerfile: $(BIN)/dockerfile $(BIN)/packages ## The Dockerfile builds, without a registry, what `make images` makes; as root, ten minutes once, then one or two
+	@$(BIN)/packages $(IMAGE_PACKAGES) $(ENGINE_PACKAGES)
+	@GOGC=400 $(BIN)/dockerfile --repository . --work $(LOCAL)/dockerfile --images $(LOCAL)/images --version $(VERSION)
+
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## Hold the code to .golangci.yml
 	@status=0; for module in $(MODULES); do \
@@ -215,7 +223,7 @@ help: ## This list
 		/^[a-z0-9-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
 
 # Programs of ours: go knows better than make whether they are up to date, and is quick to say so.
-$(BIN)/localcluster $(BIN)/images $(BIN)/dev $(BIN)/run $(BIN)/results $(BIN)/bench $(BIN)/release: $(BIN)/%: FORCE
+$(BIN)/localcluster $(BIN)/images $(BIN)/dev $(BIN)/run $(BIN)/results $(BIN)/bench $(BIN)/release $(BIN)/dockerfile: $(BIN)/%: FORCE
 	@$(BUILD) -C hack -o $@ ./$*
 
 $(BIN)/scores: FORCE

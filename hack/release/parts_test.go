@@ -8,7 +8,7 @@ import (
 	"github.com/mirubato/mirubato/hack/images/postgres"
 )
 
-// TestEveryFileOfMigrateHasAPackage finds the Debian packages of all that migrate holds besides our program.
+// TestEveryFileOfMigrateHasAPackage finds the Debian packages of all that migrate holds besides our program, and of each of them its licence.
 func TestEveryFileOfMigrateHasAPackage(t *testing.T) {
 	installation, err := postgres.Find("/")
 	if errors.Is(err, postgres.ErrNotInstalled) {
@@ -17,14 +17,16 @@ func TestEveryFileOfMigrateHasAPackage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := installation.Files(postgres.Backup)
+	files, err := installation.Files(t.Context(), postgres.Backup)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var sources []string
+	held := map[string]bool{}
 	for _, file := range files {
 		if file.Source != "" {
 			sources = append(sources, file.Source)
+			held[file.Path] = true
 		}
 	}
 	owners, err := debian.Owners(t.Context(), sources)
@@ -34,8 +36,14 @@ func TestEveryFileOfMigrateHasAPackage(t *testing.T) {
 	found := map[string]bool{}
 	for _, owner := range owners {
 		found[owner.Name] = true
+		if !held[debian.CopyrightFile(owner.Name)] {
+			t.Errorf("migrate holds files of %s without its licence, %s", owner.Name, debian.CopyrightFile(owner.Name))
+		}
 	}
-	for _, name := range []string{"libc6", "libpq5", "dash"} {
+	if shared := debian.Licences + "/GPL-3"; !held[shared] {
+		t.Errorf("migrate lacks %s, which licences of packages name", shared)
+	}
+	for _, name := range []string{"libc6", "libgcc-s1", "libpq5", "dash"} {
 		if !found[name] {
 			t.Errorf("%s is not among the packages of migrate: %v", name, owners)
 		}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/mirubato/mirubato/hack/images/archive"
@@ -51,8 +52,8 @@ func ServerArguments() []string {
 
 // ServerImage describes the image of a server, without a name. program is the entrypoint, built from the package of
 // that name.
-func (i Installation) ServerImage(program string) (archive.Image, error) {
-	files, err := i.Files(Server)
+func (i Installation) ServerImage(ctx context.Context, program string) (archive.Image, error) {
+	files, err := i.Files(ctx, Server)
 	if err != nil {
 		return archive.Image{}, fmt.Errorf("collecting PostgreSQL %d: %w", i.Major, err)
 	}
@@ -73,18 +74,13 @@ func (i Installation) ServerImage(program string) (archive.Image, error) {
 	}, nil
 }
 
-// BackupImage describes the image of a program that dumps and restores databases, without a name. program is put at inside. Its
-// root may be read-only; it needs a writable directory for its own server.
-func (i Installation) BackupImage(program, inside string) (archive.Image, error) {
-	files, err := i.Files(Backup)
+// BackupImage describes the image of a program that dumps and restores databases, without a name. program, which must be linked
+// statically, is put at inside. The image's root may be read-only; it needs a writable directory for its own server.
+func (i Installation) BackupImage(ctx context.Context, program, inside string) (archive.Image, error) {
+	files, err := i.Files(ctx, Backup)
 	if err != nil {
 		return archive.Image{}, fmt.Errorf("collecting PostgreSQL %d: %w", i.Major, err)
 	}
-	libraries, err := libraryFiles([]string{program}) // none for a static one
-	if err != nil {
-		return archive.Image{}, err
-	}
-	files = append(files, libraries...)
 	return archive.Image{
 		Entrypoint:  []string{inside},
 		User:        fmt.Sprintf("%d:%d", UnprivilegedUID, UnprivilegedUID),

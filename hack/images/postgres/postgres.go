@@ -1,9 +1,10 @@
 // Package postgres collects the files of an image with PostgreSQL from the packages installed on this machine: programs,
-// modules, shared libraries and data, without documentation, translations, headers and the LLVM compiler. It owns what
-// is taken and what is left out; packing is done by the package archive.
+// modules, shared libraries, data and licences, without other documentation, translations, headers and the LLVM compiler. It owns
+// what is taken and what is left out; packing is done by the package archive.
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -69,8 +70,20 @@ func Find(root string) (Installation, error) {
 func (i Installation) Bin() string { return filepath.Join(i.lib, "bin") }
 
 // Files returns everything that programs need to run in an image of their own: a shell, which they start each other
-// with, included.
-func (i Installation) Files(programs []string) ([]archive.File, error) {
+// with, included, and the licences of all of it.
+func (i Installation) Files(ctx context.Context, programs []string) ([]archive.File, error) {
+	files, err := i.needed(programs)
+	if err != nil {
+		return nil, err
+	}
+	told, err := licences(ctx, files)
+	if err != nil {
+		return nil, fmt.Errorf("collecting licences: %w", err)
+	}
+	return append(files, told...), nil
+}
+
+func (i Installation) needed(programs []string) ([]archive.File, error) {
 	files := slices.Concat(system(), accounts())
 	var linked []string // what has libraries
 	for _, program := range programs {

@@ -2,52 +2,32 @@ package recipe
 
 import (
 	"encoding/json"
+	"go/version"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mirubato/mirubato/hack/dockerfile/stages"
 	"github.com/mirubato/mirubato/hack/images/archive"
 )
 
 const root = "../../.."
 
-// instruction is one of a Dockerfile, with what follows its name.
-type instruction struct{ name, rest string }
-
-// stages reads the Dockerfile: the instructions of each target.
-func stages(t testing.TB) map[string][]instruction {
+func described(t testing.TB) stages.File {
 	t.Helper()
-	text := strings.ReplaceAll(read(t, "Dockerfile"), "\\\n", "")
-	out, target := map[string][]instruction{}, ""
-	for line := range strings.Lines(text) {
-		name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		switch name {
-		case "", "#":
-			continue
-		case "FROM":
-			_, target, _ = strings.Cut(rest, " AS ")
-		}
-		out[target] = append(out[target], instruction{name, strings.Join(strings.Fields(rest), " ")})
-	}
-	return out
+	return stages.Read(read(t, "Dockerfile"))
 }
 
 // the returns what follows the only instruction of that name.
-func the(t testing.TB, instructions []instruction, name string) string {
+func the(t testing.TB, stage stages.Stage, name string) string {
 	t.Helper()
-	var found []string
-	for _, one := range instructions {
-		if one.name == name {
-			found = append(found, one.rest)
-		}
-	}
+	found := stage.All(name)
 	if len(found) > 1 {
 		t.Errorf("there are several %s: %q", name, found)
 	}
@@ -69,15 +49,15 @@ func TestDockerfileStartsTheSamePrograms(t *testing.T) {
 		User                  string
 		Entrypoint, Arguments []string
 	}
-	described := stages(t)
 	for name, image := range map[string]archive.Image{
 		"operator": programImage("./cmd/operator", "", nil),
 		"scores":   programImage("./cmd/scores", "", []string{"serve"}),
 		"migrate":  {User: unprivileged, Entrypoint: []string{"/mirubato-migrate"}},
 	} {
-		got := start{User: the(t, described[name], "USER")}
+		stage := described(t).Stage(name)
+		got := start{User: the(t, stage, "USER")}
 		for instruction, field := range map[string]*[]string{"ENTRYPOINT": &got.Entrypoint, "CMD": &got.Arguments} {
-			if text := the(t, described[name], instruction); text != "" {
+			if text := the(t, stage, instruction); text != "" {
 				if err := json.Unmarshal([]byte(text), field); err != nil {
 					t.Errorf("%s: %s %s: %v", name, instruction, text, err)
 				}
@@ -87,11 +67,14 @@ func TestDockerfileStartsTheSamePrograms(t *testing.T) {
 			t.Errorf("%s (-recipe +Dockerfile):\n%s", name, diff)
 		}
 		own := labels(Options{Version: "${VERSION}"}, name)
-		for _, label := range []string{"title", "version", "description", "licenses"} {
+		for _, label := range []string{"title", "version", "description", "vendor", "licenses"} {
 			label = "org.opencontainers.image." + label
-			if value := own[label]; value != "" && !strings.Contains(the(t, described[name], "LABEL"), label+`="`+value+`"`) {
+			if value := own[label]; value != "" && !strings.Contains(the(t, stage, "LABEL"), label+`="`+value+`"`) {
 				t.Errorf("%s lacks the label %s=%q", name, label, value)
 			}
+		}
+		if want := "LICENSE " + licenceFile; !slices.Contains(stage.All("COPY"), want) {
+			t.Errorf("%s has no COPY %s", name, want)
 		}
 	}
 }
@@ -99,9 +82,11 @@ func TestDockerfileStartsTheSamePrograms(t *testing.T) {
 // TestDockerfileHasWhatTheProgramsNeed asks the compiler for the directories, and expects each to be copied, and sent to the builder.
 func TestDockerfileHasWhatTheProgramsNeed(t *testing.T) {
 	var copied []string
-	for _, one := range stages(t)["build"] {
-		if words := strings.Fields(one.rest); one.name == "COPY" {
-			copied = append(copied, words[:len(words)-1]...)
+	for _, stage := range described(t).Stages {
+		for _, rest := range stage.All("COPY") {
+			if words := strings.Fields(rest); !strings.HasPrefix(rest, "--from=") {
+				copied = append(copied, words[:len(words)-1]...)
+			}
 		}
 	}
 	sent := strings.Fields(strings.ReplaceAll(read(t, ".dockerignore"), "!", ""))
@@ -129,11 +114,23 @@ func TestDockerfileHasWhatTheProgramsNeed(t *testing.T) {
 	}
 }
 
-// TestDockerfileUsesTheSameGo compares the builder with go.mod.
-func TestDockerfileUsesTheSameGo(t *testing.T) {
-	builder := regexp.MustCompile(`FROM golang:(\S+) AS build`).FindStringSubmatch(read(t, "Dockerfile"))
-	module := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(read(t, "go.mod"))
-	if len(builder) != 2 || len(module) != 2 || builder[1] != module[1] {
-		t.Errorf("the Dockerfile builds with %q, go.mod wants %q (this is %s)", builder, module, runtime.Version())
+// TestDockerfilePinsWhatItBeginsWith compares the builder with go.mod, and wants full versions of one release of Debian.
+func TestDockerfilePinsWhatItBeginsWith(t *testing.T) {
+	builder := regexp.MustCompile(`^golang:(\d+\.\d+\.\d+)-bookworm$`).FindStringSubmatch(described(t).Base("build"))
+	if builder == nil {
+		t.Fatalf("the builder is %q, which is no full version of Go on bookworm", described(t).Base("build"))
+	}
+	if base := described(t).Base("migrate"); !regexp.MustCompile(`^debian:12\.\d+-slim$`).MatchString(base) {
+		t.Errorf("migrate begins with %q, which is no full version of bookworm", base)
+	}
+	have := "go" + builder[1]
+	lines := regexp.MustCompile(`(?m)^(?:go |toolchain go)(\S+)$`).FindAllStringSubmatch(read(t, "go.mod"), -1)
+	for _, line := range lines {
+		if wanted := "go" + line[1]; version.Lang(have) != version.Lang(wanted) || version.Compare(have, wanted) < 0 {
+			t.Errorf("the Dockerfile builds with %s, go.mod wants %s", have, wanted)
+		}
+	}
+	if len(lines) == 0 {
+		t.Error("go.mod names no version of Go")
 	}
 }

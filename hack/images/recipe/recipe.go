@@ -23,6 +23,9 @@ import (
 // loaded fails at once instead of being looked for.
 const Registry = "localhost/mirubato"
 
+// licenceFile is the licence of this repository in every image. What Debian's packages have brought has licences of its own.
+const licenceFile = "/LICENSE"
+
 // unprivileged is the user of programs that need no particular one.
 const unprivileged = "65532:65532"
 
@@ -112,6 +115,11 @@ func Prepare(ctx context.Context, options Options, name string) (archive.Image, 
 	if err != nil {
 		return archive.Image{}, err
 	}
+	licence, err := os.ReadFile(filepath.Join(options.Repository, filepath.Base(licenceFile)))
+	if err != nil {
+		return archive.Image{}, fmt.Errorf("reading the licence: %w", err)
+	}
+	image.Files = append(image.Files, archive.File{Path: licenceFile, Content: licence, Mode: 0o644})
 	image.Name, image.Architecture = options.Image(name), cmp.Or(options.Architecture, runtime.GOARCH)
 	image.Created, image.Labels = options.Created, labels(options, name)
 	return image, nil
@@ -159,7 +167,7 @@ func postgresServer(ctx context.Context, options Options, name string) (archive.
 	if err != nil {
 		return archive.Image{}, err
 	}
-	return installation.ServerImage(binary)
+	return installation.ServerImage(ctx, binary)
 }
 
 // migrateImage is the recipe of mirubato-migrate with the programs that it dumps and restores with.
@@ -172,7 +180,7 @@ func migrateImage(ctx context.Context, options Options, name string) (archive.Im
 	if err != nil {
 		return archive.Image{}, err
 	}
-	return installation.BackupImage(binary, "/mirubato-migrate")
+	return installation.BackupImage(ctx, binary, "/mirubato-migrate")
 }
 
 // withC are the packages that link C code.

@@ -52,12 +52,12 @@ func TestSameSourcesGiveTheSameImage(t *testing.T) {
 func copyOfPause(t testing.TB, age time.Duration) string {
 	t.Helper()
 	root := t.TempDir()
-	for _, name := range []string{"go.mod", "go.sum", "images/pause/main.go"} {
-		content, err := os.ReadFile(filepath.Join("..", "..", name))
+	for _, name := range []string{"LICENSE", "hack/go.mod", "hack/go.sum", "hack/images/pause/main.go"} {
+		content, err := os.ReadFile(filepath.Join("..", "..", "..", name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		target := filepath.Join(root, "hack", name)
+		target := filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 			t.Fatal(err)
 		}

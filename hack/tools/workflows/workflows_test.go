@@ -3,6 +3,7 @@
 package workflows_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"github.com/mirubato/mirubato/hack/dockerfile/stages"
 )
 
 const root = "../../.."
@@ -24,6 +27,7 @@ type workflow struct {
 type job struct {
 	Permissions map[string]string `json:"permissions"`
 	Timeout     int               `json:"timeout-minutes"`
+	Container   any               `json:"container"`
 	Strategy    struct {
 		Matrix struct {
 			Target []string `json:"target"`
@@ -62,6 +66,17 @@ func read(t testing.TB, file string) string {
 }
 
 var made = regexp.MustCompile(`\bmake ("?\$?[A-Za-z0-9-]+"?)`)
+
+// image is that of the job's container; empty means that it runs on the machine itself.
+func (j job) image() string {
+	switch container := j.Container.(type) {
+	case string:
+		return container
+	case map[string]any:
+		return fmt.Sprint(container["image"])
+	}
+	return ""
+}
 
 // targets are those that a job makes, with those of its matrix in place of the variable.
 func (j job) targets() []string {
@@ -113,6 +128,18 @@ func TestWorkflowDoesWhatTheScriptDoes(t *testing.T) {
 	slices.Sort(targets)
 	if diff := cmp.Diff(phases, targets); diff != "" || len(phases) == 0 {
 		t.Errorf("(-.ci/run +ci.yaml):\n%s", diff)
+	}
+}
+
+// TestWorkflowsBuildWithTheGoOfTheDockerfile: a release that another version of Go has built would have other digests.
+func TestWorkflowsBuildWithTheGoOfTheDockerfile(t *testing.T) {
+	want := stages.Read(read(t, filepath.Join(root, "Dockerfile"))).Base("build")
+	for name, w := range workflows(t) {
+		for id, job := range w.Jobs {
+			if got := job.image(); got != want && len(job.targets()) > 0 {
+				t.Errorf("%s: job %s makes %v in %q, the Dockerfile builds in %q", name, id, job.targets(), got, want)
+			}
+		}
 	}
 }
 
