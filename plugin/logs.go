@@ -23,7 +23,7 @@ func logsCommand(s *session) *cobra.Command {
 		Use:   "logs NAME [ENVIRONMENT]",
 		Short: "The logs of what is at work now: migrations, smoke tests, the canary, or the pods",
 		Long: `The logs of the step at hand, in the first environment that is not verified, or in the one that is named: of the migrations
-while they run or have failed, of the smoke tests that run as Jobs, of the canary while there is one, and of the pods otherwise.`,
+and what comes with them while they run or have failed, of the smoke tests that run as Jobs, of the canary while there is one, and of the pods otherwise.`,
 		GroupID: groupWatch,
 		Args:    between(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -70,11 +70,35 @@ func atWork(ms *v1alpha1.Microservice, named []string) (v1alpha1.EnvironmentStat
 // onDatabase are the steps whose work is done by Jobs on the database.
 var onDatabase = []v1alpha1.Step{v1alpha1.StepCheck, v1alpha1.StepBackUp, v1alpha1.StepRehearse, v1alpha1.StepExpand}
 
+// afterwards are what a verified release may wait for on the database, and stages what the Jobs do that it then has: their pods are gone
+// once that is done.
+var (
+	afterwards = []v1alpha1.WaitType{v1alpha1.WaitContract, v1alpha1.WaitDatabase, v1alpha1.WaitBackup, v1alpha1.WaitSchema, v1alpha1.WaitMigration}
+	stages     = []string{"backfill", "backup", "rehearse-contract", "contract"}
+)
+
+// isAfterwards reports whether an environment has verified its release and something is still to be done on its database.
+func isAfterwards(e v1alpha1.EnvironmentStatus) bool {
+	return e.Step == v1alpha1.StepVerified && e.WaitingFor != nil && slices.Contains(afterwards, e.WaitingFor.Type)
+}
+
+// telling are those of the pods whose logs tell of an environment as it is: those of migrations that came before its release was verified do
+// no longer.
+func telling(e v1alpha1.EnvironmentStatus, pods []corev1.Pod) []corev1.Pod {
+	if !isAfterwards(e) {
+		return pods
+	}
+	return slices.DeleteFunc(pods, func(pod corev1.Pod) bool {
+		stage, isStage := pod.Labels[v1alpha1.LabelStage]
+		return isStage && !slices.Contains(stages, stage)
+	})
+}
+
 // parts are the components whose logs tell of an environment as it is, the first that have pods.
 func parts(e v1alpha1.EnvironmentStatus) [][]string {
 	pods := [][]string{{"api"}}
 	switch {
-	case slices.Contains(onDatabase, e.Step), e.WaitingFor != nil && e.WaitingFor.Type == v1alpha1.WaitMigration:
+	case isAfterwards(e), slices.Contains(onDatabase, e.Step), e.WaitingFor != nil && e.WaitingFor.Type == v1alpha1.WaitMigration:
 		return append([][]string{{"migration"}}, pods...)
 	case e.WaitingFor != nil && e.WaitingFor.Type == v1alpha1.WaitSmokeTest:
 		return append([][]string{{"smoke-test"}, {"canary"}}, pods...)
@@ -94,7 +118,7 @@ func (s *session) logs(ctx context.Context, c *cluster, ms *v1alpha1.Microservic
 		if err != nil {
 			return err
 		}
-		if len(pods) == 0 {
+		if pods = telling(e, pods); len(pods) == 0 {
 			continue
 		}
 		_, _ = fmt.Fprintf(s.streams.Err, "%s is at %s; logs of %s in %s\n", e.Name, e.Step, strings.Join(components, ", "), e.Namespace) // a hint

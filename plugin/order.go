@@ -48,7 +48,7 @@ func (s *session) abort(ctx context.Context, name, environment string) error {
 func retryCommand(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use:     "retry NAME",
-		Short:   "Take back the rejection of the release that the spec asks for",
+		Short:   "Take back the rejection of the release that the spec asks for, or begin a removal anew that failed its rehearsal",
 		GroupID: groupSteer,
 		Args:    exactly("NAME"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return s.retry(cmd.Context(), args[0]) },

@@ -35,7 +35,8 @@ const (
 const (
 	// VerbAbort ends the rollout in an environment and rejects the release: ENVIRONMENT/TOKEN.
 	VerbAbort = "platform.mirubato.com/abort"
-	// VerbRetry takes back the rejection of the release that the spec asks for: TOKEN.
+	// VerbRetry takes back the rejection of the release that the spec asks for, or has its contract migrations prepared anew that have
+	// failed their rehearsal: TOKEN.
 	VerbRetry = "platform.mirubato.com/retry"
 	// VerbHold keeps an environment at the release that it has verified last, or at the one that is named:
 	// ENVIRONMENT/TOKEN or ENVIRONMENT/RELEASE/TOKEN.
@@ -58,7 +59,7 @@ const (
 	LabelContent = "platform.mirubato.com/content"
 	// LabelMigration is a hash of what a migration Job runs.
 	LabelMigration = "platform.mirubato.com/migration"
-	// LabelStage is what a migration Job does: check, backup, rehearse, expand, backfill, contract.
+	// LabelStage is what a migration Job does: check, backup, rehearse, expand, backfill, rehearse-contract, contract.
 	LabelStage = "platform.mirubato.com/stage"
 	// AnnotationApplied is a hash of what the operator last wrote, so that a field that it no longer sets is noticed.
 	AnnotationApplied = "platform.mirubato.com/applied"

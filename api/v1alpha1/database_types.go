@@ -10,7 +10,7 @@ type DatabaseEvidence struct {
 	// backup that was made before the migrations.
 	// +optional
 	Backup *BackupEvidence `json:"backup,omitempty"`
-	// rehearsal of the migrations.
+	// rehearsal of the expand migrations.
 	// +optional
 	Rehearsal *RehearsalEvidence `json:"rehearsal,omitempty"`
 	// applied are the migrations that the release has brought, the last 20.
@@ -90,6 +90,9 @@ type ContractEvidence struct {
 	// backup that was made before, where the environment makes one.
 	// +optional
 	Backup *BackupEvidence `json:"backup,omitempty"`
+	// rehearsal of the contract migrations, where the environment holds one.
+	// +optional
+	Rehearsal *RehearsalEvidence `json:"rehearsal,omitempty"`
 	// applied are the contract migrations.
 	// +optional
 	// +listType=atomic
@@ -187,9 +190,12 @@ type RehearsalEvidence struct {
 	// to is the schema version of the copy after.
 	// +optional
 	To int64 `json:"to,omitempty"`
-	// fingerprint of the schema that the rehearsal started from.
+	// fingerprint of the schema that the rehearsal started from, as the server of the copy writes it.
 	// +optional
 	Fingerprint string `json:"fingerprint,omitempty"`
+	// databaseFingerprint is that of the database itself at the time.
+	// +optional
+	DatabaseFingerprint string `json:"databaseFingerprint,omitempty"`
 	// files that were tried, in order, at most 50.
 	// +optional
 	// +listType=atomic

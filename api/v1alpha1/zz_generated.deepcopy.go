@@ -455,6 +455,11 @@ func (in *ContractEvidence) DeepCopyInto(out *ContractEvidence) {
 		*out = new(BackupEvidence)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.Rehearsal != nil {
+		in, out := &in.Rehearsal, &out.Rehearsal
+		*out = new(RehearsalEvidence)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.Applied != nil {
 		in, out := &in.Applied, &out.Applied
 		*out = make([]AppliedMigration, len(*in))

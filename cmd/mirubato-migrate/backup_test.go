@@ -83,6 +83,7 @@ func TestBackupExitCodes(t *testing.T) {
 		"listing nothing":             {args: []string{"backups", "--location", "/nowhere"}, code: contract.ExitUnavailable, want: "it is not there"},
 		"rehearsing without a backup": {args: []string{"rehearse", "--mode", "Data"}, code: contract.ExitUsage, want: "--backup"},
 		"rehearsing on what is not":   {args: []string{"rehearse", "--mode", "Rows"}, code: contract.ExitUsage, want: "--mode"},
+		"rehearsing no phase":         {args: []string{"rehearse", "--phase", "shrink"}, code: contract.ExitUsage, want: "--phase"},
 		"a backup for no rows":        {args: []string{"rehearse", "--backup", "a"}, code: contract.ExitUsage, want: "--backup"},
 		"an unknown argument":         {args: []string{"backup", "now"}, code: contract.ExitUsage, want: "now"},
 	} {
@@ -112,6 +113,13 @@ func TestRehearse(t *testing.T) {
 		t.Errorf("report %+v, error %v", report, err)
 	}
 	assertSilentOn(t, got, env[envDatabaseURL])
+	// The file was not applied for good, so of phase contract there is nothing to try before it is.
+	got = call(t.Context(), env, "rehearse", "--phase", "contract")
+	var refused contract.RehearsalReport
+	if err := json.Unmarshal([]byte(lastLine(got.stdout)), &refused); err != nil || got.code != contract.ExitFailed ||
+		refused.Phase != "contract" || refused.Error == nil || refused.Error.Code != contract.ReleaseSkipped {
+		t.Errorf("exit %d, report %+v, error %v", got.code, refused, err)
+	}
 }
 
 func TestRestoreReports(t *testing.T) {

@@ -25,9 +25,10 @@ func newRehearseCommand(getenv func(string) string) *cobra.Command {
 	var flags rehearse
 	cmd := &cobra.Command{
 		Use:   "rehearse",
-		Short: "Apply the pending expand migrations to a copy of the database; changes nothing else",
-		Long: "Apply the pending expand migrations to a copy of the database on a scratch server, and report how long each statement\n" +
-			"took, what it locked and what it rewrote. The last line of output is the report. Exit codes are those of up and backup.",
+		Short: "Apply the migrations of a phase that are pending to a copy of the database; changes nothing else",
+		Long: "Apply to a copy of the database on a scratch server what up would apply to the database with the same --phase, and report how\n" +
+			"long each statement took, what it locked and what it rewrote. The last line of output is the report. Exit codes are those of up\n" +
+			"and backup.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := flags.validate(); err != nil {
@@ -39,6 +40,7 @@ func newRehearseCommand(getenv func(string) string) *cobra.Command {
 		},
 	}
 	flags.addDir(cmd.Flags(), getenv)
+	flags.addPhase(cmd.Flags())
 	flags.addLocation(cmd.Flags(), getenv)
 	flags.addScratch(cmd.Flags(), getenv)
 	cmd.Flags().StringVar(&flags.mode, "mode", string(contract.RehearsalOnSchema), "Schema: a copy without rows; Data: a backup, restored")
@@ -56,17 +58,17 @@ func (f *rehearse) validate() error {
 	case mode == contract.RehearsalOnSchema && f.backup != "":
 		return errors.New("--backup has no meaning with --mode Schema: choose --mode Data")
 	}
-	return nil
+	return f.validatePhase()
 }
 
 func (f *rehearse) run(ctx context.Context, out io.Writer, getenv func(string) string) (contract.RehearsalReport, error) {
 	mode := contract.RehearsalMode(f.mode)
 	work, err := f.open(getenv)
 	if failure, ok := errors.AsType[*migrate.Error](err); ok {
-		return rehearsal.NewReport(mode, failure), err
+		return rehearsal.NewReport(mode, migrate.Phase(f.phase), failure), err
 	}
 	return rehearsal.Run(ctx, rehearsal.Config{
-		DatabaseURL: work.DatabaseURL, Files: work.Files, Mode: mode, Location: f.location, Backup: f.backup, Scratch: f.scratch,
+		DatabaseURL: work.DatabaseURL, Files: work.Files, Mode: mode, Phase: work.Phase, Location: f.location, Backup: f.backup, Scratch: f.scratch,
 		Log: slog.New(slog.NewJSONHandler(out, nil)),
 	})
 }

@@ -71,7 +71,7 @@ func (r *Reconciler) applyTo(ctx context.Context, ms *v1alpha1.Microservice, s *
 
 func (r *Reconciler) act(ctx context.Context, ms *v1alpha1.Microservice, s *station, action release.Action) error {
 	switch action.Type {
-	case release.Check, release.BackUp, release.Rehearse, release.Migrate, release.Backfill, release.Contract:
+	case release.Check, release.BackUp, release.Rehearse, release.Migrate, release.Backfill, release.RehearseContract, release.Contract:
 		return r.work(ctx, s, action.Type)
 	case release.ForgetMigration:
 		return r.remove(ctx, s.cluster, failedRuns(s))

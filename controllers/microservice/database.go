@@ -68,11 +68,7 @@ func (r *Reconciler) lookBefore(
 		}
 	}
 	if s.input.Rollout.Rehearsal && recorded.Rehearsal == nil {
-		rehearsal := run.At(migration.Rehearse, admitted)
-		if recorded.Backup != nil {
-			rehearsal.BackupName = recorded.Backup.Name
-		}
-		facts.Rehearsal, err = s.look(release.Rehearse, rehearsal)
+		facts.Rehearsal, err = s.look(release.Rehearse, run.At(migration.Rehearse, admitted).On(recorded.Backup))
 	}
 	return err
 }
@@ -92,7 +88,14 @@ func (r *Reconciler) lookLater(ctx context.Context, s *station, run migration.Ru
 		facts.Backup, err = r.lookBackup(ctx, s, run.At(migration.BackUp, began.BeganAt.Time), migration.Contract)
 		return err
 	}
-	facts.Contract, err = s.look(release.Contract, run.At(migration.Contract, began.BeganAt.Time))
+	// Also before its rehearsal has passed: an operator that knew none may have done it.
+	if facts.Contract, err = s.look(release.Contract, run.At(migration.Contract, began.BeganAt.Time)); err != nil {
+		return err
+	}
+	if s.input.Rollout.Rehearsal && began.Rehearsal == nil && !facts.Contract.Done {
+		rehearsal := run.At(migration.RehearseContract, began.BeganAt.Time).On(began.Backup)
+		facts.ContractRehearsal, err = s.look(release.RehearseContract, rehearsal)
+	}
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/mirubato/mirubato/api/contract"
@@ -204,6 +205,130 @@ func TestWhatOnlyEarlierReleasesNeededIsRemovedLast(t *testing.T) {
 		if d.ResourceVersion != before[name].ResourceVersion {
 			t.Errorf("the Deployment of %s was written", name)
 		}
+	}
+}
+
+// expectStage fails unless one Job is at work in the first environment, and returns it.
+func (w *world) expectStage(ctx context.Context, stage string) batchv1.Job {
+	w.t.Helper()
+	w.reconcile(ctx)
+	if diff := cmp.Diff([]string{stage}, w.stages(ctx, 0)); diff != "" {
+		w.t.Fatalf("Jobs (-want +got):\n%s", diff)
+	}
+	w.expectRest(ctx)
+	for _, job := range w.jobs(ctx) {
+		if job.Labels[v1alpha1.LabelStage] == stage && len(job.Status.Conditions) == 0 {
+			return job
+		}
+	}
+	w.t.Fatalf("the Job for %s is gone", stage)
+	return batchv1.Job{}
+}
+
+// untilRemoval has a release verified whose contract migrations are due, and returns the operator's clock.
+func (w *world) untilRemoval(ctx context.Context) *time.Time {
+	w.t.Helper()
+	clock := time.Now()
+	w.reconciler.Now = func() time.Time { return clock }
+	w.create(ctx)
+	held := succeeded
+	held.Held = []contract.PendingMigration{{Version: 4, Name: "00004_drop.sql", Phase: "contract", Checksum: "dd"}}
+	for _, stage := range []string{"check", "backup", "rehearse", "expand"} {
+		w.expectStage(ctx, stage)
+		w.runJobs(ctx, held)
+	}
+	w.verify(ctx)
+	clock = w.ms.Status.Environments[0].WaitingFor.Deadline.Add(time.Second)
+	return &clock
+}
+
+func TestARemovalIsRehearsedOnTheBackupBeforeIt(t *testing.T) {
+	ctx := t.Context()
+	w := newWorldOf(ctx, t, "production")
+	w.guard(0)
+	clock := w.untilRemoval(ctx)
+	w.expectStage(ctx, "backup")
+	w.runJobs(ctx, succeeded)
+	first := w.expectStage(ctx, "rehearse-contract")
+	args := strings.Join(first.Spec.Template.Spec.Containers[0].Args, " ")
+	for _, want := range []string{"--mode Data", "--phase contract", "--backup 20261128T080000Z-abcdefgh"} {
+		if !strings.Contains(args, want) {
+			t.Errorf("the rehearsal is held with %s, want %s", args, want)
+		}
+	}
+	waiting := w.ms.Status.Environments[0].WaitingFor
+	if waiting == nil || waiting.Type != v1alpha1.WaitContract || !meta.IsStatusConditionTrue(w.ms.Status.Conditions, v1alpha1.ConditionReady) {
+		t.Errorf("waits for %+v", waiting)
+	}
+
+	// What the rows refuse is not tried on the database; somebody has to look, and the release stays what it is.
+	w.runJobs(ctx, contract.MigrationReport{ReportVersion: contract.MigrationReportVersion, Error: &contract.MigrationError{
+		Code: contract.MigrationFailed, Migration: "00004_drop.sql", Line: 3, Message: "line 3: applying it: a column contains null values",
+	}})
+	w.reconcile(ctx)
+	e := w.ms.Status.Environments[0]
+	if e.WaitingFor == nil || e.WaitingFor.Type != v1alpha1.WaitDatabase || !strings.Contains(e.WaitingFor.Message, "migration 00004_drop.sql: line 3: ") ||
+		!strings.Contains(e.WaitingFor.Unblock, v1alpha1.VerbRetry) || e.Step != v1alpha1.StepVerified || e.SchemaFloor != nil {
+		t.Errorf("production: %+v", e)
+	}
+	if !meta.IsStatusConditionTrue(w.ms.Status.Conditions, v1alpha1.ConditionStalled) || w.release(ctx, "scores-1").Status.Rejection != nil {
+		t.Errorf("conditions %+v, rejection %+v", w.ms.Status.Conditions, w.release(ctx, "scores-1").Status.Rejection)
+	}
+	if stages := w.stages(ctx, 0); len(stages) != 0 {
+		t.Errorf("Jobs %v are at work", stages)
+	}
+	*clock = clock.Add(time.Hour)
+	w.reconcile(ctx)
+	w.expectRest(ctx)
+
+	// Tried again, it is tried on the data as they are then.
+	w.annotate(ctx, v1alpha1.VerbRetry, "now")
+	w.expectStage(ctx, "backup")
+	w.runJobs(ctx, succeeded)
+	if second := w.expectStage(ctx, "rehearse-contract"); second.Name == first.Name {
+		t.Errorf("Job %s is made again", second.Name)
+	}
+	w.runJobs(ctx, succeeded)
+	w.expectStage(ctx, "contract")
+	done := succeeded
+	done.From, done.To, done.Applied = 3, 4, []contract.AppliedMigration{{Version: 4, Name: "00004_drop.sql"}}
+	w.runJobs(ctx, done)
+	w.reconcile(ctx)
+	w.collectGarbage(ctx)
+	w.expectRest(ctx)
+	evidence := w.release(ctx, "scores-1").Status.Environments[0].Database
+	if evidence.Contract == nil || evidence.Contract.FinishedAt == nil || evidence.Contract.Backup == nil || evidence.Contract.Rehearsal == nil ||
+		evidence.Contract.Rehearsal.Files[0].Phase != "contract" || evidence.Rehearsal.Files[0].Phase != "expand" {
+		t.Errorf("evidence %+v", evidence.Contract)
+	}
+	if e := w.ms.Status.Environments[0]; e.WaitingFor != nil || e.SchemaFloor == nil || *e.SchemaFloor != 4 {
+		t.Errorf("production: %+v", e)
+	}
+}
+
+// An operator that knew no rehearsal of removals may have carried one out, and not have recorded it.
+func TestWhatAnEarlierOperatorHasRemovedIsNotRehearsed(t *testing.T) {
+	ctx := t.Context()
+	w := newWorldOf(ctx, t, "production")
+	w.guard(0)
+	w.untilRemoval(ctx)
+	w.expectStage(ctx, "backup")
+	w.runJobs(ctx, succeeded)
+	w.expectStage(ctx, "rehearse-contract")
+	w.runJobs(ctx, succeeded)
+	w.expectStage(ctx, "contract")
+	done := succeeded
+	done.From, done.To, done.Applied = 3, 4, []contract.AppliedMigration{{Version: 4, Name: "00004_drop.sql"}}
+	w.runJobs(ctx, done)
+	rel := w.release(ctx, "scores-1")
+	rel.Status.Environments[0].Database.Contract.Rehearsal = nil
+	w.must(direct.Status().Update(ctx, rel))
+	w.reconcile(ctx)
+	w.collectGarbage(ctx)
+	w.expectRest(ctx)
+	evidence := w.release(ctx, "scores-1").Status.Environments[0].Database.Contract
+	if evidence == nil || evidence.FinishedAt == nil || len(evidence.Applied) != 1 || evidence.Rehearsal != nil {
+		t.Errorf("evidence %+v", evidence)
 	}
 }
 

@@ -76,7 +76,7 @@ func (s *station) begin(ms *v1alpha1.Microservice, o *observed, now time.Time) {
 		s.input.FallbackAt = recordOf(last, s.name()).VerifiedAt.Time
 	}
 	if o.retries(s) {
-		s.input.Rejection = nil
+		s.input.Rejection, s.input.Retry = nil, true
 	}
 }
 
@@ -157,7 +157,7 @@ func (s *station) canaryReplicas(ms *v1alpha1.Microservice, weight int32) int32 
 	return traffic.Replicas(stable, weight)
 }
 
-// retries reports whether the rejection of a station's target is taken back.
+// retries reports whether a station's target is tried again: its rejection is taken back.
 func (o *observed) retries(s *station) bool {
 	return o.target != nil && s.target.Name == o.target.Name && o.orders.has(verb.Retry, "")
 }

@@ -314,13 +314,19 @@ func reportOf(job *batchv1.Job, report contract.MigrationReport) any {
 			Files: []contract.BackupFile{{Name: "dump", Size: 4711, SHA256: "ab"}},
 		}
 	case "rehearse":
-		return contract.RehearsalReport{
-			ReportVersion: contract.RehearsalReportVersion, Mode: contract.RehearsalOnData, Passed: report.Error == nil,
-			FingerprintBefore: "f1", From: report.From, To: report.To, Error: report.Error,
-			Files: []contract.PendingMigration{{Version: 3, Name: "00003_add.sql", Phase: "expand", Checksum: "cc"}},
-		}
+		return rehearsed("expand", contract.PendingMigration{Version: 3, Name: "00003_add.sql", Phase: "expand", Checksum: "cc"}, report)
+	case "rehearse-contract":
+		return rehearsed("contract", contract.PendingMigration{Version: 4, Name: "00004_drop.sql", Phase: "contract", Checksum: "dd"}, report)
 	}
 	return report
+}
+
+func rehearsed(phase string, file contract.PendingMigration, report contract.MigrationReport) contract.RehearsalReport {
+	return contract.RehearsalReport{
+		ReportVersion: contract.RehearsalReportVersion, Mode: contract.RehearsalOnData, Phase: phase, Passed: report.Error == nil,
+		FingerprintBefore: "f1", DatabaseFingerprint: "f1", From: report.From, To: report.To, Error: report.Error,
+		Files: []contract.PendingMigration{file},
+	}
 }
 
 func (w *world) endPod(ctx context.Context, job *batchv1.Job, report contract.MigrationReport) {

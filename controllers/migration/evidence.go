@@ -49,19 +49,24 @@ func (s Stage) evidence(pods []corev1.Pod) (out Evidence, complete bool) {
 		}
 		out.Backfills = backfills(report.Backfills)
 		return out, true
-	case Rehearse:
-		report, ok := reportOf[contract.RehearsalReport](pods, contract.RehearsalReportVersion)
-		if !ok || !report.Passed {
-			return Evidence{}, false
-		}
-		out.Rehearsal = rehearsalEvidence(report)
-		return out, true
+	case Rehearse, RehearseContract:
+		return s.rehearsed(pods)
 	}
 	report, ok := reportOf[contract.MigrationReport](pods, contract.MigrationReportVersion)
 	if !ok {
 		return Evidence{}, false
 	}
 	return expandEvidence(report), true
+}
+
+// rehearsed is complete where the migrations of the stage's own phase have passed.
+func (s Stage) rehearsed(pods []corev1.Pod) (out Evidence, complete bool) {
+	report, ok := reportOf[contract.RehearsalReport](pods, contract.RehearsalReportVersion)
+	if !ok || !report.Passed || !report.IsOf(s.phase()) {
+		return Evidence{}, false
+	}
+	out.Rehearsal = rehearsalEvidence(report)
+	return out, true
 }
 
 // checked is also what a check has found that was refused.
@@ -177,7 +182,7 @@ func backupEvidence(r contract.BackupReport) *v1alpha1.BackupEvidence {
 func rehearsalEvidence(r contract.RehearsalReport) *v1alpha1.RehearsalEvidence {
 	out := &v1alpha1.RehearsalEvidence{
 		Mode: v1alpha1.Rehearsal(r.Mode), Backup: r.Backup, From: r.From, To: r.To, Fingerprint: r.FingerprintBefore,
-		Files: files(r.Files),
+		DatabaseFingerprint: r.DatabaseFingerprint, Files: files(r.Files),
 	}
 	for _, statement := range slowest(r.Statements) {
 		out.Statements = append(out.Statements, v1alpha1.RehearsedStatement{

@@ -1,5 +1,5 @@
 // Package migration brings the schema of one environment's database to what an image needs, by one Job at a time: first a
-// backup and a rehearsal where they are asked for, then the migrations.
+// backup and a rehearsal where they are asked for, then the migrations, of either phase.
 //
 // It owns the shape and the name of those Jobs and the reading of their outcomes. The truth about what is applied is in the
 // database; a Job is only evidence. Everything here is pure: the caller reads and writes. In which order the Jobs come is package
@@ -113,6 +113,20 @@ func (r Run) Hash() (string, error) {
 	return manifest.Hash(of)
 }
 
+// On is the rehearsal on a backup that was made before it, nil for none; on the schema alone if that backup is no dump, or lies where the
+// run does not look any more, because the environment makes its backups elsewhere by now.
+func (r Run) On(made *v1alpha1.BackupEvidence) Run {
+	if made == nil {
+		return r
+	}
+	r.BackupName = made.Name
+	isThere := made.Method == "" && r.Backup != nil && made.ClaimName == r.Backup.Claim && made.Bucket == r.Backup.Bucket
+	if r.Rehearsal == v1alpha1.RehearseData && !isThere {
+		r.Rehearsal = v1alpha1.RehearseSchema
+	}
+	return r
+}
+
 // At is the run of another stage, asked for at a time.
 func (r Run) At(stage Stage, since time.Time) Run {
 	r.Stage, r.Since = stage, since
@@ -199,7 +213,7 @@ func (r Run) backups() *Backup {
 }
 
 func (r Run) rehearsesData() bool {
-	return r.Stage == Rehearse && r.Rehearsal == v1alpha1.RehearseData
+	return r.Stage.rehearses() && r.Rehearsal == v1alpha1.RehearseData
 }
 
 func (r Run) exportContainer() *corev1ac.ContainerApplyConfiguration {

@@ -15,18 +15,21 @@ import (
 // Stage is what one Job does.
 type Stage string
 
-// The stages, in order. Expand and Contract change the schema, Backfill rows; the others leave the database as it is.
+// The stages, in order. Expand and Contract change the schema, Backfill rows; the others leave the database as it is. BackUp comes again
+// before Contract.
 const (
 	// Check holds files and database against each other.
 	Check Stage = "check"
 	// BackUp dumps the database and proves that the dump can be restored.
 	BackUp Stage = "backup"
-	// Rehearse applies the pending migrations to a copy.
+	// Rehearse applies the pending migrations of phase expand to a copy.
 	Rehearse Stage = "rehearse"
 	// Expand applies the pending migrations of phase expand.
 	Expand Stage = ""
 	// Backfill fills rows in batches; it may be cut short, and goes on where it was.
 	Backfill Stage = "backfill"
+	// RehearseContract applies the migrations of phase contract to a copy.
+	RehearseContract Stage = "rehearse-contract"
 	// Contract applies the migrations of phase contract, once the release is verified.
 	Contract Stage = "contract"
 	// restore makes a new database from a backup. It is no stage of a release: a person asks for it, see Restore.
@@ -55,27 +58,29 @@ func (s Stage) running(message string) *v1alpha1.WaitingFor {
 	switch s {
 	case BackUp:
 		waiting.Type = v1alpha1.WaitBackup
-	case Backfill, Contract:
+	case Backfill, RehearseContract, Contract:
 		waiting.Type = v1alpha1.WaitContract
 	}
 	if message == "" {
 		waiting.Message = map[Stage]string{
-			Check:    "migrations and database are checked",
-			BackUp:   "the database is backed up, and the backup restored and compared",
-			Rehearse: "the migrations are rehearsed on a copy of the database",
-			Expand:   "the migrations are running",
-			Backfill: "rows are filled, batch by batch",
-			Contract: "what only earlier releases needed is removed",
+			Check:            "migrations and database are checked",
+			BackUp:           "the database is backed up, and the backup restored and compared",
+			Rehearse:         "the migrations are rehearsed on a copy of the database",
+			Expand:           "the migrations are running",
+			Backfill:         "rows are filled, batch by batch",
+			RehearseContract: "what only earlier releases needed is removed from a copy of the database first",
+			Contract:         "what only earlier releases needed is removed",
 		}[s]
 	}
 	return waiting
 }
 
-// blames reports whether an error that is final is the fault of the release, and not of what is around the database.
+// blames reports whether an error that is final is the fault of the files, or of the data, and not of what is around the database: then
+// another attempt of the same run would end the same way.
 func (s Stage) blames(code contract.MigrationErrorCode) bool {
 	switch code {
 	case contract.InvalidMigrations, contract.HistoryChanged, contract.MigrationFailed:
-		return s == Check || s == Rehearse || s == Expand // the others come beside, or when the release is verified
+		return s == Check || s.rehearses() || s == Expand // Backfill and Contract go on once the data are mended
 	case contract.OwnedByAnother, contract.ImageTooOld, contract.ReleaseSkipped, contract.PreflightRefused:
 		return false
 	}
@@ -85,8 +90,19 @@ func (s Stage) blames(code contract.MigrationErrorCode) bool {
 // changes reports whether a Job of the stage must not be cut short lightly.
 func (s Stage) changes() bool { return s == Expand || s == Contract }
 
+// phase is that of the files that a Job of the stage applies, or tries.
+func (s Stage) phase() string {
+	if s == RehearseContract || s == Contract {
+		return "contract"
+	}
+	return "expand"
+}
+
 // copies reports whether a Job of the stage runs a server for a copy of the database.
-func (s Stage) copies() bool { return s == BackUp || s == Rehearse }
+func (s Stage) copies() bool { return s == BackUp || s.rehearses() }
+
+// rehearses reports whether a Job of the stage applies migrations to a copy.
+func (s Stage) rehearses() bool { return s == Rehearse || s == RehearseContract }
 
 // readsFiles reports whether a Job of the stage needs the migrations of the image.
 func (s Stage) readsFiles() bool { return s != BackUp && s != restore }
@@ -98,8 +114,11 @@ func (r Run) args() []string {
 		return []string{
 			"backup", "--location", r.Backup.location(), "--scratch", contract.ScratchDir, "--keep", strconv.Itoa(int(r.Backup.Retain)),
 		}
-	case Rehearse:
+	case Rehearse, RehearseContract:
 		args := []string{"rehearse", "--dir", contract.MigrationsDir, "--mode", string(r.Rehearsal), "--scratch", contract.ScratchDir}
+		if r.Stage == RehearseContract {
+			args = append(args, "--phase", r.Stage.phase())
+		}
 		if r.rehearsesData() {
 			args = append(args, "--location", r.Backup.location(), "--backup", r.BackupName)
 		}
@@ -107,7 +126,7 @@ func (r Run) args() []string {
 	case restore:
 		return []string{"restore", r.BackupName, "--location", r.Backup.location(), "--database", r.database}
 	}
-	command := map[Stage][]string{Check: {"check"}, Expand: {"up"}, Backfill: {"backfill"}, Contract: {"up", "--phase", "contract"}}[r.Stage]
+	command := map[Stage][]string{Check: {"check"}, Expand: {"up"}, Backfill: {"backfill"}, Contract: {"up", "--phase", Contract.phase()}}[r.Stage]
 	return append(command,
 		"--dir", contract.MigrationsDir,
 		"--lock-id", r.Owner.Microservice.String(),

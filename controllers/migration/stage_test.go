@@ -25,7 +25,8 @@ func guarded(stage Stage) func(*Run) {
 		room := resource.MustParse("10Gi")
 		r.Stage, r.Since = stage, now
 		r.Backup = &Backup{Claim: "scores-backups", Retain: 7, Scratch: &room}
-		r.Rehearsal, r.BackupName = v1alpha1.RehearseData, "20261123T115900Z-abcdefgh"
+		r.Rehearsal = v1alpha1.RehearseData
+		*r = r.On(&v1alpha1.BackupEvidence{Name: "20261123T115900Z-abcdefgh", ClaimName: "scores-backups"})
 	}
 }
 
@@ -44,6 +45,12 @@ func TestStagesRunWhatTheyAreFor(t *testing.T) {
 		"a rehearsal on data reads the backup": {
 			run: run(guarded(Rehearse)),
 			args: "rehearse --dir /migrations --mode Data --scratch /scratch --location /backups --backup 20261123T115900Z-abcdefgh " +
+				"--report /dev/termination-log",
+			mounts: []string{"/migrations ro", contract.DatabaseDir + " ro", "/scratch rw", "/backups ro"},
+		},
+		"a rehearsal of what is removed says so": {
+			run: run(guarded(RehearseContract)),
+			args: "rehearse --dir /migrations --mode Data --scratch /scratch --phase contract --location /backups --backup 20261123T115900Z-abcdefgh " +
 				"--report /dev/termination-log",
 			mounts: []string{"/migrations ro", contract.DatabaseDir + " ro", "/scratch rw", "/backups ro"},
 		},
@@ -110,6 +117,8 @@ func TestStagesAreMadeAnewForEachRollout(t *testing.T) {
 		"expand":                  run(),
 		"backup":                  run(guarded(BackUp)),
 		"rehearsal":               run(guarded(Rehearse)),
+		"rehearsal of a removal":  run(guarded(RehearseContract)),
+		"removal":                 run(guarded(Contract)),
 		"backup of a later retry": run(guarded(BackUp), func(r *Run) { r.Since = now.Add(time.Second) }),
 	} {
 		hash, err := r.Hash()
@@ -174,6 +183,13 @@ func TestDecideAboutPreparations(t *testing.T) {
 		"a database that is away is waited for":                           {stage: Rehearse, jobs: failed, pods: stop(contract.DatabaseUnreachable, true), want: "Database until 4s"},
 		"a migration that fails in its rehearsal is refused":              {stage: Rehearse, jobs: failed, pods: stop(contract.MigrationFailed, false), want: "stalled, Migration"},
 		"files that are none are refused":                                 {stage: Rehearse, jobs: failed, pods: stop(contract.InvalidMigrations, false), want: "stalled, Migration"},
+		"what fails in the rehearsal of a removal is not tried again":     {stage: RehearseContract, jobs: failed, pods: stop(contract.MigrationFailed, false), want: "stalled, Migration"},
+		"a removal that fails is, once the data are mended":               {stage: Contract, jobs: failed, pods: stop(contract.MigrationFailed, false), want: "stuck, Database until 4s"},
+		"a rehearsal without room waits for some":                         {stage: RehearseContract, jobs: failed, pods: stop(contract.StorageUnavailable, true), want: "Backup until 4s"},
+		"a rehearsal of a removal is begun":                               {stage: RehearseContract, want: "start 1, Contract"},
+		"a rehearsal of a removal is cut short by another release": {
+			stage: Expand, jobs: []batchv1.Job{job(theirs, 1, staged(RehearseContract))}, pods: []corev1.Pod{pod(job(theirs, 1), atWork())}, want: "delete 1, Migration",
+		},
 		"a backup of an earlier rollout is cut short": {
 			stage: Expand, jobs: []batchv1.Job{job(theirs, 1, staged(BackUp))}, pods: []corev1.Pod{pod(job(theirs, 1), atWork())}, want: "delete 1, Migration",
 		},
@@ -211,6 +227,65 @@ func told(d Decision) string {
 		words = append(words, word)
 	}
 	return strings.Join(words, ", ")
+}
+
+// A rehearsal proves nothing for the files of the other phase.
+func TestARehearsalIsOfOnePhase(t *testing.T) {
+	report := contract.RehearsalReport{ReportVersion: 1, Mode: contract.RehearsalOnData, Passed: true, FingerprintBefore: "f", DatabaseFingerprint: "d"}
+	removed := report
+	removed.Phase = "contract"
+	refused := removed
+	refused.Passed = false
+	for name, tc := range map[string]struct {
+		stage  Stage
+		report contract.RehearsalReport
+		want   bool
+	}{
+		"a report from before there were two": {Rehearse, report, true},
+		"which is none of a removal":          {RehearseContract, report, false},
+		"a removal":                           {RehearseContract, removed, true},
+		"is nothing added":                    {Rehearse, removed, false},
+		"one that has failed":                 {RehearseContract, refused, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found, complete := tc.stage.evidence([]corev1.Pod{pod(job(ours, 1), reporting(t, tc.report))})
+			if complete != tc.want || complete && (found.Rehearsal.Fingerprint != "f" || found.Rehearsal.DatabaseFingerprint != "d") {
+				t.Errorf("complete %t, want %t; evidence %+v", complete, tc.want, found.Rehearsal)
+			}
+		})
+	}
+}
+
+func TestWhatARehearsalIsHeldOn(t *testing.T) {
+	onClaim := &Backup{Claim: "scores-backups", Retain: 7}
+	inBucket := &Backup{Bucket: "s3://backups?prefix=a%2F", Retain: 7}
+	for name, tc := range map[string]struct {
+		backup    *Backup
+		rehearsal v1alpha1.Rehearsal
+		made      *v1alpha1.BackupEvidence
+		want      v1alpha1.Rehearsal
+	}{
+		"a dump":                            {onClaim, v1alpha1.RehearseData, &v1alpha1.BackupEvidence{Name: "b", ClaimName: "scores-backups"}, v1alpha1.RehearseData},
+		"a dump in a bucket":                {inBucket, v1alpha1.RehearseData, &v1alpha1.BackupEvidence{Name: "b", Bucket: inBucket.Bucket}, v1alpha1.RehearseData},
+		"the schema, because that is asked": {onClaim, v1alpha1.RehearseSchema, &v1alpha1.BackupEvidence{Name: "b", ClaimName: "scores-backups"}, v1alpha1.RehearseSchema},
+		"the schema, for nothing was made":  {nil, v1alpha1.RehearseSchema, nil, v1alpha1.RehearseSchema},
+		"the schema, for it is no dump": {
+			onClaim, v1alpha1.RehearseData, &v1alpha1.BackupEvidence{Name: "b", Method: v1alpha1.BackupCloudNativePG, Source: "pg"}, v1alpha1.RehearseSchema,
+		},
+		"the schema, for the dump is elsewhere": {
+			inBucket, v1alpha1.RehearseData, &v1alpha1.BackupEvidence{Name: "b", ClaimName: "scores-backups"}, v1alpha1.RehearseSchema,
+		},
+		"the schema, for no dumps are made any more": {
+			nil, v1alpha1.RehearseData, &v1alpha1.BackupEvidence{Name: "b", ClaimName: "scores-backups"}, v1alpha1.RehearseSchema,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Run{Backup: tc.backup, Rehearsal: tc.rehearsal}.On(tc.made)
+			if got.Rehearsal != tc.want || tc.made != nil && got.BackupName != tc.made.Name {
+				t.Errorf("held on %s, backup %q; want %s", got.Rehearsal, got.BackupName, tc.want)
+			}
+		})
+	}
 }
 
 func TestRehearsalEvidenceIsBounded(t *testing.T) {

@@ -21,6 +21,7 @@ var invariants = []func(*history, int, Input, Plan) string{
 	preparesBeforeItMigrates,
 	migratesOnce,
 	contractsLast,
+	rehearsesBeforeItContracts,
 	staysAboveTheFloor,
 	followsTheEnvironmentBefore,
 	startsNothingRejected,
@@ -212,6 +213,34 @@ func contractsLast(_ *history, _ int, in Input, plan Plan) string {
 		return "something is removed that a pod may need"
 	case in.Rejection != nil || in.Held || in.Paused:
 		return "something is removed against the will of people"
+	}
+	return ""
+}
+
+// rehearsesBeforeItContracts: nothing is removed before it is recorded that it was removed from a copy, and what has failed there is not
+// tried again on the same backup.
+func rehearsesBeforeItContracts(_ *history, _ int, in Input, plan Plan) string {
+	var before v1alpha1.ContractEvidence
+	if in.Record.Database != nil && in.Record.Database.Contract != nil {
+		before = *in.Record.Database.Contract
+	}
+	if _, contracts := has(plan, Contract); contracts && in.Rollout.Rehearsal && before.Rehearsal == nil {
+		return "something is removed before its rehearsal is recorded"
+	}
+	if _, rehearses := has(plan, RehearseContract); !rehearses {
+		return ""
+	}
+	switch {
+	case before.BeganAt.IsZero():
+		return "a removal is rehearsed before it is recorded that it begins"
+	case in.Rollout.Backup && before.Backup == nil:
+		return "a removal is rehearsed before there is a backup"
+	case before.Rehearsal != nil || in.Facts.Contract.Done:
+		return "a removal is rehearsed that has passed"
+	case in.Facts.ContractRehearsal.Failed:
+		return "a removal is rehearsed again that has failed"
+	case in.Rejection != nil || in.Held || in.Paused:
+		return "a removal is rehearsed against the will of people"
 	}
 	return ""
 }

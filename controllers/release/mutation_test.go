@@ -58,6 +58,14 @@ func TestInvariantsCanFail(t *testing.T) {
 		"the way back is cut off":  {without(func(in *Input) { in.Rollout.ContractAfter = 0 }), "while one may still go back"},
 		"no backup is made":        {without(func(in *Input) { in.Rollout.Backup = false }), "before a backup is recorded"},
 		"nothing is rehearsed":     {without(func(in *Input) { in.Rollout.Rehearsal = false }), "before their rehearsal is recorded"},
+		"removals are not rehearsed": {without(func(in *Input) {
+			in.Rollout.Rehearsal = in.Rollout.Rehearsal && in.Record.VerifiedAt == nil
+		}), "before its rehearsal is recorded"},
+		"a rehearsal that failed is repeated": {after(func(in Input, plan *Plan) {
+			if in.Facts.ContractRehearsal.Failed && plan.Step == v1alpha1.StepVerified {
+				plan.Actions = append(plan.Actions, Action{Type: RehearseContract})
+			}
+		}), "is rehearsed again that has failed"},
 		"backups are not recorded": {after(func(_ Input, plan *Plan) { plan.Record.Database = nil }), "it looks again at once"},
 		"the canary stops under requests": {after(func(_ Input, plan *Plan) {
 			var kept []Action

@@ -44,7 +44,9 @@ type Input struct {
 	// Abort and Resume are verbs for this environment that were not carried out yet. They are with this plan, in whatever step it
 	// is. Resume must be marked as handled before the plan is carried out: done twice it would let a later step go on as well.
 	Abort, Resume bool
-	Facts         Facts
+	// Retry is a verb for the release: its Rejection was taken back already, and what has failed after it was verified is begun anew.
+	Retry bool
+	Facts Facts
 }
 
 // Candidate is a release as one environment would run it.
@@ -102,8 +104,9 @@ type Facts struct {
 	ApprovedBy []string
 	// PlanHash is what they have approved.
 	PlanHash string
-	// Check comes before the Migration; Backup and Rehearsal do where the Rollout says so, Backup before Contract as well.
-	Check, Backup, Rehearsal, Migration, Backfill, Contract Work
+	// Check comes before the Migration; Backup and Rehearsal do where the Rollout says so. So do Backup, once more, and ContractRehearsal
+	// before Contract.
+	Check, Backup, Rehearsal, Migration, Backfill, ContractRehearsal, Contract Work
 	// Untested says which of the migrations the environment before has not passed, empty if it has passed them all. It is asked once
 	// there is a Check.
 	Untested string
@@ -138,7 +141,7 @@ type Work struct {
 	Waiting *v1alpha1.WaitingFor
 	// Next is when to look again; zero if a watch tells.
 	Next time.Time
-	// Found is what it has found out, once Done.
+	// Found is what it has found out, once Done: of Backup and ContractRehearsal in the same place, whatever they come before.
 	Found v1alpha1.DatabaseEvidence
 	// SchemaVersion after a Migration, if it is known.
 	SchemaVersion *int64
@@ -266,6 +269,8 @@ const (
 	BackUp ActionType = "BackUp"
 	// Rehearse tries the migrations on a copy.
 	Rehearse ActionType = "Rehearse"
+	// RehearseContract tries on a copy what Contract does.
+	RehearseContract ActionType = "RehearseContract"
 	// Migrate brings the schema towards what the target needs.
 	Migrate ActionType = "Migrate"
 	// ForgetMigration removes the evidence of a run that failed before the target was admitted anew.

@@ -49,7 +49,7 @@ func (p *pass) fill() *Plan {
 	return p.proceed("rows have been filled")
 }
 
-// remove applies the contract migrations, of which file is the first, after another backup where the environment makes them.
+// remove applies the contract migrations, of which file is the first, after another backup and a rehearsal where the environment asks for them.
 func (p *pass) remove(file string) *Plan {
 	began := p.database().Contract
 	switch {
@@ -63,6 +63,9 @@ func (p *pass) remove(file string) *Plan {
 		p.contracting().Backup = seen.Found.Backup
 		return p.proceed(backedUp(seen.Found.Backup))
 	}
+	if plan := p.rehearseContract(*began); plan != nil {
+		return plan
+	}
 	seen := p.Facts.Contract
 	if !seen.Done {
 		return p.later(Action{Type: Contract}, seen)
@@ -73,6 +76,61 @@ func (p *pass) remove(file string) *Plan {
 		p.Record.SchemaVersion = seen.SchemaVersion
 	}
 	return p.proceed("what only earlier releases needed is removed")
+}
+
+// rehearseContract tries the contract migrations where nobody is hurt. What fails there leaves the schema as it is, and the release verified: a
+// person mends the files or the data. nil once they have passed.
+func (p *pass) rehearseContract(began v1alpha1.ContractEvidence) *Plan {
+	seen := p.Facts.ContractRehearsal
+	switch {
+	case !p.Rollout.Rehearsal || p.Facts.Contract.Done: // they may have been applied by an operator that knew no rehearsal of them
+		return nil
+	case began.Rehearsal != nil:
+		return p.driftedSince(began)
+	case p.Retry && (seen.Failed || seen.Stuck):
+		return p.contractAnew()
+	case seen.Failed:
+		message := "the migrations have failed on the copy"
+		if seen.Waiting != nil {
+			message = seen.Waiting.Message
+		}
+		return p.stuck(v1alpha1.WaitDatabase, "what only earlier releases needed stays, because its rehearsal has failed: "+message,
+			"correct the migration and release a new image, or mend the data")
+	case !seen.Done:
+		return p.later(Action{Type: RehearseContract}, seen)
+	}
+	p.contracting().Rehearsal = seen.Found.Rehearsal
+	return p.proceed("the removal has passed its rehearsal")
+}
+
+// driftedSince stops before the schema is changed if somebody has changed it by other means between the backup and the rehearsal: what was
+// proved is proved of another one.
+func (p *pass) driftedSince(began v1alpha1.ContractEvidence) *Plan {
+	if began.Backup == nil {
+		return nil
+	}
+	was, is := began.Backup.Fingerprint, began.Rehearsal.DatabaseFingerprint
+	switch {
+	case was == "" || is == "" || was == is:
+		return nil
+	case p.Retry:
+		return p.contractAnew()
+	}
+	return p.stuck(v1alpha1.WaitSchema, "somebody has changed the schema by other means than migrations, between the backup and the rehearsal of what is "+
+		"removed: its fingerprint was "+short(was)+" and is "+short(is), "put the schema back, or leave it as it is")
+}
+
+// stuck leaves everything as it is until somebody has mended something and says so.
+func (p *pass) stuck(what v1alpha1.WaitType, message, mend string) *Plan {
+	plan := p.wait(v1alpha1.WaitingFor{Type: what, Message: message, Unblock: mend + ", and try it again: " + p.verb(v1alpha1.VerbRetry, "")})
+	plan.Stalled = true
+	return plan
+}
+
+// contractAnew forgets what came before the removal. The backup holds the data as they were, so a rehearsal on it would fail as before.
+func (p *pass) contractAnew() *Plan {
+	p.evidence().Contract = nil
+	return p.proceed("the removal is prepared anew")
 }
 
 // beginContract waits for the time in which one may go back, and for a window.

@@ -168,7 +168,7 @@ func anyRollout(random *rand.Rand) Rollout {
 }
 
 func (h *history) someRelease() {
-	f := []fault{good, good, good, badMigration, badForOldPods, badCanary, badErrors, badPods, badTogether}[h.random.IntN(9)]
+	f := []fault{good, good, good, badMigration, badForOldPods, badCanary, badErrors, badPods, badTogether, badContract}[h.random.IntN(10)]
 	h.release(1+h.random.IntN(4), f, h.random.IntN(len(h.places)))
 }
 
@@ -200,9 +200,7 @@ func (h *history) event() {
 		p.resume = true
 		h.note(p.name, "somebody resumes")
 	case 7:
-		if h.target.rejection != nil {
-			h.retry()
-		}
+		h.retry()
 	case 8:
 		h.hold(p)
 	case 9:

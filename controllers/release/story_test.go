@@ -75,6 +75,16 @@ func TestStories(t *testing.T) {
 			w.release(1, good, 0)
 			w.rest(time.Time{})
 		}},
+		"a removal fails its rehearsal and is retried": {[]Rollout{guarded()}, func(w *world) {
+			w.contracts, w.places[0].rollout.ContractAfter = true, time.Hour
+			w.release(2, badContract, 0)
+			w.rest(time.Time{})
+			w.now = w.now.Add(time.Hour)
+			w.note("", "somebody mends the data in the database")
+			w.target.fault = good
+			w.retry()
+			w.rest(time.Time{})
+		}},
 		"a rehearsal keeps the database from harm": {[]Rollout{rolling(), guarded()}, func(w *world) {
 			w.release(2, badMigration, 1)
 			w.rest(time.Time{})

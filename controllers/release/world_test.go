@@ -23,6 +23,7 @@ const (
 	badErrors     fault = "it answers with errors"
 	badPods       fault = "its pods never get ready"
 	badTogether   fault = "it fails only when all pods are of it"
+	badContract   fault = "what it removes is still in use"
 )
 
 // build is a simulated Release and its status.
@@ -75,7 +76,9 @@ type world struct {
 	paused bool
 	// contracts says whether releases remove what those before needed.
 	contracts bool
-	wake      time.Time
+	// retried: somebody has said so since the last pass.
+	retried bool
+	wake    time.Time
 	// chance decides about what is due to luck; nil for never.
 	chance func(percent int) bool
 	// story is told only where somebody reads it.
@@ -138,9 +141,9 @@ func (w *world) supersede() {
 
 func (w *world) retry() {
 	w.note("", "somebody retries %s", w.target.Release)
-	w.target.rejection = nil
+	w.target.rejection, w.retried = nil, true
 	for i := range w.target.records {
-		if w.target.records[i].VerifiedAt == nil {
+		if r := w.target.records[i]; r.VerifiedAt == nil && (r.Step == v1alpha1.StepRejected || r.Step == v1alpha1.StepRollBack) {
 			w.target.records[i] = v1alpha1.ReleaseEnvironmentStatus{}
 		}
 	}
@@ -168,7 +171,7 @@ func (w *world) observe(i int) Input {
 	in := Input{
 		Now: w.now, Microservice: v1alpha1.MicroserviceReference{Namespace: "home", Name: "scores"}, Environment: p.name,
 		PreviousVerified: i == 0, Target: b.Candidate, Rollout: p.rollout, Record: b.records[i], Rejection: b.rejection,
-		Paused: w.paused, Held: p.held != nil, Abort: p.abort, Resume: p.resume,
+		Paused: w.paused, Held: p.held != nil, Abort: p.abort, Resume: p.resume, Retry: w.retried && b == w.target,
 	}
 	if i > 0 {
 		in.Previous, in.PreviousVerified = w.places[i-1].name, b.records[i-1].VerifiedAt != nil
@@ -181,7 +184,7 @@ func (w *world) observe(i int) Input {
 	in.Facts = fresh
 	if p.stale != nil && w.luck(15) {
 		in.Facts.Stable, in.Facts.Canary, in.Facts.Weight, in.Facts.Migration = p.stale.Stable, p.stale.Canary, p.stale.Weight, p.stale.Migration
-		in.Facts.Backup, in.Facts.Rehearsal = p.stale.Backup, p.stale.Rehearsal
+		in.Facts.Backup, in.Facts.Rehearsal, in.Facts.ContractRehearsal = p.stale.Backup, p.stale.Rehearsal, p.stale.ContractRehearsal
 	}
 	p.stale = &fresh
 	if p.away != nil {
@@ -204,6 +207,7 @@ func (w *world) facts(i int, b *build) Facts {
 	f.Backfill = p.work(w.prepares("backfill", i))
 	f.Check, f.Contract = p.work(w.prepares("check", i)), p.work(w.prepares("contract", i))
 	f.Backup, f.Rehearsal = p.work(w.prepares("backup", i)), p.work(w.prepares("rehearsal", i))
+	f.ContractRehearsal = p.work(w.prepares("contract-rehearsal", i))
 	if p.stable.Exists && !(p.stable.Content == b.Content && p.stable.Complete) || p.canary.Exists {
 		f.Older = []string{p.name}
 	}
@@ -284,6 +288,7 @@ func (w *world) pass(limit int) bool {
 		}
 		w.places[i].resume = false
 	}
+	w.retried = false
 	left := limit
 	for i := range plans {
 		var done []string
@@ -340,6 +345,8 @@ func (w *world) apply(i int, a Action, record *v1alpha1.ReleaseEnvironmentStatus
 		return p.start(w.prepares("backup", i))
 	case Rehearse:
 		return p.start(w.prepares("rehearsal", i))
+	case RehearseContract:
+		return p.start(w.prepares("contract-rehearsal", i))
 	case Migrate:
 		return p.start(b.Migration)
 	case ForgetMigration:
@@ -381,7 +388,7 @@ func (p *place) start(name string) bool {
 func (p *place) isChanging() bool {
 	for name, j := range p.jobs {
 		only, _, _ := strings.Cut(name, " ")
-		isReading := only == "check" || only == "backup" || only == "rehearsal"
+		isReading := slices.Contains([]string{"check", "backup", "rehearsal", "contract-rehearsal"}, only)
 		if !isReading && !j.done && !j.failed && !j.stuck {
 			return true
 		}
@@ -469,13 +476,18 @@ func (w *world) finish(i int, run string, j *job) {
 	p := w.places[i]
 	what, of, _ := strings.Cut(run, " ")
 	refused := slices.ContainsFunc(w.builds, func(b *build) bool {
-		tried := what == "rehearsal" && strings.HasPrefix(of, b.Release+" ")
-		return (b.Migration == run || tried) && b.bad(i, badMigration)
+		its := strings.HasPrefix(of, b.Release+" ")
+		tried, removed := what == "rehearsal" && its, what == "contract-rehearsal" && its
+		return (b.Migration == run || tried) && b.bad(i, badMigration) || removed && b.bad(i, badContract)
 	})
 	switch {
 	case refused:
 		j.failed, j.at = true, w.now
 		w.note(p.name, "  the database refuses the migrations")
+		return
+	case what == "contract" && w.build(strings.Fields(of)[0]).bad(i, badContract):
+		j.stuck = true
+		w.note(p.name, "  the database refuses to remove it")
 		return
 	case what != run:
 		w.finishWork(p, what, w.build(strings.Fields(of)[0]), j)
@@ -506,7 +518,7 @@ func (w *world) finishWork(p *place, what string, b *build, j *job) {
 		}
 	case "backup":
 		j.found.Backup = &v1alpha1.BackupEvidence{Name: "b1"}
-	case "rehearsal":
+	case "rehearsal", "contract-rehearsal":
 		j.found.Rehearsal = &v1alpha1.RehearsalEvidence{Mode: v1alpha1.RehearseData}
 	case "contract":
 		p.floor = max(p.floor, b.group())
@@ -564,6 +576,8 @@ func words(a Action) string {
 		return "start a backup"
 	case Rehearse:
 		return "start a rehearsal"
+	case RehearseContract:
+		return "start a rehearsal of what is removed"
 	case Migrate:
 		return "start the migrations"
 	case ForgetMigration:

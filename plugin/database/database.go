@@ -57,9 +57,10 @@ type Environment struct {
 	// Backfills are those that were done, of the releases that are kept; BackfillsLeft how many the release at hand has yet to do.
 	Backfills     []BackfillDone `json:"backfills,omitempty"`
 	BackfillsLeft int32          `json:"backfillsLeft,omitempty"`
-	// Rehearsal is the last one; nil if none is kept.
-	Rehearsal *Rehearsal `json:"rehearsal,omitempty"`
-	Drift     Drift      `json:"drift"`
+	// Rehearsal is the last one of expand migrations, ContractRehearsal of contract migrations; nil if none is kept.
+	Rehearsal         *Rehearsal `json:"rehearsal,omitempty"`
+	ContractRehearsal *Rehearsal `json:"contractRehearsal,omitempty"`
+	Drift             Drift      `json:"drift"`
 	// Rejection is why the last release that came to the database was refused because of its migrations or of the schema; nil if it was not.
 	Rejection *Rejection `json:"rejection,omitempty"`
 }
@@ -153,13 +154,17 @@ func (e *Environment) fromStatus(status v1alpha1.EnvironmentStatus) {
 func (e *Environment) fromEvidence(all []evidence) {
 	files := migrations{}
 	for _, found := range slices.Backward(all) { // what later releases have found out stands in place of what was known before
-		files.rehearsed(found)
+		files.rehearsed(found.Rehearsal)
+		files.rehearsed(found.contractRehearsal())
 		files.applied(found)
 		for _, done := range found.Backfills {
 			e.Backfills = append(e.Backfills, BackfillDone{found.release.Name, done})
 		}
 		if found.Rehearsal != nil {
 			e.Rehearsal = &Rehearsal{found.release.Name, *found.Rehearsal}
+		}
+		if r := found.contractRehearsal(); r != nil {
+			e.ContractRehearsal = &Rehearsal{found.release.Name, *r}
 		}
 	}
 	for _, found := range all {
@@ -202,19 +207,27 @@ func (m migrations) at(version int64, name string) *Migration {
 	return m[version]
 }
 
-// rehearsed notes how long the files of a release took on the copy.
-func (m migrations) rehearsed(found evidence) {
-	if found.Rehearsal == nil {
+// contractRehearsal is that of what was removed last; nil if there was none.
+func (e evidence) contractRehearsal() *v1alpha1.RehearsalEvidence {
+	if e.Contract == nil {
+		return nil
+	}
+	return e.Contract.Rehearsal
+}
+
+// rehearsed notes how long the files of a rehearsal took on the copy; nil is none.
+func (m migrations) rehearsed(held *v1alpha1.RehearsalEvidence) {
+	if held == nil {
 		return
 	}
 	took := map[string]*metav1.Duration{}
-	for _, statement := range found.Rehearsal.Statements {
+	for _, statement := range held.Statements {
 		if took[statement.Migration] == nil {
 			took[statement.Migration] = &metav1.Duration{}
 		}
 		took[statement.Migration].Duration += statement.Duration.Duration
 	}
-	for _, file := range found.Rehearsal.Files {
+	for _, file := range held.Files {
 		if known := m[file.Version]; took[file.Name] != nil && (known == nil || known.State != Applied) {
 			m.at(file.Version, file.Name).Rehearsed = took[file.Name]
 		}

@@ -69,7 +69,12 @@ func TestMigrationsOfAnEnvironment(t *testing.T) {
 			Mode: v1alpha1.RehearseSchema, Files: []v1alpha1.MigrationFile{file(16, "16_add.sql", "expand")},
 			Statements: []v1alpha1.RehearsedStatement{{Migration: "16_add.sql", Duration: *took(2)}, {Migration: "16_add.sql", Duration: *took(3)}},
 		},
-		Contract: &v1alpha1.ContractEvidence{Applied: []v1alpha1.AppliedMigration{applied(17, "17_drop.sql", time.Second)}},
+		Contract: &v1alpha1.ContractEvidence{
+			Applied: []v1alpha1.AppliedMigration{applied(17, "17_drop.sql", time.Second)},
+			Rehearsal: &v1alpha1.RehearsalEvidence{Files: []v1alpha1.MigrationFile{file(17, "17_drop.sql", "contract")}, Statements: []v1alpha1.RehearsedStatement{
+				{Migration: "17_drop.sql", Duration: *took(4)},
+			}},
+		},
 	})
 	gaveWay := release(7, v1alpha1.DatabaseEvidence{
 		Check: &v1alpha1.CheckEvidence{Pending: []v1alpha1.MigrationFile{file(18, "18_wrong.sql", "expand")}},
@@ -89,7 +94,7 @@ func TestMigrationsOfAnEnvironment(t *testing.T) {
 	got := database.Environments(microservice("scores-8"), []v1alpha1.Release{gaveWay, settingsOnly, next, add})[0]
 	want := []database.Migration{
 		{Version: 16, Name: "16_add.sql", Kind: database.Expand, State: database.Applied, Release: "scores-6", Took: took(20 * time.Millisecond), Rehearsed: took(5)},
-		{Version: 17, Name: "17_drop.sql", Kind: database.Contract, State: database.Applied, Release: "scores-6", Took: took(time.Second)},
+		{Version: 17, Name: "17_drop.sql", Kind: database.Contract, State: database.Applied, Release: "scores-6", Took: took(time.Second), Rehearsed: took(4)},
 		{Version: 18, Name: "18_right.sql", Kind: database.Expand, State: database.Applied, Release: "scores-8", Took: took(time.Minute)}, // another of that number was rehearsed
 		{Version: 19, Name: "19_more.sql", Kind: database.Expand, State: database.Pending, Release: "scores-8"},
 		{Version: 20, Name: "20_drop.sql", Kind: database.Contract, State: database.Held, Release: "scores-8"},
@@ -97,7 +102,7 @@ func TestMigrationsOfAnEnvironment(t *testing.T) {
 	if diff := cmp.Diff(want, got.Migrations); diff != "" {
 		t.Errorf("migrations (-want +got):\n%s", diff)
 	}
-	if got.CheckedBy != "scores-8" || got.BackfillsLeft != 2 || len(got.Backfills) != 1 || got.Backfills[0].Release != "scores-6" || got.Rehearsal.Release != "scores-7" {
+	if got.CheckedBy != "scores-8" || got.BackfillsLeft != 2 || len(got.Backfills) != 1 || got.Backfills[0].Release != "scores-6" || got.Rehearsal.Release != "scores-7" || got.ContractRehearsal.Release != "scores-6" {
 		t.Errorf("%+v", got)
 	}
 	if diff := cmp.Diff([]string{"large-index: it is large"}, got.Findings); diff != "" {
@@ -149,10 +154,23 @@ func TestDrift(t *testing.T) {
 			r.Status.Rejection = &v1alpha1.Rejection{Environment: environment, Reason: reason, Message: "changed"}
 		}
 	}
+	removing := func(backup, copied, rehearsal string) v1alpha1.DatabaseEvidence {
+		out := looked("a", "a", "a")
+		out.Contract = &v1alpha1.ContractEvidence{
+			Backup: &v1alpha1.BackupEvidence{Fingerprint: backup}, Rehearsal: &v1alpha1.RehearsalEvidence{Fingerprint: copied, DatabaseFingerprint: rehearsal},
+		}
+		return out
+	}
+	newer := looked("a", "a", "b")
+	newer.Rehearsal.DatabaseFingerprint = "a"
 	for name, tc := range map[string]struct {
 		releases []v1alpha1.Release
 		want     database.DriftState
 	}{
+		"a copy on a newer server":         {[]v1alpha1.Release{release(1, newer)}, database.DriftNone},
+		"the same before a removal":        {[]v1alpha1.Release{release(1, removing("b", "c", "b"))}, database.DriftNone},
+		"another before a removal":         {[]v1alpha1.Release{release(1, removing("b", "b", "c"))}, database.DriftFound},
+		"a removal's backup by others":     {[]v1alpha1.Release{release(1, removing("", "b", "b"))}, database.DriftNone},
 		"all the same":                     {[]v1alpha1.Release{release(1, looked("a", "a", "a"))}, database.DriftNone},
 		"two the same":                     {[]v1alpha1.Release{release(1, looked("a", "", "a"))}, database.DriftNone},
 		"the backup saw another":           {[]v1alpha1.Release{release(1, looked("a", "b", "b"))}, database.DriftFound},

@@ -1,6 +1,7 @@
 package database
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -27,7 +28,8 @@ type Drift struct {
 	Message string `json:"message"`
 }
 
-// driftIn compares what check, backup and rehearsal of the last release that was checked have found.
+// driftIn compares what check, backup and rehearsal of the last release that was checked have found, and then what backup and rehearsal
+// before its removals have.
 func driftIn(environment string, all []evidence) Drift {
 	for _, found := range all {
 		if r := found.release.Status.Rejection; r != nil && r.Environment == environment && r.Reason == v1alpha1.FailureDrift {
@@ -42,14 +44,35 @@ func driftIn(environment string, all []evidence) Drift {
 }
 
 func driftOf(found evidence) Drift {
-	type look struct{ by, fingerprint string }
-	looks := []look{{"check", found.Check.Fingerprint}}
-	if found.Backup != nil {
-		looks = append(looks, look{"backup", found.Backup.Fingerprint})
+	if c := found.Contract; c != nil {
+		later := looksOf("removal's ", nil, c.Backup, c.Rehearsal)
+		if drift := compare(found.release.Name, later); drift.State == DriftFound {
+			return drift
+		}
 	}
-	if found.Rehearsal != nil {
-		looks = append(looks, look{"rehearsal", found.Rehearsal.Fingerprint})
+	return compare(found.release.Name, looksOf("", found.Check, found.Backup, found.Rehearsal))
+}
+
+// look is somebody's at the schema; an empty fingerprint is none.
+type look struct{ by, fingerprint string }
+
+// looksOf are those before the same change of the schema. The copy of a rehearsal may be on a newer server, which writes the same schema
+// otherwise; only rehearsals of earlier operators tell of nothing else.
+func looksOf(whose string, check *v1alpha1.CheckEvidence, backup *v1alpha1.BackupEvidence, rehearsal *v1alpha1.RehearsalEvidence) []look {
+	var out []look
+	if check != nil {
+		out = append(out, look{whose + "check", check.Fingerprint})
 	}
+	if backup != nil {
+		out = append(out, look{whose + "backup", backup.Fingerprint})
+	}
+	if rehearsal != nil {
+		out = append(out, look{whose + "rehearsal", cmp.Or(rehearsal.DatabaseFingerprint, rehearsal.Fingerprint)})
+	}
+	return out
+}
+
+func compare(release string, looks []look) Drift {
 	var first look
 	var same []string
 	for _, l := range looks {
@@ -59,12 +82,12 @@ func driftOf(found evidence) Drift {
 		case first.fingerprint == "":
 			first = l
 		case first.fingerprint != l.fingerprint:
-			return Drift{DriftFound, fmt.Sprintf("the %s of %s has found another schema than the %s before it", l.by, found.release.Name, first.by)}
+			return Drift{DriftFound, fmt.Sprintf("the %s of %s has found another schema than the %s before it", l.by, release, first.by)}
 		}
 		same = append(same, l.by)
 	}
 	if len(same) < 2 {
-		return Drift{DriftUnknown, "there was one look at the schema for " + found.release.Name + ", and nothing to compare it with"}
+		return Drift{DriftUnknown, "there was one look at the schema for " + release + ", and nothing to compare it with"}
 	}
-	return Drift{DriftNone, fmt.Sprintf("%s of %s have found the same schema", strings.Join(same, ", "), found.release.Name)}
+	return Drift{DriftNone, fmt.Sprintf("%s of %s have found the same schema", strings.Join(same, ", "), release)}
 }

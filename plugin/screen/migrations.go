@@ -36,12 +36,8 @@ func schemaOf(e *database.Environment, wide bool, now time.Time) string {
 	for _, finding := range e.Findings {
 		fmt.Fprintf(&out, "  found before %s: %s\n", e.CheckedBy, finding)
 	}
-	if r := e.Rehearsal; r != nil {
-		fmt.Fprintf(&out, "  rehearsed for %s on %s, from schema %d to %d\n", r.Release, copied(r), r.From, r.To)
-		if wide {
-			out.WriteString(statements(r.Statements))
-		}
-	}
+	out.WriteString(rehearsal("rehearsed", e.Rehearsal, wide))
+	out.WriteString(rehearsal("removal rehearsed", e.ContractRehearsal, wide))
 	if e.CheckedBy != "" {
 		fmt.Fprintf(&out, "  drift: %s: %s\n", e.Drift.State, e.Drift.Message)
 	}
@@ -81,6 +77,18 @@ func files(e *database.Environment) string {
 		t.row("", counted(int64(e.BackfillsLeft), "backfill"), string(database.Backfill), string(database.Pending), e.CheckedBy, "", "")
 	}
 	return t.String()
+}
+
+// rehearsal is empty without one.
+func rehearsal(what string, r *database.Rehearsal, wide bool) string {
+	if r == nil {
+		return ""
+	}
+	out := fmt.Sprintf("  %s for %s on %s, from schema %d to %d\n", what, r.Release, copied(r), r.From, r.To)
+	if wide {
+		out += statements(r.Statements)
+	}
+	return out
 }
 
 func copied(r *database.Rehearsal) string {

@@ -108,6 +108,12 @@ func schemas() []database.Environment {
 					Locks: []string{"ShareLock on public.works"}, Rewrites: []string{"public.works"},
 				}},
 			}},
+			ContractRehearsal: &database.Rehearsal{Release: "scores-1", RehearsalEvidence: v1alpha1.RehearsalEvidence{
+				Mode: v1alpha1.RehearseSchema, From: 14, To: 15, Statements: []v1alpha1.RehearsedStatement{{
+					Migration: "15_drop.sql", Statement: "ALTER TABLE works DROP COLUMN old", Duration: *took(2 * time.Millisecond),
+					Locks: []string{"AccessExclusiveLock on public.works"},
+				}},
+			}},
 			Drift:   database.Drift{State: database.DriftNone, Message: "check, backup of scores-2 have found the same schema"},
 			Waiting: &v1alpha1.WaitingFor{Type: v1alpha1.WaitMigration, Message: "the migrations are running", Since: ago(90 * time.Second)},
 		},

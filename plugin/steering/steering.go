@@ -4,6 +4,7 @@ package steering
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
@@ -26,13 +27,21 @@ const (
 // Overall are the verbs that make sense for a whole Microservice. releases are its own, in any order.
 func Overall(ms *v1alpha1.Microservice, releases []v1alpha1.Release) []Verb {
 	var verbs []Verb
-	if target := Find(releases, ms.Status.Release); target != nil && target.Status.Rejection != nil {
+	if target := Find(releases, ms.Status.Release); target != nil && (target.Status.Rejection != nil || awaitsRetry(ms)) {
 		verbs = append(verbs, Retry)
 	}
 	if ms.Spec.Paused {
 		return append(verbs, Resume)
 	}
 	return append(verbs, Pause)
+}
+
+// awaitsRetry reports whether the operator has named the verb as the way out in an environment, as it does where something has failed after the release
+// was verified.
+func awaitsRetry(ms *v1alpha1.Microservice) bool {
+	return slices.ContainsFunc(ms.Status.Environments, func(e v1alpha1.EnvironmentStatus) bool {
+		return e.WaitingFor != nil && strings.Contains(e.WaitingFor.Unblock, v1alpha1.VerbRetry+"=")
+	})
 }
 
 // In are the verbs that make sense in one environment.

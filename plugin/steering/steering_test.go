@@ -85,9 +85,17 @@ func TestVerbsOfAll(t *testing.T) {
 	for name, tc := range map[string]struct {
 		paused   bool
 		releases []v1alpha1.Release
+		unblock  string
 		want     []steering.Verb
 	}{
-		"as always":           {want: []steering.Verb{steering.Pause}},
+		"as always": {want: []steering.Verb{steering.Pause}},
+		"a removal that failed": {
+			releases: []v1alpha1.Release{verified("scores-2", 0)}, unblock: "mend the data, and try it again: kubectl annotate … " + v1alpha1.VerbRetry + "=…",
+			want: []steering.Verb{steering.Retry, steering.Pause},
+		},
+		"something else to mend": {
+			releases: []v1alpha1.Release{verified("scores-2", 0)}, unblock: "kubectl annotate … " + v1alpha1.VerbResume + "=…", want: []steering.Verb{steering.Pause},
+		},
 		"paused":              {paused: true, want: []steering.Verb{steering.Resume}},
 		"rejected":            {releases: []v1alpha1.Release{rejected}, want: []steering.Verb{steering.Retry, steering.Pause}},
 		"rejected and paused": {paused: true, releases: []v1alpha1.Release{rejected}, want: []steering.Verb{steering.Retry, steering.Resume}},
@@ -95,6 +103,7 @@ func TestVerbsOfAll(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ms := &v1alpha1.Microservice{Spec: v1alpha1.MicroserviceSpec{Paused: tc.paused}, Status: v1alpha1.MicroserviceStatus{Release: "scores-2"}}
+			ms.Status.Environments = []v1alpha1.EnvironmentStatus{{Name: "staging"}, {Name: "production", WaitingFor: &v1alpha1.WaitingFor{Unblock: tc.unblock}}}
 			if diff := cmp.Diff(tc.want, steering.Overall(ms, tc.releases)); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}

@@ -82,14 +82,14 @@ func Latest(files fs.FS) (int64, error) {
 	return all[len(all)-1].version, nil
 }
 
-// Checksum returns what is recorded when the migration called name is applied: the hex SHA-256 of its content with LF line ends,
-// without the lines that acknowledge findings of lint.
-func Checksum(files fs.FS, name string) (string, error) {
+// Describe returns what is recorded when the migration called name is applied. The checksum is the hex SHA-256 of its content with LF line
+// ends, without the lines that acknowledge findings of lint.
+func Describe(files fs.FS, name string) (contract.PendingMigration, error) {
 	f, err := readFile(files, name)
 	if err != nil {
-		return "", invalid(name, err)
+		return contract.PendingMigration{}, invalid(name, err)
 	}
-	return f.checksum, nil
+	return describeFiles([]file{f})[0], nil
 }
 
 // Up applies every file of cfg.Phase that has not been applied. In phase Expand it stops before the first contract file; in phase Contract

@@ -91,7 +91,7 @@ func TestReadScriptNamesTheLine(t *testing.T) {
 
 func TestAcknowledgingKeepsTheChecksum(t *testing.T) {
 	plain := up("ALTER TABLE a DROP COLUMN b;")
-	want, err := Checksum(files{"1_a.sql": plain}.fs(), "1_a.sql")
+	want, err := Describe(files{"1_a.sql": plain}.fs(), "1_a.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,12 +100,12 @@ func TestAcknowledgingKeepsTheChecksum(t *testing.T) {
 		"for the file":        "--mirubato:acknowledge drop-column: none\r\n" + plain,
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got, err := Checksum(files{"1_a.sql": text}.fs(), "1_a.sql"); err != nil || got != want {
-				t.Errorf("checksum %s, error %v; want %s", got, err, want)
+			if got, err := Describe(files{"1_a.sql": text}.fs(), "1_a.sql"); err != nil || got != want {
+				t.Errorf("described as %+v, error %v; want %+v", got, err, want)
 			}
 		})
 	}
-	if got, _ := Checksum(files{"1_a.sql": "-- another comment\n" + plain}.fs(), "1_a.sql"); got == want {
+	if got, _ := Describe(files{"1_a.sql": "-- another comment\n" + plain}.fs(), "1_a.sql"); got == want {
 		t.Error("another comment keeps the checksum too")
 	}
 }

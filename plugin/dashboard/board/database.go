@@ -31,7 +31,7 @@ type migration struct {
 	Seconds *float64 `json:"seconds,omitempty"`
 }
 
-// statement is one of those that took longest on the copy.
+// statement is one of those that took longest on the copy, in the rehearsal of the expand migrations or, after them, of the contract migrations.
 type statement struct {
 	Migration string   `json:"migration"`
 	Text      string   `json:"text"`
@@ -65,8 +65,11 @@ func databaseOf(evidence *v1alpha1.ReleaseEnvironmentStatus) *database {
 		}
 		out.To, out.Findings = &c.Target, c.Findings
 	}
-	if d.Rehearsal != nil {
-		for _, s := range d.Rehearsal.Statements {
+	for _, held := range []*v1alpha1.RehearsalEvidence{d.Rehearsal, contractRehearsal(d.Contract)} {
+		if held == nil {
+			continue
+		}
+		for _, s := range held.Statements {
 			out.Slowest = append(out.Slowest, statement{s.Migration, s.Statement, s.Duration.Seconds(), s.Locks, s.Rewrites})
 		}
 	}
@@ -83,6 +86,13 @@ func contractBackup(c *v1alpha1.ContractEvidence) *v1alpha1.BackupEvidence {
 		return nil
 	}
 	return c.Backup
+}
+
+func contractRehearsal(c *v1alpha1.ContractEvidence) *v1alpha1.RehearsalEvidence {
+	if c == nil {
+		return nil
+	}
+	return c.Rehearsal
 }
 
 // migrationsOf are the files of a release by version, each once: applied if it was, else as the check has found it.

@@ -215,11 +215,16 @@ func TestDatabaseIsToldByItsFiles(t *testing.T) {
 		Applied:  []v1alpha1.AppliedMigration{{Version: 2, Name: "add", Duration: half}},
 		Contract: &v1alpha1.ContractEvidence{Backup: &v1alpha1.BackupEvidence{Name: "b", Size: 9}, Applied: []v1alpha1.AppliedMigration{{Version: 3, Name: "drop"}}},
 	}}
+	evidence.Database.Rehearsal = &v1alpha1.RehearsalEvidence{Statements: []v1alpha1.RehearsedStatement{{Migration: "add", Duration: half}}}
+	evidence.Database.Contract.Rehearsal = &v1alpha1.RehearsalEvidence{Statements: []v1alpha1.RehearsedStatement{{Migration: "drop", Duration: half}}}
 	got := databaseOf(evidence)
 	want := []migration{
 		{Version: 2, Name: "add", State: "applied", Seconds: new(0.5)}, {Version: 3, Name: "drop", State: "applied", Seconds: new(0.0)}, {Version: 4, Name: "more", State: "pending"},
 	}
 	if diff := cmp.Diff(want, got.Migrations); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if diff := cmp.Diff([]statement{{Migration: "add", Seconds: 0.5}, {Migration: "drop", Seconds: 0.5}}, got.Slowest); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if len(got.Backups) != 1 || got.Backups[0].Bytes != 9 || got.Backups[0].Unproved || *got.From != 1 || *got.To != 4 {

@@ -29,7 +29,7 @@ function files({ name, database: d }) {
 }
 
 function slowest({ name, database: d }) {
-  return !d.slowest ? null : el('details', {}, el('summary', {}, 'The slowest statements of the rehearsal'),
+  return !d.slowest ? null : el('details', {}, el('summary', {}, 'The slowest statements of the rehearsals'),
     table(`Statements rehearsed for ${name}`, ['Migration', 'Took', 'Statement', 'Locks', 'Written anew'], d.slowest.map((s) => [
       s.migration, lasting(s.seconds), el('code', {}, s.text), (s.locks ?? []).join(', ') || '–', (s.rewrites ?? []).join(', ') || '–'])));
 }

@@ -26,6 +26,8 @@ type Config struct {
 	// DatabaseURL leads to the database that the migrations are meant for. It is read, never changed. It is a secret.
 	DatabaseURL string
 	Mode        contract.RehearsalMode
+	// Phase says which files are rehearsed; empty means migrate.Expand.
+	Phase migrate.Phase
 	// Location and Backup are the directory and the name of the backup to try on, in mode Data.
 	Location, Backup string
 	// Scratch is an existing directory with room for the copy.
@@ -38,7 +40,7 @@ type Config struct {
 
 // Run rehearses. The report is complete also when the error, always a *migrate.Error, is not nil.
 func Run(ctx context.Context, cfg Config) (contract.RehearsalReport, error) {
-	r := &run{Config: cfg, report: NewReport(cfg.Mode, nil)}
+	r := &run{Config: cfg, report: NewReport(cfg.Mode, cfg.Phase, nil)}
 	if err := r.run(ctx); err != nil {
 		failure := asFailure(ctx, err)
 		r.report.Passed, r.report.Error = false, &failure.MigrationError
@@ -48,8 +50,10 @@ func Run(ctx context.Context, cfg Config) (contract.RehearsalReport, error) {
 }
 
 // NewReport is the report of a rehearsal that has not begun; failure may be nil.
-func NewReport(mode contract.RehearsalMode, failure *migrate.Error) contract.RehearsalReport {
-	report := contract.RehearsalReport{ReportVersion: contract.RehearsalReportVersion, Mode: mode, From: -1, To: -1}
+func NewReport(mode contract.RehearsalMode, phase migrate.Phase, failure *migrate.Error) contract.RehearsalReport {
+	report := contract.RehearsalReport{
+		ReportVersion: contract.RehearsalReportVersion, Mode: mode, Phase: string(cmp.Or(phase, migrate.Expand)), From: -1, To: -1,
+	}
 	if failure != nil {
 		report.Error = &failure.MigrationError
 	}
@@ -85,7 +89,7 @@ func (r *run) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, copied.Close(ctx)) }()
-	if r.report.FingerprintBefore, err = fingerprint(ctx, copied.URL); err != nil {
+	if err := r.look(ctx, copied.URL); err != nil {
 		return err
 	}
 	status, err := migrate.ReadStatus(ctx, migrate.Config{DatabaseURL: copied.URL, Files: r.Files})
@@ -94,7 +98,7 @@ func (r *run) run(ctx context.Context) (err error) {
 	}
 	applied, err := migrate.Up(ctx, migrate.Config{
 		// The copy belongs to whom the database belongs; an empty name is that of nobody in particular.
-		DatabaseURL: copied.URL, Files: r.Files, LockID: status.Owner, Retries: -1, Log: r.Log,
+		DatabaseURL: copied.URL, Phase: r.Phase, Files: r.Files, LockID: status.Owner, Retries: -1, Log: r.Log,
 		Wrap: func(migration string, c driver.Connector) driver.Connector {
 			return connector{Connector: c, migration: migration, see: r.see}
 		},
@@ -104,17 +108,26 @@ func (r *run) run(ctx context.Context) (err error) {
 		return err
 	}
 	for _, a := range applied.Applied {
-		sum, err := migrate.Checksum(r.Files, a.Name)
+		file, err := migrate.Describe(r.Files, a.Name)
 		if err != nil {
 			return err
 		}
-		r.report.Files = append(r.report.Files, contract.PendingMigration{Version: a.Version, Name: a.Name, Phase: string(migrate.Expand), Checksum: sum})
+		r.report.Files = append(r.report.Files, file)
 	}
-	if r.report.FingerprintAfter, err = fingerprint(ctx, copied.URL); err != nil {
+	if r.report.FingerprintAfter, err = fingerprint(ctx, copied.URL, ofCopy); err != nil {
 		return err
 	}
 	r.report.Passed = true
 	return nil
+}
+
+// look reports both schemas before anything is done to the copy.
+func (r *run) look(ctx context.Context, copied string) (err error) {
+	if r.report.DatabaseFingerprint, err = fingerprint(ctx, r.DatabaseURL, ofDatabase); err != nil {
+		return err
+	}
+	r.report.FingerprintBefore, err = fingerprint(ctx, copied, ofCopy)
+	return err
 }
 
 // see is called by the one connection that applies a file.
@@ -122,14 +135,22 @@ func (r *run) see(s contract.RehearsedStatement) {
 	r.report.Statements = append(r.report.Statements, s)
 }
 
-func fingerprint(ctx context.Context, databaseURL string) (string, error) {
+// whose is the schema that is looked at.
+type whose string
+
+const (
+	ofCopy     whose = "the copy"
+	ofDatabase whose = "the database"
+)
+
+func fingerprint(ctx context.Context, databaseURL string, of whose) (string, error) {
 	access, err := migrate.ParseAccess(databaseURL)
 	if err != nil {
 		return "", err
 	}
 	db, err := access.Open()
 	if err != nil {
-		return "", access.Failure(ctx, contract.BackupFailed, "connecting to the copy", err)
+		return "", access.Failure(ctx, contract.BackupFailed, "connecting to "+string(of), err)
 	}
 	defer func() { _ = db.Close() }()
 	return migrate.Fingerprint(ctx, db)
