@@ -5,7 +5,7 @@
 
 # What everything begins with, by full versions, so that the same commit is built by the same compiler. A mirror or a digest can be named instead:
 # --build-arg GO_IMAGE=mirror.example.com/golang@sha256:...
-ARG GO_IMAGE=golang:1.26.8-bookworm
+ARG GO_IMAGE=golang:1.26.11-bookworm
 ARG DEBIAN_IMAGE=debian:12.15-slim
 
 FROM ${GO_IMAGE} AS build

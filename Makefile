@@ -152,7 +152,7 @@ lint: $(BIN)/golangci-lint ## Hold the code to .golangci.yml
 	done; exit $$status
 
 # What is released, and what is looked at for vulnerabilities, is compiled by the Go that go.mod names, whichever is installed.
-security release: export GOTOOLCHAIN := auto
+security release dockerfile: export GOTOOLCHAIN := auto
 
 .PHONY: security
 security: $(BIN)/govulncheck ## Known vulnerabilities in what the code calls: some minutes; needs the network [VULNDB=an address]
