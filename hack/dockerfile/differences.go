@@ -72,7 +72,7 @@ func read(image v1.Image, wanted []archive.File) (seen, error) {
 		if err != nil {
 			return out, fmt.Errorf("reading the files of an image: %w", err)
 		}
-		inside := path.Join("/", header.Name)
+		inside := path.Clean("/" + header.Name)
 		if header.Typeflag != tar.TypeReg {
 			continue
 		}

@@ -33,7 +33,8 @@ func made(t testing.TB, text string) archive.Image {
 		Name: "localhost/program:1", Architecture: runtime.GOARCH, Entrypoint: []string{"/program"}, Arguments: []string{"serve"}, User: "65532:65532", Environment: []string{"A=1", "B=2"},
 		Labels: map[string]string{"title": "program"},
 		Files: []archive.File{
-			{Path: "/program", Source: output, Mode: 0o755}, {Path: "/LICENSE", Content: []byte("licence"), Mode: 0o644},
+			{Path: "/program", Source: output, Mode: 0o755},
+			{Path: "/LICENSE", Content: []byte("licence"), Mode: 0o644},
 			{Path: "/etc/passwd", Content: []byte("root"), Mode: 0o644},
 		},
 	}
