@@ -89,6 +89,7 @@ func TestListsOfEachReaderFollowEveryChange(t *testing.T) {
 	query := func(text string) func() { return func() { runSQL(t, o.plain.database, text) } }
 	assigned := fmt.Sprintf(`{"categoryIds":[%q]}`, o.category)
 	many := fmt.Sprintf(`{"ids":[%q,%q]`, scoreID(o.private), scoreID(o.shown))
+	o.reader.hears(t) // of what was made so far
 	for _, step := range []struct {
 		name string
 		do   func()
@@ -118,7 +119,6 @@ func TestListsOfEachReaderFollowEveryChange(t *testing.T) {
 		{"many are deleted", send(bob, "POST", "/api/scores/batch-delete", many+`}`), false},
 	} {
 		for _, on := range []*library{o.writer, o.reader} {
-			on.hears(t)
 			o.each(func(caller auth.Identity, path string) {
 				if diff := o.differs(on, caller, path); diff != "" {
 					t.Fatalf("before %q, %s by %q (-without caches +with):\n%s", step.name, path, caller.ID, diff)
