@@ -85,6 +85,7 @@ func keeping(t *testing.T) (cached.Caches, *cache.Validity) {
 
 func shelved(t *testing.T) (cached.Scores, *shelves, *cache.Validity) {
 	t.Helper()
+	t.Helper()
 	caches, validity := keeping(t)
 	below := &shelves{}
 	return cached.Scores{Repository: below, Caches: caches}, below, validity
@@ -255,11 +256,13 @@ func (s *shelves) Insert(_ context.Context, score scores.Score) (scores.Score, e
 func (s *shelves) Replace(_ context.Context, score scores.Score) (scores.Score, error) {
 	return score, s.change()
 }
+
 func (s *shelves) Remove(context.Context, string, int64) error { return s.change() }
 
 func (s *shelves) ReplaceMany(context.Context, string, []string, scores.Change, scores.Fields) (int64, error) {
 	return 1, s.change()
 }
+
 func (s *shelves) RemoveMany(context.Context, string, []string) (int64, error) { return 1, s.change() }
 
 func (f favorites) Insert(context.Context, string, string) error { return f.of.change() }
@@ -268,6 +271,7 @@ func (f favorites) Remove(context.Context, string, string) error { return f.of.c
 func (c categories) Replace(_ context.Context, next category.Category) (category.Category, error) {
 	return next, c.of.change()
 }
+
 func (c categories) Remove(context.Context, string, int64) error { return c.of.change() }
 
 func (c categories) Assign(context.Context, string, int64, []string) (int64, error) {
@@ -277,6 +281,7 @@ func (c categories) Assign(context.Context, string, int64, []string) (int64, err
 func (c collections) Replace(_ context.Context, next collection.Collection) (collection.Collection, error) {
 	return next, c.of.change()
 }
+
 func (c collections) Remove(context.Context, string, int64) error        { return c.of.change() }
 func (c collections) AddMember(context.Context, string, string) error    { return c.of.change() }
 func (c collections) RemoveMember(context.Context, string, string) error { return c.of.change() }
