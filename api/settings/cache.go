@@ -15,8 +15,8 @@ type Cache struct {
 	// application is single things read from the database. Default: 64 MiB, 5m, stale 1m meanwhile and 1h in bad times.
 	// +optional
 	Application *CacheLayer `json:"application,omitempty"`
-	// query is lists and counts read from the database that everybody may see. Default: 64 MiB, 30s, stale 30s meanwhile and 10m in
-	// bad times.
+	// query is lists and counts read from the database, those of scores for each caller. Default: 64 MiB, 30s, stale 30s meanwhile and
+	// 10m in bad times.
 	// +optional
 	Query *CacheLayer `json:"query,omitempty"`
 }

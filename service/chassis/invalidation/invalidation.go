@@ -10,11 +10,13 @@
 //	reading 1, snapshot 7:9:7 (7 still runs) .......... shows 8
 //	reading 2 takes xid >= 9 and xid in (7) ...................................... shows 7
 //
-// A notification only says that there is something to read. Whoever misses it reads at the next tick.
+// A notification only says that there is something to read. Whoever misses it reads at the next tick. A process does not wake itself: its values
+// ended before it told anybody, and what it reads of its own ends once more what was loaded since.
 package invalidation
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -67,7 +69,7 @@ const (
 	select null, null, null, tags from cache_events where xid = any(array(select pg_snapshot_xip($1::pg_snapshot)))`
 
 	write    = `insert into cache_events (tags) values ($1)`
-	announce = `select pg_notify($1, '')`
+	announce = `select pg_notify($1, $2)`
 	trim     = `delete from cache_events where ctid = any(array(
 		select ctid from cache_events where xid < $1::xid8 order by xid limit 10000))`
 )
@@ -89,6 +91,8 @@ type Feed struct {
 	now      func() time.Time
 
 	begin, read, write, announce, trim *postgres.Statement
+	// name is what this process calls itself in its notifications.
+	name string
 
 	// wake and pending hold a token if there is something to read, or to announce.
 	wake, pending chan struct{}
@@ -125,6 +129,7 @@ func New(cfg Config) *Feed {
 		write:    cfg.DB.Prepared("cache_events.write", write),
 		announce: cfg.DB.Prepared("cache_events.announce", announce),
 		trim:     cfg.DB.Prepared("cache_events.trim", trim),
+		name:     rand.Text(),
 		wake:     make(chan struct{}, 1), pending: make(chan struct{}, 1),
 	}
 }
@@ -171,11 +176,14 @@ func put(to chan struct{}) {
 	}
 }
 
-// listen wakes the reading for each notification.
+// listen wakes the reading for each notification of another process.
 func (f *Feed) listen(ctx context.Context) {
 	for sessions := 0; ctx.Err() == nil; {
 		listens := false
-		err := f.db.Listen(ctx, channel, func() {
+		err := f.db.Listen(ctx, channel, func(from string) {
+			if from == f.name {
+				return
+			}
 			if !listens {
 				f.relistened.Store(sessions > 0)
 				listens, sessions = true, sessions+1
@@ -202,7 +210,7 @@ func (f *Feed) tell(ctx context.Context) {
 			ctx, cancel := context.WithTimeout(ctx, patience)
 			defer cancel()
 			// Whoever is not told reads at the next tick.
-			_, _ = f.announce.Exec(ctx, channel)
+			_, _ = f.announce.Exec(ctx, channel, f.name)
 		}()
 		pause(ctx, coalesce)
 	}

@@ -203,6 +203,26 @@ func TestFleetSeesEveryWrite(t *testing.T) {
 	}
 }
 
+// What a process has told itself does not make it read, which would end what it has loaded since. What others tell does.
+func TestNobodyIsWokenByOwnNews(t *testing.T) {
+	url, _ := database(t)
+	writer, other := newInstance(t, url), newInstance(t, url)
+	var woken, told atomic.Int64
+	go writer.feed.Hear(t.Context(), func() { woken.Add(1) })
+	go other.feed.Hear(t.Context(), func() { told.Add(1) })
+	eventually(t, func() bool { return woken.Load() == 1 && told.Load() == 1 }) // they listen
+	for n := range int64(5) {
+		writer.feed.Changed(t.Context(), "thing 0")
+		eventually(t, func() bool { return told.Load() == n+2 })
+	}
+	// Notifications come in their order.
+	other.feed.Changed(t.Context(), "thing 0")
+	eventually(t, func() bool { return woken.Load() > 1 })
+	if n := woken.Load(); n != 2 {
+		t.Errorf("woken %d times, want once when it began to listen and once by the other", n)
+	}
+}
+
 // A change of which nobody is notified is seen at the next tick.
 func TestLostNotification(t *testing.T) {
 	url, pool := database(t)

@@ -11,11 +11,11 @@ import (
 	"github.com/lib/pq"
 )
 
-// Listen calls woken once it listens on the channel, and for each notification on it, until ctx ends or the connection is lost;
-// it returns why. What is notified while nobody listens is lost. The connection is one of its own, beside the pool. It has to
+// Listen calls woken once it listens on the channel, with no text, and for each notification on it, with the notification's, until ctx ends or the
+// connection is lost; it returns why. What is notified while nobody listens is lost. The connection is one of its own, beside the pool. It has to
 // lead to PostgreSQL itself: a pooler that shares connections between transactions passes no notifications on.
 // Once another URL is in force the connection is ended as if it were lost.
-func (db *DB) Listen(ctx context.Context, channel string, woken func()) error {
+func (db *DB) Listen(ctx context.Context, channel string, woken func(text string)) error {
 	_, changed := db.connector.rotation.present()
 	address, err := db.connector.listenerURL()
 	if err != nil {
@@ -46,9 +46,9 @@ func (db *DB) Listen(ctx context.Context, channel string, woken func()) error {
 		case <-listens:
 		}
 	}()
-	woken()
-	for range notices {
-		woken()
+	woken("")
+	for n := range notices {
+		woken(n.Extra)
 	}
 	if err := ctx.Err(); err != nil {
 		return err

@@ -31,11 +31,15 @@ func TestListen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			woken, ended := make(chan struct{}, 16), make(chan error, 1)
-			go func() { ended <- db.Listen(ctx, "news", func() { woken <- struct{}{} }) }()
-			<-woken // it listens
-			exec(t, db, `select pg_notify('news', '')`)
-			<-woken
+			woken, ended := make(chan string, 16), make(chan error, 1)
+			go func() { ended <- db.Listen(ctx, "news", func(text string) { woken <- text }) }()
+			if text := <-woken; text != "" {
+				t.Errorf("it listens, and says %q", text)
+			}
+			exec(t, db, `select pg_notify('news', 'of today')`)
+			if text := <-woken; text != "of today" {
+				t.Errorf("notified of %q", text)
+			}
 			tc.end(cancel)
 			if err := <-ended; !tc.want(err) {
 				t.Error(err)

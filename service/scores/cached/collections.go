@@ -40,7 +40,7 @@ func (c Collections) List(
 	if !isPublic(s) {
 		return c.Repository.List(ctx, s, owner, page, limit)
 	}
-	all, err := public(ctx, c.Caches, "collections", []any{owner, page, limit}, []string{publicCollections},
+	all, err := listed(ctx, c.Caches, "collections", []any{owner, page, limit}, []string{publicCollections},
 		func(ctx context.Context) (l list[collection.Collection], err error) {
 			l.Items, l.Total, err = c.Repository.List(ctx, s, owner, page, limit)
 			return l, err
@@ -61,7 +61,7 @@ func (c Collections) Members(
 	if !isPublic(s) {
 		return c.Repository.Members(ctx, s, of, page, limit)
 	}
-	all, err := public(ctx, c.Caches, "scores in", []any{of.ID, page, limit}, []string{collectionTag(of.ID), visibleScores},
+	all, err := listed(ctx, c.Caches, "scores in", []any{of.ID, page, limit}, []string{collectionTag(of.ID), visibleScores},
 		func(ctx context.Context) (l list[scores.Card], err error) {
 			l.Items, l.Total, err = c.Repository.Members(ctx, s, of, page, limit)
 			return l, err
