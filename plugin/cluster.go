@@ -48,6 +48,8 @@ type cluster struct {
 	namespace string
 }
 
+var errNotConfigured = errors.New("no cluster is configured: set KUBECONFIG, or name a file with --kubeconfig")
+
 // connect reads the kubeconfig. It asks the API server nothing yet.
 func (s *session) connect() (*cluster, error) {
 	if s.connected != nil {
@@ -55,6 +57,9 @@ func (s *session) connect() (*cluster, error) {
 	}
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(s.target.rules, &s.target.overrides)
 	config, err := loader.ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		return nil, errNotConfigured
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
@@ -221,8 +226,6 @@ func plain(err error) string {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "interrupted"
-	case clientcmd.IsEmptyConfig(err):
-		return "no cluster is configured: set KUBECONFIG, or name a file with --kubeconfig"
 	case errors.As(err, &status) && status.Status().Reason == metav1.StatusReasonForbidden:
 		return "you may not do this: " + status.Status().Message
 	case errors.As(err, &status) && status.Status().Reason == metav1.StatusReasonUnauthorized:

@@ -258,6 +258,28 @@ func unpack(t *testing.T, file string) map[string]string {
 func TestVersionsOfPluginAndOperator(t *testing.T) {
 	w := newWorld(t)
 	w.expect(w.run("version"), plugin.ExitOK, "plugin    0.1.0", "not installed")
+	alone := w.run("version", "--client", "-o", "json")
+	w.expect(alone, plugin.ExitOK, `"plugin": "0.1.0"`)
+	if strings.Contains(alone.out, "operator") {
+		t.Errorf("--client says %s", alone.out)
+	}
+}
+
+// TestVersionWithoutACluster: whoever reports a problem can still say which plugin it is.
+func TestVersionWithoutACluster(t *testing.T) {
+	w := newWorld(t)
+	away := filepath.Join(t.TempDir(), "kubeconfig")
+	config := "apiVersion: v1\nkind: Config\nclusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]\ncontexts: [{name: a, context: {cluster: a}}]\ncurrent-context: a\n"
+	if err := os.WriteFile(away, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for kubeconfig, problem := range map[string]string{os.DevNull: "no cluster is configured: set KUBECONFIG", away: "127.0.0.1:1"} {
+		got := w.as(kubeconfig, "", "version")
+		w.expect(got, plugin.ExitFailed, "plugin    0.1.0", problem)
+		if strings.Contains(got.out, "operator  ") {
+			t.Errorf("%s: the operator is told of: %s", kubeconfig, got.out)
+		}
+	}
 }
 
 func TestCompletionOffersWhatThereIs(t *testing.T) {

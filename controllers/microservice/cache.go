@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
+	"github.com/mirubato/mirubato/controllers/interning"
 	"github.com/mirubato/mirubato/controllers/ownership"
 )
 
@@ -105,10 +106,14 @@ func stripPod(object any) (any, error) {
 	return stripManagedFields(object)
 }
 
-// stripManagedFields keeps out of the caches what the operator never reads and what is often half of an object.
+// texts are those of cached objects, of all clusters.
+var texts interning.Table
+
+// stripManagedFields keeps out of the caches what the operator never reads and what is often half of an object, and one copy of what all have in common.
 func stripManagedFields(object any) (any, error) {
 	if accessor, ok := object.(metav1.ObjectMetaAccessor); ok {
 		accessor.GetObjectMeta().SetManagedFields(nil)
+		texts.Share(object)
 	}
 	return object, nil
 }

@@ -21,13 +21,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{- /* A little less than the memory limit, so that the garbage collector works harder before the kernel acts. */}}
+{{- /* Three quarters of the memory limit, so that the garbage collector works harder before the kernel acts: the program itself comes on top. */}}
 {{- define "operator.memory" -}}
 {{- $limit := dig "limits" "memory" "" (.Values.resources | default dict) | toString -}}
 {{- if regexMatch "^[0-9]+Mi$" $limit -}}
-{{ div (mul 9 (trimSuffix "Mi" $limit | atoi)) 10 }}MiB
+{{ div (mul 3 (trimSuffix "Mi" $limit | atoi)) 4 }}MiB
 {{- else if regexMatch "^[0-9]+Gi$" $limit -}}
-{{ div (mul 9216 (trimSuffix "Gi" $limit | atoi)) 10 }}MiB
+{{ div (mul 3072 (trimSuffix "Gi" $limit | atoi)) 4 }}MiB
 {{- end -}}
 {{- end -}}
 
