@@ -31,6 +31,9 @@ const (
 	pauseStuck = 30 * time.Second
 )
 
+// heed is how long others have to begin. CloudNativePG looks again after half a minute, the snapshot controller at once.
+const heed = time.Minute
+
 // Source is what a backup is asked of, and how.
 type Source struct {
 	Method v1alpha1.BackupMethod
@@ -147,7 +150,7 @@ type Decision struct {
 //	not readable          -> a person installs what is missing, or grants the right
 //	no object             -> create it
 //	somebody else's       -> a person removes it; it is neither used nor changed
-//	under way             -> wait
+//	under way             -> wait; if nobody has begun it for a while, a person looks why
 //	failed                -> a person mends what it says, and deletes it: then it is made again
 //	complete              -> remove what is beyond those retained, then done
 func (r Request) Decide(observed Observed) Decision {
@@ -168,17 +171,38 @@ func (r Request) Decide(observed Observed) Decision {
 	}
 	seen := r.read(live, observed.Now)
 	switch {
-	case seen.failed != "":
+	case seen.failed != "" && !seen.retried:
 		waiting := r.waiting("has failed: " + seen.failed)
 		waiting.Unblock = "mend what it names, then have it made again: " + r.deletion(live)
 		return r.stuck(observed.Now, *waiting)
 	case seen.found == nil:
-		return Decision{Waiting: r.waiting(seen.progress), Next: observed.Now.Add(pause)}
+		return r.underWay(live, seen, observed.Now)
 	}
 	if surplus := r.surplus(live, observed.All, observed.Now); len(surplus) > 0 {
 		return Decision{Delete: surplus, Waiting: r.waiting("is complete, and older ones are removed"), Next: observed.Now.Add(pause)}
 	}
 	return Decision{Found: seen.found}
+}
+
+// underWay waits for an object that may still become complete by itself. At first that concerns nobody: others fail, too, because two of
+// them write at once. What keeps others from beginning is told by events alone, which
+// nobody here may read; a person is told where they are.
+func (r Request) underWay(live *unstructured.Unstructured, seen status, now time.Time) Decision {
+	d := Decision{Waiting: r.waiting(cmp.Or(seen.progress, "has failed, and is tried again: "+seen.failed)), Next: now.Add(pause)}
+	if now.Sub(live.GetCreationTimestamp().Time) < heed {
+		return d
+	}
+	switch {
+	case seen.retried:
+		d.Waiting.Unblock = "mend what it names; to have it made again at once: " + r.deletion(live)
+		return r.stuck(now, *d.Waiting)
+	case seen.unseen:
+		d.Waiting.Unblock = "see that the controller that makes it is running; its events may tell more: " + r.command("describe", live)
+		return r.stuck(now, *d.Waiting)
+	case seen.held:
+		d.Waiting.Unblock = "its events tell what it waits for: " + r.command("describe", live)
+	}
+	return d
 }
 
 // Completed reports whether an object is the request's own and its backup complete, so that All has to be looked up.
@@ -200,12 +224,15 @@ func (r Request) waiting(how string) *v1alpha1.WaitingFor {
 	return &v1alpha1.WaitingFor{Type: v1alpha1.WaitBackup, Message: of + r.Of + " " + how}
 }
 
-// deletion is the command that removes an object; the group is spelled out, as other products have a kind Backup too.
-func (r Request) deletion(live *unstructured.Unstructured) string {
+// deletion is the command that removes an object.
+func (r Request) deletion(live *unstructured.Unstructured) string { return r.command("delete", live) }
+
+// command is what to do with an object; the group is spelled out, as other products have a kind Backup too.
+func (r Request) command(verb string, live *unstructured.Unstructured) string {
 	resource := map[v1alpha1.BackupMethod]string{
 		v1alpha1.BackupCloudNativePG: "backups", v1alpha1.BackupVolumeSnapshot: "volumesnapshots",
 	}[r.Method]
-	return fmt.Sprintf("kubectl delete %s.%s --namespace %s %s", resource, r.Kind().Group, r.Namespace, live.GetName())
+	return fmt.Sprintf("kubectl %s %s.%s --namespace %s %s", verb, resource, r.Kind().Group, r.Namespace, live.GetName())
 }
 
 // owns reports whether an object was made by the operator for this environment.

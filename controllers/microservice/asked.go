@@ -94,6 +94,11 @@ func (r *Reconciler) ask(ctx context.Context, s *station) error {
 			s.plan.Waiting, s.plan.Stalled = refusal, true
 			return nil
 		}
+		// As an error it would be tried again more and more seldom, and nobody would be told why.
+		if hindrance := backup.Hindrance(asked.request, err); hindrance != nil {
+			s.plan.Waiting = hindrance
+			return nil
+		}
 		return fmt.Errorf("creating %s %s/%s: %w", asked.request.Kind().Kind, asked.object.GetNamespace(), asked.object.GetName(), err)
 	}
 	var old []client.Object
