@@ -276,16 +276,25 @@ func TestAWebhookThatIsAwayIsWaitedFor(t *testing.T) {
 		}},
 	}}
 	w.must(direct.Create(ctx, hook))
+	t.Cleanup(func() { w.must(client.IgnoreNotFound(direct.Delete(context.WithoutCancel(ctx), hook))) })
 	away := func(ctx context.Context) (bool, error) { // the API server takes a moment to heed it
-		probe, err := backup.Request{Source: cluster, Namespace: w.namespace(0)}.Object()
+		owner := ownership.Owner{Microservice: w.key(), Environment: "probe"}
+		probe, err := backup.Request{Source: cluster, Owner: owner, Namespace: w.namespace(0)}.Object()
 		w.must(err)
 		err = direct.Create(ctx, probe, client.DryRunAll)
 		return apierrors.IsInternalError(err), nil
 	}
 	w.must(wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, away))
 	w.untilBackup(ctx)
-	w.expectWait(ctx, v1alpha1.WaitBackup, "cannot be asked for, and is tried again: Internal error occurred: failed calling webhook", "is running", false)
-	if result := w.reconcile(ctx); result.RequeueAfter == 0 || result.RequeueAfter > 10*time.Second {
+	result := w.reconcile(ctx)
+	waiting := w.ms.Status.Environments[0].WaitingFor
+	if waiting == nil || !strings.Contains(waiting.Message, "cannot be asked for, and is tried again: Internal error occurred: failed calling webhook") {
+		t.Errorf("waits for %+v", waiting)
+	}
+	if meta.IsStatusConditionTrue(w.ms.Status.Conditions, v1alpha1.ConditionStalled) {
+		t.Error("it is stalled, and may end by itself")
+	}
+	if result.RequeueAfter == 0 || result.RequeueAfter > 10*time.Second {
 		t.Errorf("looks again after %s", result.RequeueAfter)
 	}
 
