@@ -120,11 +120,31 @@ func (r Request) Labels() map[string]string {
 	return labels
 }
 
+// snapshots are what a Backup by that method of CloudNativePG consists of, and what stays when it is deleted.
+const snapshots = "volumeSnapshot"
+
+// Snapshots are the kind and the labels of those that an earlier Backup of the same name may have left; ok is false where there are none.
+// CloudNativePG takes them for the new Backup's own, whatever they hold: one that failed fails again, and one that succeeded is older than
+// what it is made for.
+func (r Request) Snapshots(object *unstructured.Unstructured) (kind schema.GroupVersionKind, labels map[string]string, ok bool) {
+	if r.Method != v1alpha1.BackupCloudNativePG || r.Way != snapshots {
+		return schema.GroupVersionKind{}, nil, false
+	}
+	return Source{Method: v1alpha1.BackupVolumeSnapshot}.Kind(), map[string]string{labelBackup: object.GetName()}, true
+}
+
+// labelBackup is what CloudNativePG puts on a VolumeSnapshot: the name of the Backup that it belongs to.
+const labelBackup = "cnpg.io/backupName"
+
 // Observed is what there is of a request.
 type Observed struct {
+	// Left says that, without a Live object, there are Snapshots of an earlier one of its name.
+	Left bool
 	// Live is the object of the request's name, nil if there is none. Refusal says why it could not be read, or is nil.
 	Live    *unstructured.Unstructured
 	Refusal error
+	// Name of the object, whether it is there or not.
+	Name string
 	// All are the objects with the request's Labels; looked up when Live is complete.
 	All []unstructured.Unstructured
 	Now time.Time
@@ -148,7 +168,7 @@ type Decision struct {
 // Decide says what to do about a request.
 //
 //	not readable          -> a person installs what is missing, or grants the right
-//	no object             -> create it
+//	no object             -> create it, unless snapshots of an earlier one are left: a person removes those
 //	somebody else's       -> a person removes it; it is neither used nor changed
 //	under way             -> wait; if nobody has begun it for a while, a person looks why
 //	failed                -> a person mends what it says, and deletes it: then it is made again
@@ -158,13 +178,17 @@ func (r Request) Decide(observed Observed) Decision {
 	switch {
 	case observed.Refusal != nil:
 		return r.stuck(observed.Now, *Refusal(r.Source, observed.Refusal))
+	case live == nil && observed.Left:
+		waiting := r.waiting("is not asked for again: CloudNativePG would take what is left of the earlier one for it")
+		waiting.Unblock = "remove that: " + r.removal(observed.Name)
+		return r.stuck(observed.Now, *waiting)
 	case live == nil:
 		return Decision{Create: true, Waiting: r.waiting("is asked for"), Next: observed.Now.Add(pause)}
 	case !r.owns(live):
 		return r.stuck(observed.Now, v1alpha1.WaitingFor{
 			Type:    v1alpha1.WaitNameConflict,
 			Message: fmt.Sprintf("%s %s exists in namespace %s and was not made for this environment", r.Kind().Kind, live.GetName(), r.Namespace),
-			Unblock: "remove it: " + r.deletion(live),
+			Unblock: "remove it: " + r.command("delete", live),
 		})
 	case live.GetDeletionTimestamp() != nil:
 		return Decision{Waiting: r.waiting("is being removed, and is made again then"), Next: observed.Now.Add(pause)}
@@ -224,8 +248,19 @@ func (r Request) waiting(how string) *v1alpha1.WaitingFor {
 	return &v1alpha1.WaitingFor{Type: v1alpha1.WaitBackup, Message: of + r.Of + " " + how}
 }
 
-// deletion is the command that removes an object.
-func (r Request) deletion(live *unstructured.Unstructured) string { return r.command("delete", live) }
+// deletion is the command that removes an object, and what of it would spoil the next one.
+func (r Request) deletion(live *unstructured.Unstructured) string {
+	out := r.command("delete", live)
+	if _, _, some := r.Snapshots(live); some {
+		out += " && " + r.removal(live.GetName())
+	}
+	return out
+}
+
+// removal is the command that removes the snapshots of a Backup.
+func (r Request) removal(name string) string {
+	return fmt.Sprintf("kubectl delete volumesnapshots.snapshot.storage.k8s.io --namespace %s --selector %s=%s", r.Namespace, labelBackup, name)
+}
 
 // command is what to do with an object; the group is spelled out, as other products have a kind Backup too.
 func (r Request) command(verb string, live *unstructured.Unstructured) string {

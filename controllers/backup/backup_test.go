@@ -128,6 +128,29 @@ func TestWhatDoesNotBeginIsLookedInto(t *testing.T) {
 	}
 }
 
+// CloudNativePG finds the snapshots of a Backup by its name, so that one which is made again would get those of the one before.
+func TestSnapshotsThatAreLeftAreNotTakenForNewOnes(t *testing.T) {
+	r := request(v1alpha1.BackupCloudNativePG)
+	r.Way = "volumeSnapshot"
+	live := object(t, r, 0, map[string]any{"phase": "failed", "error": "no class"})
+	kind, labels, ok := r.Snapshots(live)
+	if !ok || kind.Kind != "VolumeSnapshot" || labels["cnpg.io/backupName"] != live.GetName() {
+		t.Fatalf("looks for %v with %v", kind, labels)
+	}
+	remove := "kubectl delete volumesnapshots.snapshot.storage.k8s.io --namespace scores-production --selector cnpg.io/backupName=" + live.GetName()
+	if d := r.Decide(Observed{Live: live, Now: noon}); !strings.HasSuffix(d.Waiting.Unblock, live.GetName()+" && "+remove) {
+		t.Errorf("after a failure: %s", d.Waiting.Unblock)
+	}
+	if d := r.Decide(Observed{Name: live.GetName(), Left: true, Now: noon}); d.Create || !d.Stuck || !strings.HasSuffix(d.Waiting.Unblock, remove) {
+		t.Errorf("with snapshots left: %+v, %+v", d, d.Waiting)
+	}
+	for _, other := range []Request{request(v1alpha1.BackupCloudNativePG), request(v1alpha1.BackupVolumeSnapshot)} {
+		if _, _, ok := other.Snapshots(live); ok {
+			t.Errorf("%+v has none of its own", other.Source)
+		}
+	}
+}
+
 func TestAStorageWhoseClockIsAhead(t *testing.T) {
 	r := request(v1alpha1.BackupVolumeSnapshot)
 	d := r.Decide(Observed{Live: object(t, r, 0, map[string]any{"readyToUse": true, "creationTime": "2026-11-28T12:00:09Z"}), Now: noon})

@@ -260,6 +260,39 @@ func TestABackupThatCannotBeMadeStopsTheRelease(t *testing.T) {
 	w.verify(ctx)
 }
 
+// A Backup that is made again gets another snapshot, and not the one that stayed of the one before.
+func TestWhatIsLeftOfABackupHoldsTheNextOneUp(t *testing.T) {
+	ctx := t.Context()
+	for _, source := range []backup.Source{cluster, snapshot} {
+		installKind(t, source)
+	}
+	w := newWorldOf(ctx, t, "production")
+	w.askFor(0, cluster)
+	w.ms.Spec.Environments[0].Overrides.Database.Backup.CloudNativePG.Method = new("volumeSnapshot")
+	w.create(ctx)
+	w.untilBackup(ctx)
+	made := w.one(ctx, cluster.Kind())
+	left := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"source": map[string]any{"persistentVolumeClaimName": "pg-1"}}}}
+	left.SetGroupVersionKind(snapshot.Kind())
+	left.SetNamespace(made.GetNamespace())
+	left.SetName(made.GetName())
+	left.SetLabels(map[string]string{"cnpg.io/backupName": made.GetName()}) // as CloudNativePG does
+	w.must(direct.Create(ctx, left))
+	w.answer(ctx, made, map[string]any{"phase": "failed", "error": "no such class"})
+	remove := "kubectl delete volumesnapshots.snapshot.storage.k8s.io --namespace " + w.namespace(0) + " --selector cnpg.io/backupName=" + made.GetName()
+	w.expectWait(ctx, v1alpha1.WaitBackup, "has failed: no such class", remove, true)
+
+	w.must(direct.Delete(ctx, made))
+	w.expectWait(ctx, v1alpha1.WaitBackup, "is not asked for again", remove, true)
+	if again := w.asked(ctx, 0, cluster.Kind()); len(again) != 0 {
+		t.Fatalf("it was asked for: %v", again)
+	}
+	w.must(direct.Delete(ctx, left))
+	w.reconcile(ctx)
+	w.answer(ctx, w.one(ctx, cluster.Kind()), finished(cluster.Kind()))
+	w.verify(ctx)
+}
+
 // CloudNativePG judges Backups by a webhook, which is away while its pod starts anew.
 func TestAWebhookThatIsAwayIsWaitedFor(t *testing.T) {
 	ctx := t.Context()
