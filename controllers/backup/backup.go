@@ -276,17 +276,17 @@ func (r Request) owns(object *unstructured.Unstructured) bool {
 	return ok && owner == r.Owner && object.GetLabels()[v1alpha1.LabelStage] == stage
 }
 
-// surplus are the objects that give way to one that is complete: of the same source, the oldest complete ones beyond Retain, and
-// those before it that have failed. One that is under way is left alone.
+// surplus are the objects that give way to one that is complete: of the same source, the oldest complete ones beyond Retain, and of any
+// source, since its name may have been wrong, those before it that have failed. One that is under way is left alone.
 func (r Request) surplus(kept *unstructured.Unstructured, all []unstructured.Unstructured, now time.Time) []unstructured.Unstructured {
 	var complete, out []unstructured.Unstructured
 	for _, object := range all {
-		other := object.GetName() != kept.GetName() && r.owns(&object) && r.sourceOf(&object) == r.Of
+		other := object.GetName() != kept.GetName() && r.owns(&object)
 		if !other || object.GetDeletionTimestamp() != nil {
 			continue
 		}
 		switch seen := r.read(&object, now); {
-		case seen.found != nil:
+		case seen.found != nil && r.sourceOf(&object) == r.Of:
 			complete = append(complete, object)
 		case seen.failed != "" && object.GetCreationTimestamp().Time.Before(kept.GetCreationTimestamp().Time):
 			out = append(out, object)

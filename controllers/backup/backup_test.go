@@ -278,17 +278,18 @@ func TestSurplus(t *testing.T) {
 		others []unstructured.Unstructured
 		want   string
 	}{
-		"as many as are retained":           {2, []unstructured.Unstructured{named("a", 10, complete)}, ""},
-		"the oldest goes":                   {2, []unstructured.Unstructured{named("a", 20, complete), named("b", 10, complete), named("c", 30, complete)}, "a b"},
-		"the new one always stays":          {1, []unstructured.Unstructured{named("a", 90, complete)}, "a"},
-		"one that is under way stays":       {1, []unstructured.Unstructured{named("a", 10, running), named("b", 10, nil)}, ""},
-		"one that failed before goes":       {5, []unstructured.Unstructured{named("a", 10, failed), named("b", 90, failed)}, "a"},
-		"what failed is not counted":        {2, []unstructured.Unstructured{named("a", 90, failed), named("b", 10, complete)}, ""},
-		"those of another Cluster stay":     {1, []unstructured.Unstructured{named("a", 10, complete, of("other"))}, ""},
-		"those of other people stay":        {1, []unstructured.Unstructured{named("a", 10, complete, bare)}, ""},
-		"what is going is not counted":      {2, []unstructured.Unstructured{named("a", 30, complete, going), named("b", 10, complete)}, ""},
-		"among equals the name decides":     {2, []unstructured.Unstructured{named("b", 10, complete), named("a", 10, complete)}, "b"},
-		"a retain of nothing keeps the one": {0, []unstructured.Unstructured{named("a", 10, complete)}, "a"},
+		"as many as are retained":            {2, []unstructured.Unstructured{named("a", 10, complete)}, ""},
+		"the oldest goes":                    {2, []unstructured.Unstructured{named("a", 20, complete), named("b", 10, complete), named("c", 30, complete)}, "a b"},
+		"the new one always stays":           {1, []unstructured.Unstructured{named("a", 90, complete)}, "a"},
+		"one that is under way stays":        {1, []unstructured.Unstructured{named("a", 10, running), named("b", 10, nil)}, ""},
+		"one that failed before goes":        {5, []unstructured.Unstructured{named("a", 10, failed), named("b", 90, failed)}, "a"},
+		"what failed is not counted":         {2, []unstructured.Unstructured{named("a", 90, failed), named("b", 10, complete)}, ""},
+		"those of another Cluster stay":      {1, []unstructured.Unstructured{named("a", 10, complete, of("other"))}, ""},
+		"one of a Cluster that is not there": {1, []unstructured.Unstructured{named("a", 10, failed, of("wrong"))}, "a"},
+		"those of other people stay":         {1, []unstructured.Unstructured{named("a", 10, complete, bare)}, ""},
+		"what is going is not counted":       {2, []unstructured.Unstructured{named("a", 30, complete, going), named("b", 10, complete)}, ""},
+		"among equals the name decides":      {2, []unstructured.Unstructured{named("b", 10, complete), named("a", 10, complete)}, "b"},
+		"a retain of nothing keeps the one":  {0, []unstructured.Unstructured{named("a", 10, complete)}, "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := r
