@@ -31,7 +31,7 @@ import (
 	"github.com/mirubato/mirubato/hack/images/archive"
 	"github.com/mirubato/mirubato/hack/images/postgres"
 	"github.com/mirubato/mirubato/hack/images/program"
-	"github.com/mirubato/mirubato/hack/images/recipe"
+	recipes "github.com/mirubato/mirubato/hack/images/recipe"
 	"github.com/mirubato/mirubato/hack/localcluster/manifest"
 	"github.com/mirubato/mirubato/hack/localcluster/state"
 )
@@ -162,63 +162,92 @@ type images struct{ cnpg, volumes archive.Identity }
 
 // images are built, packed and loaded.
 func (f foreign) images(ctx context.Context) (images, error) {
-	installation, err := postgres.Find("/")
-	if err != nil {
-		return images{}, err
-	}
-	server := append([]string{"pg_ctl", "pg_controldata", "pg_basebackup", "pg_rewind", "pg_dump", "pg_restore"}, postgres.Server...)
-	files, err := installation.Files(ctx, server)
+	server, err := serverImage(ctx)
 	if err != nil {
 		return images{}, err
 	}
 	var out images
 	var archives []string
 	for _, one := range []struct {
-		name, tag string
-		programs  map[string]source
-		image     archive.Image
-		identity  *archive.Identity
-	}{
-		{name: "foreign-cnpg", tag: "1", programs: map[string]source{"manager": {pinsCNPG, cnpg + "/cmd/manager"}}, identity: &out.cnpg, image: archive.Image{
-			Entrypoint: []string{"/manager"}, User: "65532:65532",
-			// It looks in this directory for which machines it can run on.
-			Files: []archive.File{{Path: "/operator/manager_" + runtime.GOARCH, Target: "../manager"}},
-		}},
-		{name: "foreign-volumes", tag: "1", programs: map[string]source{
-			"snapshot-controller": {pinsCSI, snapshotter + "/cmd/snapshot-controller"},
-			"csi-snapshotter":     {pinsCSI, snapshotter + "/cmd/csi-snapshotter"},
-			"csi-provisioner":     {pinsCSI, provisioner + "/cmd/csi-provisioner"},
-			"directory":           {".", "./foreign/directory"},
-		}, identity: &out.volumes, image: archive.Image{Entrypoint: []string{"/directory"}, User: "65532:65532"}},
-		// CloudNativePG starts the server by a program of its own, and reads the version from the tag.
-		{name: "foreign-postgres", tag: strconv.Itoa(installation.Major), identity: new(archive.Identity), image: archive.Image{
-			Entrypoint: []string{"postgres"}, User: fmt.Sprintf("%d:%d", postgres.UID, postgres.UID),
-			Environment: []string{"PATH=" + installation.Bin() + ":/usr/bin", "LANG=C.UTF-8"}, Files: files,
-		}},
-	} {
-		for name, source := range one.programs {
-			output := filepath.Join(f.dir.Images(), ".programs", "foreign", name)
-			p := program.Program{Dir: f.dir.Sources(source.module), Package: source.pkg, Output: output}
-			if err := program.Build(ctx, p); err != nil {
-				return images{}, err
-			}
-			one.image.Files = append(one.image.Files, archive.File{Path: "/" + name, Source: output, Mode: 0o755})
-		}
-		result, err := recipe.Pack(recipe.Options{Out: f.dir.Images(), Version: one.tag}, one.name, one.image)
+		recipe
+		identity *archive.Identity
+	}{{operatorImage(), &out.cnpg}, {volumesImage(), &out.volumes}, {server, new(archive.Identity)}} {
+		path, err := f.pack(ctx, one.recipe)
 		if err != nil {
 			return images{}, err
 		}
-		identities, err := archive.Identify(result.Path)
+		identities, err := archive.Identify(path)
 		if err != nil {
 			return images{}, err
 		}
 		*one.identity = identities[0]
-		archives = append(archives, result.Path)
-		fmt.Println(result.Image)
+		archives = append(archives, path)
 	}
 	load := exec.CommandContext(ctx, f.dir.Bin("localcluster"), append([]string{"load"}, archives...)...)
 	load.Stdout, load.Stderr = os.Stdout, os.Stderr
 	return out, load.Run()
+}
+
+// recipe is an image, and the programs that are built for it, by their names in its root.
+type recipe struct {
+	name, tag string
+	image     archive.Image
+	programs  map[string]source
+}
+
+func operatorImage() recipe {
+	return recipe{
+		name: "foreign-cnpg", tag: "1", programs: map[string]source{"manager": {pinsCNPG, cnpg + "/cmd/manager"}},
+		image: archive.Image{
+			Entrypoint: []string{"/manager"}, User: "65532:65532",
+			// It looks in this directory for which machines it can run on.
+			Files: []archive.File{{Path: "/operator/manager_" + runtime.GOARCH, Target: "../manager"}},
+		},
+	}
+}
+
+func volumesImage() recipe {
+	return recipe{
+		name: "foreign-volumes", tag: "1", image: archive.Image{Entrypoint: []string{"/directory"}, User: "65532:65532"},
+		programs: map[string]source{
+			"snapshot-controller": {pinsCSI, snapshotter + "/cmd/snapshot-controller"},
+			"csi-snapshotter":     {pinsCSI, snapshotter + "/cmd/csi-snapshotter"},
+			"csi-provisioner":     {pinsCSI, provisioner + "/cmd/csi-provisioner"},
+			"directory":           {".", "./foreign/directory"},
+		},
+	}
+}
+
+// serverImage has what CloudNativePG asks of an image, which it starts by a program of its own. It reads the version from the tag.
+func serverImage(ctx context.Context) (recipe, error) {
+	installation, err := postgres.Find("/")
+	if err != nil {
+		return recipe{}, err
+	}
+	programs := append([]string{"pg_ctl", "pg_controldata", "pg_basebackup", "pg_rewind", "pg_dump", "pg_restore"}, postgres.Server...)
+	files, err := installation.Files(ctx, programs)
+	if err != nil {
+		return recipe{}, err
+	}
+	return recipe{name: "foreign-postgres", tag: strconv.Itoa(installation.Major), image: archive.Image{
+		Entrypoint: []string{"postgres"}, User: fmt.Sprintf("%d:%d", postgres.UID, postgres.UID),
+		Environment: []string{"PATH=" + installation.Bin() + ":/usr/bin", "LANG=C.UTF-8"}, Files: files,
+	}}, nil
+}
+
+// pack builds the programs of an image and returns the path of its archive.
+func (f foreign) pack(ctx context.Context, r recipe) (string, error) {
+	for name, source := range r.programs {
+		output := filepath.Join(f.dir.Images(), ".programs", "foreign", name)
+		fmt.Printf("building %s\n", name)
+		p := program.Program{Dir: f.dir.Sources(source.module), Package: source.pkg, Output: output}
+		if err := program.Build(ctx, p); err != nil {
+			return "", err
+		}
+		r.image.Files = append(r.image.Files, archive.File{Path: "/" + name, Source: output, Mode: 0o755})
+	}
+	result, err := recipes.Pack(recipes.Options{Out: f.dir.Images(), Version: r.tag}, r.name, r.image)
+	return result.Path, err
 }
 
 // objects are the kinds of snapshots, the storage, and CloudNativePG, which looks for snapshots when it starts.
@@ -237,22 +266,31 @@ func (f foreign) objects(ctx context.Context, images images) ([][]*unstructured.
 	if err != nil {
 		return nil, err
 	}
-	operator, err := f.module(ctx, pinsCNPG, cnpg)
+	operator, err := f.operator(ctx, images.cnpg)
 	if err != nil {
 		return nil, err
 	}
-	_, version, _ := strings.Cut(filepath.Base(operator), "@v")
-	text, err := os.ReadFile(filepath.Join(operator, "releases", "cnpg-"+version+".yaml"))
+	return [][]*unstructured.Unstructured{crds, volumes, operator}, nil
+}
+
+// operator are the objects of CloudNativePG as its release has them, with the image that was built.
+func (f foreign) operator(ctx context.Context, image archive.Identity) ([]*unstructured.Unstructured, error) {
+	dir, err := f.module(ctx, pinsCNPG, cnpg)
+	if err != nil {
+		return nil, err
+	}
+	_, version, _ := strings.Cut(filepath.Base(dir), "@v")
+	text, err := os.ReadFile(filepath.Join(dir, "releases", "cnpg-"+version+".yaml"))
 	if err != nil {
 		return nil, fmt.Errorf("reading the manifest of CloudNativePG: %w", err)
 	}
-	text = bytes.ReplaceAll(text, []byte(cnpgImage+version), []byte(images.cnpg.Name))
+	text = bytes.ReplaceAll(text, []byte(cnpgImage+version), []byte(image.Name))
 	text = bytes.ReplaceAll(text, []byte("imagePullPolicy: Always"), []byte("imagePullPolicy: Never"))
 	objects, err := manifest.Decode(bytes.NewReader(text))
 	if err != nil {
 		return nil, fmt.Errorf("decoding the manifest of CloudNativePG: %w", err)
 	}
-	return [][]*unstructured.Unstructured{crds, volumes, objects}, nil
+	return objects, nil
 }
 
 // module is the directory of a module in the version that pins names.

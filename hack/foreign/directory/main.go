@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command directory is a CSI driver whose volumes are directories of one node and whose snapshots are copies of them: enough for the
 // provisioner and the snapshotter of Kubernetes to be tried with, without a storage that has either.
 //
@@ -56,7 +58,7 @@ func run(ctx context.Context, d driver, socket, plugin, inside string) error {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
-		listener, err := net.Listen("unix", path)
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
 		if err != nil {
 			return err
 		}
