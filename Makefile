@@ -111,6 +111,14 @@ soak: cluster-up images $(BIN)/scores ## 200,000 requests while releases pass an
 	@$(BIN)/localcluster databases
 	@KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -parallel 1 -timeout 60m -v ./test/e2e -run TestScenarios -scenarios soak -command 'make soak'
 
+.PHONY: foreign-backups
+foreign-backups: cluster-up images $(BIN)/scores $(BIN)/kubectl-mirubato $(BIN)/foreign ## CloudNativePG and VolumeSnapshots, built from their modules, make backups on the real cluster; six minutes, a quarter of an hour more once
+	@$(BIN)/localcluster load $(foreach name,$(IMAGES),$(LOCAL)/images/$(name)-$(VERSION).tar)
+	@$(BIN)/localcluster databases
+	@$(BIN)/foreign up
+	@status=0; KUBECONFIG=$(LOCAL)/kubeconfig go test -tags e2e -count=1 -parallel 1 -timeout 30m -v ./test/e2e -run TestScenarios -scenarios foreign -command 'make foreign-backups' || status=1; \
+		$(BIN)/foreign down && exit $$status
+
 .PHONY: scale
 scale: test-binaries ## The operator with 1,000 Microservices, half an hour; figures go to `make results` [MICROSERVICES=1000 REST=10m CONCURRENCY=16 MAX_ROLLOUTS=100]
 	@go test -tags scale -count=1 -timeout 90m -v ./test/scale -microservices $(MICROSERVICES) -rest $(REST) -concurrency $(CONCURRENCY) -max-rollouts $(MAX_ROLLOUTS) \
@@ -223,7 +231,7 @@ help: ## This list
 		/^[a-z0-9-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
 
 # Programs of ours: go knows better than make whether they are up to date, and is quick to say so.
-$(BIN)/localcluster $(BIN)/images $(BIN)/dev $(BIN)/run $(BIN)/results $(BIN)/bench $(BIN)/release $(BIN)/dockerfile: $(BIN)/%: FORCE
+$(BIN)/localcluster $(BIN)/images $(BIN)/dev $(BIN)/run $(BIN)/results $(BIN)/bench $(BIN)/release $(BIN)/dockerfile $(BIN)/foreign: $(BIN)/%: FORCE
 	@$(BUILD) -C hack -o $@ ./$*
 
 $(BIN)/scores: FORCE

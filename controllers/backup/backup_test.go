@@ -55,7 +55,7 @@ func TestWhatAnObjectSays(t *testing.T) {
 		stuck bool
 	}{
 		"nobody has looked at it":         {pg, nil, "was not begun by CloudNativePG yet", false},
-		"pending":                         {pg, map[string]any{"phase": "pending"}, "is at work: pending", false},
+		"pending":                         {pg, map[string]any{"phase": "pending"}, "or the Cluster is missing or not ready", false},
 		"running":                         {pg, map[string]any{"phase": "running"}, "is at work: running", false},
 		"finalizing is not complete":      {pg, map[string]any{"phase": "finalizing"}, "is at work: finalizing", false},
 		"a phase of a later version":      {pg, map[string]any{"phase": "polishing"}, "is at work: polishing", false},
@@ -65,12 +65,13 @@ func TestWhatAnObjectSays(t *testing.T) {
 		"an archive that does not work":   {pg, map[string]any{"phase": "walArchivingFailing"}, "has failed: the write-ahead log is not archived", true},
 		"one that is not accepted":        {pg, map[string]any{"phase": "invalid backup definition", "error": "no plugin"}, "has failed: no plugin", true},
 		"completed":                       {pg, map[string]any{"phase": "completed"}, "", false},
-		"a snapshot nobody has looked at": {snap, nil, "is not ready yet", false},
-		"a snapshot that is taken":        {snap, map[string]any{"readyToUse": false, "creationTime": "2026-11-28T12:00:00Z"}, "is not ready yet", false},
-		"a snapshot with an error":        {snap, map[string]any{"readyToUse": false, "error": map[string]any{"message": "no class"}}, "has failed: no class", true},
-		"ready, with an error":            {snap, map[string]any{"readyToUse": true, "error": map[string]any{"message": "gone"}}, "has failed: gone", true},
+		"a snapshot nobody has looked at": {snap, nil, "was not begun by the snapshot controller yet", false},
+		"a snapshot nobody has taken":     {snap, map[string]any{"readyToUse": false}, "was not taken by the driver of the volume yet", false},
+		"a snapshot that is taken":        {snap, map[string]any{"readyToUse": false, "creationTime": "2026-11-28T12:00:00Z"}, "was taken, and is not ready yet", false},
+		"a snapshot with an error":        {snap, map[string]any{"readyToUse": false, "error": map[string]any{"message": "no class"}}, "has failed, and is tried again: no class", false},
+		"ready, with an error":            {snap, map[string]any{"readyToUse": true, "error": map[string]any{"message": "gone"}}, "has failed, and is tried again: gone", false},
 		"ready":                           {snap, map[string]any{"readyToUse": true}, "", false},
-		"ready by a word is not ready":    {snap, map[string]any{"readyToUse": "true"}, "is not ready yet", false},
+		"ready by a word is not ready":    {snap, map[string]any{"readyToUse": "true"}, "was not taken by the driver of the volume yet", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := request(tc.method)
@@ -92,6 +93,79 @@ func TestWhatAnObjectSays(t *testing.T) {
 				t.Errorf("the way out is %q", got.Waiting.Unblock)
 			}
 		})
+	}
+}
+
+func TestWhatDoesNotBeginIsLookedInto(t *testing.T) {
+	pg, snap := v1alpha1.BackupCloudNativePG, v1alpha1.BackupVolumeSnapshot
+	wrong := map[string]any{"error": map[string]any{"message": "no class"}}
+	for name, tc := range map[string]struct {
+		method v1alpha1.BackupMethod
+		status map[string]any
+		after  time.Duration
+		// unblock is a part of the way out, empty for none.
+		unblock string
+		stuck   bool
+	}{
+		"nobody has looked at it":              {pg, nil, heed, "kubectl describe backups.postgresql.cnpg.io --namespace scores-production scores-backup-", true},
+		"nobody has looked at it yet":          {pg, nil, heed - time.Second, "", false},
+		"one that may wait for another one":    {pg, map[string]any{"phase": "pending"}, heed, "kubectl describe backups.postgresql.cnpg.io", false},
+		"one that has waited for a moment":     {pg, map[string]any{"phase": "pending"}, heed - time.Second, "", false},
+		"one that runs may run":                {pg, map[string]any{"phase": "running"}, 24 * time.Hour, "", false},
+		"no snapshot controller":               {snap, nil, heed, "kubectl describe volumesnapshots.snapshot.storage.k8s.io", true},
+		"no snapshotter of the driver":         {snap, map[string]any{"boundVolumeSnapshotContentName": "a", "readyToUse": false}, heed, "kubectl describe", false},
+		"a snapshot that is taken":             {snap, map[string]any{"creationTime": "2026-11-28T12:00:00Z", "readyToUse": false}, 24 * time.Hour, "", false},
+		"an error that a second try takes off": {snap, wrong, heed - time.Second, "", false},
+		"an error that stays":                  {snap, wrong, heed, "kubectl delete volumesnapshots.snapshot.storage.k8s.io", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := request(tc.method)
+			d := r.Decide(Observed{Live: object(t, r, 0, tc.status), Now: noon.Add(tc.after)})
+			if d.Waiting == nil || d.Stuck != tc.stuck || !strings.Contains(d.Waiting.Unblock, tc.unblock) || (d.Waiting.Unblock == "") != (tc.unblock == "") {
+				t.Errorf("decided %+v, waiting for %+v", d, d.Waiting)
+			}
+		})
+	}
+}
+
+// CloudNativePG finds the snapshots of a Backup by its name, so that one which is made again would get those of the one before.
+func TestSnapshotsThatAreLeftAreNotTakenForNewOnes(t *testing.T) {
+	r := request(v1alpha1.BackupCloudNativePG)
+	r.Way = "volumeSnapshot"
+	live := object(t, r, 0, map[string]any{"phase": "failed", "error": "no class"})
+	kind, labels, ok := r.Snapshots(live)
+	if !ok || kind.Kind != "VolumeSnapshot" || labels["cnpg.io/backupName"] != live.GetName() {
+		t.Fatalf("looks for %v with %v", kind, labels)
+	}
+	remove := "kubectl delete volumesnapshots.snapshot.storage.k8s.io --namespace scores-production --selector cnpg.io/backupName=" + live.GetName()
+	if d := r.Decide(Observed{Live: live, Now: noon}); !strings.HasSuffix(d.Waiting.Unblock, live.GetName()+" && "+remove) {
+		t.Errorf("after a failure: %s", d.Waiting.Unblock)
+	}
+	if d := r.Decide(Observed{Name: live.GetName(), Left: true, Now: noon}); d.Create || !d.Stuck || !strings.HasSuffix(d.Waiting.Unblock, remove) {
+		t.Errorf("with snapshots left: %+v, %+v", d, d.Waiting)
+	}
+	for _, other := range []Request{request(v1alpha1.BackupCloudNativePG), request(v1alpha1.BackupVolumeSnapshot)} {
+		if _, _, ok := other.Snapshots(live); ok {
+			t.Errorf("%+v has none of its own", other.Source)
+		}
+	}
+}
+
+func TestAStorageWhoseClockIsAhead(t *testing.T) {
+	r := request(v1alpha1.BackupVolumeSnapshot)
+	d := r.Decide(Observed{Live: object(t, r, 0, map[string]any{"readyToUse": true, "creationTime": "2026-11-28T12:00:09Z"}), Now: noon})
+	if d.Found == nil || d.Found.FinishedAt.Before(&d.Found.StartedAt) {
+		t.Errorf("found %+v", d.Found)
+	}
+}
+
+func TestHindrance(t *testing.T) {
+	away := fmt.Errorf("creating: %w", apierrors.NewInternalError(errors.New("failed calling webhook: no endpoints")))
+	if got := Hindrance(request(v1alpha1.BackupCloudNativePG), away); got == nil || !strings.Contains(got.Message, "no endpoints") || got.Unblock == "" {
+		t.Errorf("says %+v", got)
+	}
+	if got := Hindrance(request(v1alpha1.BackupCloudNativePG), apierrors.NewServiceUnavailable("later")); got != nil {
+		t.Errorf("the API server itself is away, and it says %+v", got)
 	}
 }
 
@@ -204,17 +278,18 @@ func TestSurplus(t *testing.T) {
 		others []unstructured.Unstructured
 		want   string
 	}{
-		"as many as are retained":           {2, []unstructured.Unstructured{named("a", 10, complete)}, ""},
-		"the oldest goes":                   {2, []unstructured.Unstructured{named("a", 20, complete), named("b", 10, complete), named("c", 30, complete)}, "a b"},
-		"the new one always stays":          {1, []unstructured.Unstructured{named("a", 90, complete)}, "a"},
-		"one that is under way stays":       {1, []unstructured.Unstructured{named("a", 10, running), named("b", 10, nil)}, ""},
-		"one that failed before goes":       {5, []unstructured.Unstructured{named("a", 10, failed), named("b", 90, failed)}, "a"},
-		"what failed is not counted":        {2, []unstructured.Unstructured{named("a", 90, failed), named("b", 10, complete)}, ""},
-		"those of another Cluster stay":     {1, []unstructured.Unstructured{named("a", 10, complete, of("other"))}, ""},
-		"those of other people stay":        {1, []unstructured.Unstructured{named("a", 10, complete, bare)}, ""},
-		"what is going is not counted":      {2, []unstructured.Unstructured{named("a", 30, complete, going), named("b", 10, complete)}, ""},
-		"among equals the name decides":     {2, []unstructured.Unstructured{named("b", 10, complete), named("a", 10, complete)}, "b"},
-		"a retain of nothing keeps the one": {0, []unstructured.Unstructured{named("a", 10, complete)}, "a"},
+		"as many as are retained":            {2, []unstructured.Unstructured{named("a", 10, complete)}, ""},
+		"the oldest goes":                    {2, []unstructured.Unstructured{named("a", 20, complete), named("b", 10, complete), named("c", 30, complete)}, "a b"},
+		"the new one always stays":           {1, []unstructured.Unstructured{named("a", 90, complete)}, "a"},
+		"one that is under way stays":        {1, []unstructured.Unstructured{named("a", 10, running), named("b", 10, nil)}, ""},
+		"one that failed before goes":        {5, []unstructured.Unstructured{named("a", 10, failed), named("b", 90, failed)}, "a"},
+		"what failed is not counted":         {2, []unstructured.Unstructured{named("a", 90, failed), named("b", 10, complete)}, ""},
+		"those of another Cluster stay":      {1, []unstructured.Unstructured{named("a", 10, complete, of("other"))}, ""},
+		"one of a Cluster that is not there": {1, []unstructured.Unstructured{named("a", 10, failed, of("wrong"))}, "a"},
+		"those of other people stay":         {1, []unstructured.Unstructured{named("a", 10, complete, bare)}, ""},
+		"what is going is not counted":       {2, []unstructured.Unstructured{named("a", 30, complete, going), named("b", 10, complete)}, ""},
+		"among equals the name decides":      {2, []unstructured.Unstructured{named("b", 10, complete), named("a", 10, complete)}, "b"},
+		"a retain of nothing keeps the one":  {0, []unstructured.Unstructured{named("a", 10, complete)}, "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := r

@@ -23,6 +23,10 @@ const maxMessage = 400
 type status struct {
 	failed, progress string
 	found            *v1alpha1.BackupEvidence
+	// retried: the other controller tries again by itself after what has failed.
+	retried bool
+	// unseen: nobody has written anything about the object. held: it was not begun, for a reason that its status does not tell.
+	unseen, held bool
 }
 
 func (r Request) read(live *unstructured.Unstructured, now time.Time) status {
@@ -54,20 +58,35 @@ func (r Request) readBackup(live *unstructured.Unstructured) status {
 		out.LSN = quote(text(live, "status", "endLSN"))
 		return status{found: out}
 	case "":
-		return status{progress: "was not begun by CloudNativePG yet"}
+		return status{progress: "was not begun by CloudNativePG yet", unseen: true}
+	case "pending":
+		return status{progress: "waits for its turn: another one is under way, or the Cluster is missing or not ready", held: true}
 	}
 	return status{progress: "is at work: " + quote(phase)}
 }
 
-// readSnapshot reads a VolumeSnapshot. An error may go away when the driver tries again, which it does by itself.
+// readSnapshot reads a VolumeSnapshot. None fails for good: the snapshot controller and the driver try again by themselves, more and
+// more seldom, and take the error away once they succeed.
 func (r Request) readSnapshot(live *unstructured.Unstructured, now time.Time) status {
 	if _, bad, _ := unstructured.NestedMap(live.Object, "status", "error"); bad {
-		return status{failed: quote(cmp.Or(text(live, "status", "error", "message"), "it gives no reason"))}
+		return status{failed: quote(cmp.Or(text(live, "status", "error", "message"), "it gives no reason")), retried: true}
 	}
-	if ready, _, _ := unstructured.NestedBool(live.Object, "status", "readyToUse"); !ready {
-		return status{progress: "is not ready yet"}
+	_, seen, _ := unstructured.NestedMap(live.Object, "status")
+	_, taken, _ := unstructured.NestedString(live.Object, "status", "creationTime")
+	ready, _, _ := unstructured.NestedBool(live.Object, "status", "readyToUse")
+	switch {
+	case !seen:
+		return status{progress: "was not begun by the snapshot controller yet", unseen: true}
+	case !ready && !taken:
+		return status{progress: "was not taken by the driver of the volume yet", held: true}
+	case !ready:
+		return status{progress: "was taken, and is not ready yet"}
 	}
-	out := r.evidence(live, timeAt(live, live.GetCreationTimestamp(), "status", "creationTime"), metav1.Time{Time: now})
+	started := timeAt(live, live.GetCreationTimestamp(), "status", "creationTime")
+	if now.Before(started.Time) {
+		now = started.Time // by the clock of the storage, which may be ahead
+	}
+	out := r.evidence(live, started, metav1.Time{Time: now})
 	if size, err := resource.ParseQuantity(text(live, "status", "restoreSize")); err == nil {
 		out.Size = size.Value()
 	}
@@ -101,6 +120,18 @@ func quote(message string) string {
 		message = strings.ToValidUTF8(message[:maxMessage], "") + "…"
 	}
 	return message
+}
+
+// Hindrance returns what to tell while the object cannot be created and time may mend it by itself: an admission webhook of the other
+// controller does not answer. nil for other errors.
+func Hindrance(r Request, err error) *v1alpha1.WaitingFor {
+	var hindered apierrors.APIStatus
+	if !apierrors.IsInternalError(err) || !errors.As(err, &hindered) {
+		return nil
+	}
+	waiting := r.waiting("cannot be asked for, and is tried again: " + quote(hindered.Status().Message))
+	waiting.Unblock = "see that what makes backups is running, where this does not end by itself"
+	return waiting
 }
 
 // Refusal returns what a person has to mend if reading or creating the object has led to an error; nil for errors that time may mend.

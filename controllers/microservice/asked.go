@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -54,7 +55,7 @@ func (r *Reconciler) lookAsked(ctx context.Context, s *station, run migration.Ru
 func (r *Reconciler) observeAsked(
 	ctx context.Context, cluster *clusters.Cluster, request backup.Request, object *unstructured.Unstructured,
 ) (backup.Observed, error) {
-	out := backup.Observed{Now: r.Now()}
+	out := backup.Observed{Name: object.GetName(), Now: r.Now()}
 	live := &unstructured.Unstructured{}
 	live.SetGroupVersionKind(request.Kind())
 	err := cluster.Live.Get(ctx, client.ObjectKeyFromObject(object), live)
@@ -65,7 +66,8 @@ func (r *Reconciler) observeAsked(
 		out.Refusal = err
 		return out, nil
 	case apierrors.IsNotFound(err):
-		return out, nil
+		out.Left, err = leftSnapshots(ctx, cluster, request, object)
+		return out, err
 	default:
 		return out, fmt.Errorf("reading %s %s/%s: %w", request.Kind().Kind, object.GetNamespace(), object.GetName(), err)
 	}
@@ -81,6 +83,24 @@ func (r *Reconciler) observeAsked(
 	return out, nil
 }
 
+// leftSnapshots reports whether an earlier object of the name has left any. A cluster that does not know their kind has none.
+func leftSnapshots(ctx context.Context, cluster *clusters.Cluster, request backup.Request, object *unstructured.Unstructured) (bool, error) {
+	kind, labels, some := request.Snapshots(object)
+	if !some {
+		return false, nil
+	}
+	left := &unstructured.UnstructuredList{}
+	left.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	err := cluster.Live.List(ctx, left, client.InNamespace(request.Namespace), client.MatchingLabels(labels), client.Limit(1))
+	if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("listing %s of namespace %s: %w", kind.Kind, request.Namespace, err)
+	}
+	return len(left.Items) > 0, nil
+}
+
 // ask creates the object that a backup was decided to be asked for by, and removes those that it makes too many.
 func (r *Reconciler) ask(ctx context.Context, s *station) error {
 	asked := s.asked
@@ -92,6 +112,11 @@ func (r *Reconciler) ask(ctx context.Context, s *station) error {
 		}
 		if refusal := backup.Refusal(asked.request.Source, err); refusal != nil {
 			s.plan.Waiting, s.plan.Stalled = refusal, true
+			return nil
+		}
+		// As an error it would be tried again more and more seldom, and nobody would be told why.
+		if hindrance := backup.Hindrance(asked.request, err); hindrance != nil {
+			s.plan.Waiting = hindrance
 			return nil
 		}
 		return fmt.Errorf("creating %s %s/%s: %w", asked.request.Kind().Kind, asked.object.GetNamespace(), asked.object.GetName(), err)

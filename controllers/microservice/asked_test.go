@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -258,6 +260,84 @@ func TestABackupThatCannotBeMadeStopsTheRelease(t *testing.T) {
 	w.verify(ctx)
 }
 
+// A Backup that is made again gets another snapshot, and not the one that stayed of the one before.
+func TestWhatIsLeftOfABackupHoldsTheNextOneUp(t *testing.T) {
+	ctx := t.Context()
+	for _, source := range []backup.Source{cluster, snapshot} {
+		installKind(t, source)
+	}
+	w := newWorldOf(ctx, t, "production")
+	w.askFor(0, cluster)
+	w.ms.Spec.Environments[0].Overrides.Database.Backup.CloudNativePG.Method = new("volumeSnapshot")
+	w.create(ctx)
+	w.untilBackup(ctx)
+	made := w.one(ctx, cluster.Kind())
+	left := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"source": map[string]any{"persistentVolumeClaimName": "pg-1"}}}}
+	left.SetGroupVersionKind(snapshot.Kind())
+	left.SetNamespace(made.GetNamespace())
+	left.SetName(made.GetName())
+	left.SetLabels(map[string]string{"cnpg.io/backupName": made.GetName()}) // as CloudNativePG does
+	w.must(direct.Create(ctx, left))
+	w.answer(ctx, made, map[string]any{"phase": "failed", "error": "no such class"})
+	remove := "kubectl delete volumesnapshots.snapshot.storage.k8s.io --namespace " + w.namespace(0) + " --selector cnpg.io/backupName=" + made.GetName()
+	w.expectWait(ctx, v1alpha1.WaitBackup, "has failed: no such class", remove, true)
+
+	w.must(direct.Delete(ctx, made))
+	w.expectWait(ctx, v1alpha1.WaitBackup, "is not asked for again", remove, true)
+	if again := w.asked(ctx, 0, cluster.Kind()); len(again) != 0 {
+		t.Fatalf("it was asked for: %v", again)
+	}
+	w.must(direct.Delete(ctx, left))
+	w.reconcile(ctx)
+	w.answer(ctx, w.one(ctx, cluster.Kind()), finished(cluster.Kind()))
+	w.verify(ctx)
+}
+
+// CloudNativePG judges Backups by a webhook, which is away while its pod starts anew.
+func TestAWebhookThatIsAwayIsWaitedFor(t *testing.T) {
+	ctx := t.Context()
+	installKind(t, cluster)
+	w := newWorldAsking(ctx, t, cluster)
+	fail, none := admissionv1.Fail, admissionv1.SideEffectClassNone
+	hook := &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "vbackup.example.com"}}
+	hook.Webhooks = []admissionv1.ValidatingWebhook{{
+		Name: "vbackup.example.com", FailurePolicy: &fail, SideEffects: &none, AdmissionReviewVersions: []string{"v1"},
+		ClientConfig: admissionv1.WebhookClientConfig{URL: new("https://127.0.0.1:1/")}, // nobody listens there
+		Rules: []admissionv1.RuleWithOperations{{
+			Operations: []admissionv1.OperationType{admissionv1.Create},
+			Rule:       admissionv1.Rule{APIGroups: []string{cluster.Kind().Group}, APIVersions: []string{"v1"}, Resources: []string{"backups"}},
+		}},
+	}}
+	w.must(direct.Create(ctx, hook))
+	t.Cleanup(func() { w.must(client.IgnoreNotFound(direct.Delete(context.WithoutCancel(ctx), hook))) })
+	away := func(ctx context.Context) (bool, error) { // the API server takes a moment to heed it
+		owner := ownership.Owner{Microservice: w.key(), Environment: "probe"}
+		probe, err := backup.Request{Source: cluster, Owner: owner, Namespace: w.namespace(0)}.Object()
+		w.must(err)
+		err = direct.Create(ctx, probe, client.DryRunAll)
+		return apierrors.IsInternalError(err), nil
+	}
+	w.must(wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, away))
+	w.untilBackup(ctx)
+	result := w.reconcile(ctx)
+	waiting := w.ms.Status.Environments[0].WaitingFor
+	if waiting == nil || !strings.Contains(waiting.Message, "cannot be asked for, and is tried again: Internal error occurred: failed calling webhook") {
+		t.Errorf("waits for %+v", waiting)
+	}
+	if meta.IsStatusConditionTrue(w.ms.Status.Conditions, v1alpha1.ConditionStalled) {
+		t.Error("it is stalled, and may end by itself")
+	}
+	if result.RequeueAfter == 0 || result.RequeueAfter > 10*time.Second {
+		t.Errorf("looks again after %s", result.RequeueAfter)
+	}
+
+	w.must(direct.Delete(ctx, hook))
+	w.eventually(ctx, "the Backup to be asked for", func() bool {
+		w.reconcile(ctx)
+		return len(w.asked(ctx, 0, cluster.Kind())) == 1
+	})
+}
+
 func TestAKilledOperatorAsksForOneBackup(t *testing.T) {
 	ctx := t.Context()
 	installKind(t, cluster)
@@ -289,14 +369,16 @@ func TestASnapshotOfAClusterWithoutThem(t *testing.T) {
 	installKind(t, snapshot)
 	w.eventually(ctx, "the snapshot to be asked for", func() bool { // once discovery has it
 		w.reconcile(ctx)
-		return w.ms.Status.Environments[0].WaitingFor.Message == "the VolumeSnapshot of PersistentVolumeClaim data-pg-0 is not ready yet"
+		return w.ms.Status.Environments[0].WaitingFor.Message == "the VolumeSnapshot of PersistentVolumeClaim data-pg-0 was not begun by the snapshot controller yet"
 	})
 	made := w.one(ctx, snapshot.Kind())
 	if diff := cmp.Diff(map[string]any{"source": map[string]any{"persistentVolumeClaimName": "data-pg-0"}}, made.Object["spec"]); diff != "" {
 		t.Errorf("the VolumeSnapshot (-want +got):\n%s", diff)
 	}
 	w.answer(ctx, made, map[string]any{"readyToUse": true, "error": map[string]any{"message": "no such class"}})
-	w.expectWait(ctx, v1alpha1.WaitBackup, "has failed: no such class", "kubectl delete volumesnapshots.snapshot.storage.k8s.io", true)
+	w.expectWait(ctx, v1alpha1.WaitBackup, "has failed, and is tried again: no such class", "", false)
+	w.reconciler.Now = func() time.Time { return time.Now().Add(2 * time.Minute) } // long enough for whatever mends itself
+	w.expectWait(ctx, v1alpha1.WaitBackup, "has failed, and is tried again: no such class", "kubectl delete volumesnapshots.snapshot.storage.k8s.io", true)
 	w.answer(ctx, made, finished(snapshot.Kind()))
 	w.verify(ctx)
 	evidence := w.release(ctx, "scores-1").Status.Environments[0].Database.Backup

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -29,7 +30,13 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("CONTRACTING", "localhost/mirubato/scores:"+versionContracting)
 	env.Setenv("BROKEN", "localhost/mirubato/scores:"+versionBroken)
 	env.Values[worldKey{}] = &world{}
-	return nil
+	// The image that CloudNativePG runs, if it was installed; its tag is the version.
+	servers, err := filepath.Glob(filepath.Join(suite.local, "images", "foreign-postgres-*.tar"))
+	for _, server := range servers {
+		name, version, _ := strings.Cut(strings.TrimSuffix(filepath.Base(server), ".tar"), "postgres-")
+		env.Setenv("CNPG_POSTGRES", "localhost/mirubato/"+name+"postgres:"+version)
+	}
+	return err
 }
 
 type worldKey struct{}

@@ -33,8 +33,8 @@ var unshown = map[string]string{
 
 // Why rights on backups that somebody else makes are not shown here.
 const (
-	noCloudNativePG = "the local cluster has no CloudNativePG; the tests of controllers/microservice use the right"
-	noSnapshots     = "the local cluster has no volumes that can be snapshotted; the tests of controllers/microservice use the right"
+	noCloudNativePG = "only make foreign-backups installs CloudNativePG; it and the tests of controllers/microservice use the right"
+	noSnapshots     = "only make foreign-backups has volumes that can be snapshotted; it and the tests of controllers/microservice use the right"
 )
 
 // byChance are those that some runs use and others do not, and why. One that is not granted any more fails the test as well.

@@ -45,7 +45,7 @@ func Render(files fs.FS, pattern string, values any) ([]*unstructured.Unstructur
 		if err := parsed.Execute(&filled, values); err != nil {
 			return nil, fmt.Errorf("filling in a manifest: %w", err)
 		}
-		decoded, err := decode(&filled)
+		decoded, err := Decode(&filled)
 		if err != nil {
 			return nil, fmt.Errorf("decoding manifest %s: %w", name, err)
 		}
@@ -54,7 +54,8 @@ func Render(files fs.FS, pattern string, values any) ([]*unstructured.Unstructur
 	return objects, nil
 }
 
-func decode(documents io.Reader) ([]*unstructured.Unstructured, error) {
+// Decode returns the objects of YAML documents.
+func Decode(documents io.Reader) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	decoder := yaml.NewYAMLOrJSONDecoder(documents, 4096)
 	for {

@@ -117,6 +117,9 @@ func network(ctx context.Context, s Settings) error {
 		{"link", "set", "lo", "up"},
 		{"addr", "add", address, "dev", "eth0"},
 		{"link", "set", "eth0", "up"},
+		// Whoever calls a Service from the node itself, as the API server calls webhooks, is sent to a pod by kube-proxy on the way out;
+		// without a route there is no way out.
+		{"route", "add", s.Services.String(), "dev", "eth0"},
 	} {
 		if out, err := exec.CommandContext(ctx, "ip", args...).CombinedOutput(); err != nil {
 			return fmt.Errorf("setting the node's addresses: ip %s: %w: %s", strings.Join(args, " "), err, out)
