@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -91,8 +92,8 @@ const (
 // source is a package, and the directory below hack of the module that knows it.
 type source struct{ module, pkg string }
 
-// cnpgImage is what the manifest of CloudNativePG names, without its version.
-const cnpgImage = "ghcr.io/cloudnative-pg/cloudnative-pg:"
+// cnpgImage is how the manifest of CloudNativePG names its image, wherever that is published.
+var cnpgImage = regexp.MustCompile(`[\w.-]+/cloudnative-pg/cloudnative-pg:[\w.-]+`)
 
 // storageClass of the volumes that can be snapshotted, as the manifest says.
 const storageClass = "snapshottable"
@@ -284,7 +285,10 @@ func (f foreign) operator(ctx context.Context, image archive.Identity) ([]*unstr
 	if err != nil {
 		return nil, fmt.Errorf("reading the manifest of CloudNativePG: %w", err)
 	}
-	text = bytes.ReplaceAll(text, []byte(cnpgImage+version), []byte(image.Name))
+	if !cnpgImage.Match(text) {
+		return nil, fmt.Errorf("the manifest of CloudNativePG %s names no image that matches %s", version, cnpgImage)
+	}
+	text = cnpgImage.ReplaceAll(text, []byte(image.Name))
 	text = bytes.ReplaceAll(text, []byte("imagePullPolicy: Always"), []byte("imagePullPolicy: Never"))
 	objects, err := manifest.Decode(bytes.NewReader(text))
 	if err != nil {
