@@ -146,8 +146,9 @@ func (t *Table) describe(texts map[string]string) bool {
 	slices.Sort(t.keys)
 	for _, k := range t.keys {
 		// A length before each, as two texts could be cut in another way.
-		t.text = append(append(t.text, byte(len(k))), k...)
-		t.text = append(append(t.text, byte(len(texts[k]))), texts[k]...)
+		for _, text := range [...]string{k, texts[k]} {
+			t.text = append(append(t.text, byte(len(text))), text...) //nolint:gosec // a byte is enough: they are at most as long as longest
+		}
 	}
 	return true
 }
