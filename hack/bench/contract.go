@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"reflect"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // compared are the fields in which the answers must not differ; the service has more.
@@ -15,6 +16,24 @@ var compared = []string{"ownerId", "title", "composer", "tags", "status", "visib
 // agree says whether a contender answers like the first one, the service itself, and does what it is told.
 func (w *world) agree(ctx context.Context, c *contender) error {
 	for _, path := range []string{"/api/scores/" + w.hot[3], "/api/scores?limit=20"} {
+		if err := w.same(ctx, c, path); err != nil {
+			return err
+		}
+	}
+	path, err := w.readsWhatItWrote(ctx, c)
+	if err != nil {
+		return err
+	}
+	return w.refusesForged(ctx, c, path)
+}
+
+// heard is how long the service may take to hear of what others have written, who do not notify it: it looks once a second.
+const heard = 3 * time.Second
+
+// same says whether a contender answers like the service, once that has heard of what the contenders before have written.
+func (w *world) same(ctx context.Context, c *contender, path string) error {
+	const again = 100 * time.Millisecond
+	for deadline := time.Now().Add(heard); ; time.Sleep(again) {
 		want, err := w.read(ctx, w.contenders[0], path)
 		if err != nil {
 			return err
@@ -23,15 +42,14 @@ func (w *world) agree(ctx context.Context, c *contender) error {
 		if err != nil {
 			return err
 		}
-		if !reflect.DeepEqual(want, got) {
-			return fmt.Errorf("%s: got %v, want %v", path, got, want)
+		diff := cmp.Diff(want, got)
+		if diff == "" {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s is answered in another way (-want +got):\n%s", path, diff)
 		}
 	}
-	path, err := w.readsWhatItWrote(ctx, c)
-	if err != nil {
-		return err
-	}
-	return w.refusesForged(ctx, c, path)
 }
 
 // readsWhatItWrote makes and changes a score and returns its path. A cache must not show what was before.
