@@ -209,8 +209,7 @@ func (r Request) Decide(observed Observed) Decision {
 }
 
 // underWay waits for an object that may still become complete by itself. At first that concerns nobody: others fail, too, because two of
-// them write at once. What keeps others from beginning is told by events alone, which
-// nobody here may read; a person is told where they are.
+// them write at once. What keeps others from beginning is told by events alone, which nobody here may read; a person is told where they are.
 func (r Request) underWay(live *unstructured.Unstructured, seen status, now time.Time) Decision {
 	d := Decision{Waiting: r.waiting(cmp.Or(seen.progress, "has failed, and is tried again: "+seen.failed)), Next: now.Add(pause)}
 	if now.Sub(live.GetCreationTimestamp().Time) < heed {

@@ -240,7 +240,7 @@ func serverImage(ctx context.Context) (recipe, error) {
 func (f foreign) pack(ctx context.Context, r recipe) (string, error) {
 	for name, source := range r.programs {
 		output := filepath.Join(f.dir.Images(), ".programs", "foreign", name)
-		fmt.Printf("building %s\n", name)
+		fmt.Printf("building %s: minutes the first time, then seconds\n", name)
 		p := program.Program{Dir: f.dir.Sources(source.module), Package: source.pkg, Output: output}
 		if err := program.Build(ctx, p); err != nil {
 			return "", err

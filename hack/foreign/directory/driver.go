@@ -137,6 +137,10 @@ func (d driver) CreateSnapshot(_ context.Context, r *csi.CreateSnapshotRequest) 
 	case err == nil && t.Source != r.GetSourceVolumeId():
 		return nil, status.Errorf(codes.AlreadyExists, "snapshot %s is of volume %s", r.GetName(), t.Source)
 	case errors.Is(err, os.ErrNotExist):
+		// A copy that was never written down is of whoever was killed before that.
+		if err := os.RemoveAll(path); err != nil {
+			return nil, err
+		}
 		t = taken{Source: r.GetSourceVolumeId(), At: time.Now()}
 		if err := copyTree(from, path); err != nil {
 			return nil, err

@@ -79,6 +79,24 @@ func TestASnapshotHoldsWhatTheVolumeHeld(t *testing.T) {
 	}
 }
 
+// TestACopyThatWasNotWrittenDown: the driver was killed between the two.
+func TestACopyThatWasNotWrittenDown(t *testing.T) {
+	d := fresh(t)
+	if _, err := d.CreateVolume(t.Context(), &csi.CreateVolumeRequest{Name: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(d.root, snapshots, "s", "left")
+	if err := os.MkdirAll(left, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.CreateSnapshot(t.Context(), &csi.CreateSnapshotRequest{Name: "s", SourceVolumeId: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !os.IsNotExist(err) {
+		t.Errorf("what was left is in the snapshot: %v", err)
+	}
+}
+
 func TestASnapshotHasOneSource(t *testing.T) {
 	d := fresh(t)
 	for _, name := range []string{"a", "b"} {
