@@ -90,17 +90,18 @@ func TestLimitedOperatorHasRightsInItsNamespacesOnly(t *testing.T) {
 	if diff := cmp.Diff(want, everywhere.Object["rules"]); diff != "" {
 		t.Errorf("rights everywhere (-want +got):\n%s", diff)
 	}
-	bindings := map[string]string{}
+	bindings := map[string][]string{}
 	for _, object := range r.objects(t) {
 		if role, _, _ := unstructured.NestedString(object.Object, "roleRef", "name"); role != "" {
-			bindings[object.GetKind()+" in "+object.GetNamespace()] = role
+			place := object.GetKind() + " in " + object.GetNamespace()
+			bindings[place] = append(bindings[place], role)
 		}
 	}
-	if diff := cmp.Diff(map[string]string{
-		"ClusterRoleBinding in ":         "mirubato-operator-mirubato-system-namespaces",
-		"RoleBinding in team-a":          "mirubato-operator-mirubato-system",
-		"RoleBinding in team-b":          "mirubato-operator-mirubato-system",
-		"RoleBinding in mirubato-system": "mirubato-operator-leader-election",
+	if diff := cmp.Diff(map[string][]string{
+		"ClusterRoleBinding in ":         {"mirubato-operator-mirubato-system-namespaces"},
+		"RoleBinding in team-a":          {"mirubato-operator-mirubato-system"},
+		"RoleBinding in team-b":          {"mirubato-operator-mirubato-system"},
+		"RoleBinding in mirubato-system": {"mirubato-operator-leader-election", "mirubato-operator-settings-key"},
 	}, bindings); diff != "" {
 		t.Errorf("bindings (-want +got):\n%s", diff)
 	}

@@ -28,6 +28,9 @@ const (
 	MetricsPath = "/metrics"
 )
 
+// SettingsPath takes settings by PUT, on OperationsPort alone: see SettingsPush. It is optional.
+const SettingsPath = "/settings"
+
 // ReleaseHeader carries, on every response of the API, the value of EnvRelease, so that a smoke test knows whom it asked.
 const ReleaseHeader = "X-Release"
 
@@ -132,7 +135,45 @@ const (
 	PodDir                       = "/var/run/mirubato/pod"
 	SettingsGenerationFile       = PodDir + "/settings-generation"
 	SettingsGenerationAnnotation = "platform.mirubato.com/settings-generation"
+	// SettingsSequenceFile is the same of SettingsSequenceAnnotation, a number that grows whenever the pod is told another generation.
+	// Empty stands for 0. It tells whether these files or a SettingsPush are newer.
+	SettingsSequenceFile       = PodDir + "/settings-sequence"
+	SettingsSequenceAnnotation = "platform.mirubato.com/settings-sequence"
+	// SettingsKeyFile, in SettingsDir, is the key by which a SettingsPush is verified: Ed25519, PKIX in PEM. It may be absent and may
+	// change at any time.
+	SettingsKeyFile = "key.pem"
 )
+
+// The media type of a SettingsPush and the typ of its header, so that no other token by the same key is taken for one (RFC 8725,
+// section 3.11).
+const (
+	SettingsPushMediaType = "application/jwt"
+	SettingsPushType      = "mirubato-settings+jwt"
+)
+
+// SettingsPush are the claims of a JWT (RFC 7519), signed with EdDSA, by which a pod gets what the files will say once the kubelet has
+// written them. It is in force until the files are as new.
+type SettingsPush struct {
+	// Nonce is the one that the pod last told: the token is for this process, and good once.
+	Nonce string `json:"nonce"`
+	// Generation is the number of the settings, and Settings what SettingsFile of it holds.
+	Generation int64  `json:"generation"`
+	Settings   string `json:"settings"`
+	// Sequence is the value of SettingsSequenceAnnotation with which Generation was told.
+	Sequence int64 `json:"sequence"`
+}
+
+// SettingsReport is what HealthPath says under "settings", and SettingsPath of what it was given.
+type SettingsReport struct {
+	// Generation is the one in force; 0 before there was a good one.
+	Generation int64 `json:"generation"`
+	// Rejected is the one that is wanted and was refused.
+	Rejected int64 `json:"rejected,omitempty"`
+	// Error says why.
+	Error string `json:"error,omitempty"`
+	// Nonce is to be in the next SettingsPush; empty where none is taken.
+	Nonce string `json:"nonce,omitempty"`
+}
 
 // SecretFile is the path of the file that a variable refers to.
 func SecretFile(variable string) string { return SecretsDir + "/" + variable }

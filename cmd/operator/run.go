@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -35,6 +36,9 @@ import (
 
 // leaderElectionID names the Lease, in the operator's own namespace.
 const leaderElectionID = "mirubato-operator"
+
+// settingsKeyName names the Secret with the key that settings are signed by, in the same namespace.
+const settingsKeyName = "mirubato-operator-settings-key"
 
 // run builds the operator in the order of its dependencies and serves until ctx ends.
 func run(ctx context.Context, restConfig *rest.Config, config Config) error {
@@ -74,7 +78,11 @@ func run(ctx context.Context, restConfig *rest.Config, config Config) error {
 		if err != nil {
 			return err
 		}
-		reconciler := newReconciler(mgr, config, remote, measured)
+		signer, err := openSigner(ctx, mgr)
+		if err != nil {
+			return err
+		}
+		reconciler := newReconciler(mgr, config, remote, signer, measured)
 		measured.Watch(mgr.GetCache(), mgr.Elected())
 		metrics.Registry.MustRegister(reconciler.Analysis, measured)
 		watch = watchdog.New(measured.Reconciler(reconciler), watchdog.QueueDepth(metrics.Registry, microservice.ControllerName), config.Patience, time.Now)
@@ -126,7 +134,7 @@ func stopTracer(ctx context.Context, tracer *telemetry.Tracer, logger logr.Logge
 	}
 }
 
-func newReconciler(mgr ctrl.Manager, config Config, remote *clusters.Clusters, measured *telemetry.Recorder) *microservice.Reconciler {
+func newReconciler(mgr ctrl.Manager, config Config, remote *clusters.Clusters, signer *settings.Signer, measured *telemetry.Recorder) *microservice.Reconciler {
 	pods := podclient.NewThrough(remote.Dial)
 	return &microservice.Reconciler{
 		Client:            mgr.GetClient(),
@@ -140,13 +148,22 @@ func newReconciler(mgr ctrl.Manager, config Config, remote *clusters.Clusters, m
 			Client: pods, Endpoints: podclient.Direct{}, Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Now: time.Now,
 		},
 		Analysis:  analysis.NewRecorder(pods),
-		Settings:  settings.NewReader(pods),
+		Settings:  settings.NewReader(pods, signer),
 		Budget:    gate.NewBudget(config.MaxRollouts),
 		Claims:    gate.NewClaimants(),
 		Clusters:  remote,
 		Telemetry: measured,
 		Now:       time.Now,
 	}
+}
+
+// openSigner returns nil outside of a cluster: there is no namespace of its own for the key, so settings go by files alone.
+func openSigner(ctx context.Context, mgr ctrl.Manager) (*settings.Signer, error) {
+	namespace := podNamespace()
+	if namespace == "" {
+		return nil, nil //nolint:nilnil // a nil signer signs nothing
+	}
+	return settings.OpenSigner(ctx, mgr.GetAPIReader(), mgr.GetClient(), client.ObjectKey{Namespace: namespace, Name: settingsKeyName})
 }
 
 // otherClusters are connected to as long as the manager works.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -100,7 +101,7 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	defer endLimits()
 
 	// What is served.
-	reporter := newReporter(info, db, guards, settingsInForce(current), logger)
+	reporter := newReporter(info, db, guards, current.Report, logger)
 	log := audit.New(db, uuid.NewString)
 	caches, endCaching, err := openCaching(ctx, cfg, current, metrics, logger)
 	if err != nil {
@@ -129,7 +130,7 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	options := optionsOf(cfg, current, reporter, metrics, logger)
 	srv, err := listen(ctx, cfg, reporter, logger,
 		httpapi.Middleware(options, limited.Addresses(guards.shedding.Handler(traces.Handler(api)))),
-		httpapi.Middleware(options, opsRoutes(reporter, metrics)))
+		httpapi.Middleware(options, opsRoutes(reporter, metrics, current)))
 	if err != nil {
 		return err
 	}
@@ -229,7 +230,7 @@ func openDatabase(
 }
 
 func newReporter(
-	info telemetry.Info, db *postgres.DB, guards protections, inForce func() health.Settings, logger *slog.Logger,
+	info telemetry.Info, db *postgres.DB, guards protections, inForce func() contract.SettingsReport, logger *slog.Logger,
 ) *health.Reporter {
 	reporter := health.New(health.Config{
 		Service: info.Service, Version: info.Version, Environment: info.Environment, Release: info.Release,
@@ -277,9 +278,9 @@ func apiRoutes(guard httpapi.Guard, wrappers []httpapi.Wrapper, domains ...[]htt
 	return router
 }
 
-func opsRoutes(reporter *health.Reporter, metrics *telemetry.Metrics) http.Handler {
+func opsRoutes(reporter *health.Reporter, metrics *telemetry.Metrics, current *live.Live) http.Handler {
 	router := httpapi.NewRouter()
-	router.Mount(httpapi.OpenGuard{}, reporter.Routes())
+	router.Mount(httpapi.OpenGuard{}, slices.Concat(reporter.Routes(), current.Routes()))
 	router.Handle("GET "+contract.MetricsPath, metrics.Handler())
 	return router
 }

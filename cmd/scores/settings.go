@@ -6,7 +6,6 @@ import (
 
 	"github.com/mirubato/mirubato/api/settings"
 	"github.com/mirubato/mirubato/service/accounts"
-	"github.com/mirubato/mirubato/service/chassis/health"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
 	live "github.com/mirubato/mirubato/service/chassis/settings"
 	"github.com/mirubato/mirubato/service/chassis/telemetry"
@@ -61,13 +60,5 @@ func whosePages(current *live.Live) func() httpapi.CORS {
 	return func() httpapi.CORS {
 		c := current.Current().CORS
 		return httpapi.CORS{Origins: c.Origins, MaxAge: c.MaxAge.Std()}
-	}
-}
-
-// settingsInForce is what the health report says of them.
-func settingsInForce(current *live.Live) func() health.Settings {
-	return func() health.Settings {
-		state := current.State()
-		return health.Settings{Generation: state.Generation, Rejected: state.Rejected, Error: state.Error}
 	}
 }

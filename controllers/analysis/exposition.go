@@ -140,7 +140,7 @@ func sum(family *dto.MetricFamily) (metric, bool) {
 
 func isProbe(series *dto.Metric) bool {
 	switch label(series, contract.RouteLabel) {
-	case contract.LivezPath, contract.ReadyzPath, contract.HealthPath, contract.MetricsPath:
+	case contract.LivezPath, contract.ReadyzPath, contract.HealthPath, contract.MetricsPath, contract.SettingsPath:
 		return true
 	}
 	return false

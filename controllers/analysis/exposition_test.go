@@ -13,6 +13,7 @@ http_requests_total{status="429"} 3
 http_requests_total{status="404"} 2
 http_requests_total{status="503"} 1
 http_requests_total{status="200",route="/livez"} 100
+http_requests_total{status="200",route="/settings"} 100
 # TYPE cache_requests_total counter
 cache_requests_total{cache="edge",outcome="hit"} 5
 cache_requests_total{cache="query",outcome="stale"} 1

@@ -17,7 +17,7 @@ import (
 func TestGenerationsAreFiles(t *testing.T) {
 	level := settings.LogDebug
 	some := settings.Settings{Logging: &settings.Logging{Level: &level}}
-	m, err := Generations{Current: 7, ByNumber: map[int64]settings.Settings{7: {}, 8: some}}.ConfigMap(place())
+	m, err := Generations{Current: 7, Key: "a key", ByNumber: map[int64]settings.Settings{7: {}, 8: some}}.ConfigMap(place())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,14 +25,20 @@ func TestGenerationsAreFiles(t *testing.T) {
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(m.Object().Object, &got); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"current": "7", "7.yaml": "{}\n", "8.yaml": "logging:\n  level: debug\n"}
+	want := map[string]string{"current": "7", "key.pem": "a key", "7.yaml": "{}\n", "8.yaml": "logging:\n  level: debug\n"}
 	if diff := cmp.Diff(want, got.Data); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for name, text := range got.Data {
-		if _, err := settings.Decode([]byte(text)); name != "current" && err != nil {
+		if _, err := settings.Decode([]byte(text)); strings.HasSuffix(name, ".yaml") && err != nil {
 			t.Errorf("%s is not what a service reads: %v", name, err)
 		}
+	}
+	if text, err := (Generations{ByNumber: map[int64]settings.Settings{8: some}}).Text(8); err != nil || text != got.Data["8.yaml"] {
+		t.Errorf("sent is %q, %v, and written %q", text, err, got.Data["8.yaml"])
+	}
+	if _, err := (Generations{}).Text(8); err == nil {
+		t.Error("a generation that there is not has a text")
 	}
 	if got.Name != "scores-settings" || got.Immutable != nil {
 		t.Errorf("ConfigMap %s, immutable %v", got.Name, got.Immutable)
@@ -87,12 +93,16 @@ func TestSettingsAreMountedAsDirectories(t *testing.T) {
 				t.Errorf("ConfigMap %s is mounted on %s", volume.ConfigMap.Name, mounts[volume.Name])
 			}
 		case volume.DownwardAPI != nil:
-			file := volume.DownwardAPI.Items[0]
-			if mounts[volume.Name]+"/"+file.Path != contract.SettingsGenerationFile {
-				t.Errorf("the pod's number is in %s/%s", mounts[volume.Name], file.Path)
+			got := map[string]string{}
+			for _, file := range volume.DownwardAPI.Items {
+				got[mounts[volume.Name]+"/"+file.Path] = file.FieldRef.FieldPath
 			}
-			if want := "metadata.annotations['" + contract.SettingsGenerationAnnotation + "']"; file.FieldRef.FieldPath != want {
-				t.Errorf("it is that of %s, want %s", file.FieldRef.FieldPath, want)
+			want := map[string]string{
+				contract.SettingsGenerationFile: "metadata.annotations['" + contract.SettingsGenerationAnnotation + "']",
+				contract.SettingsSequenceFile:   "metadata.annotations['" + contract.SettingsSequenceAnnotation + "']",
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("what is written of the pod (-want +got):\n%s", diff)
 			}
 		default:
 			continue

@@ -80,7 +80,7 @@ type Reconciler struct {
 	// Smoke makes smoke tests, Analysis compares releases, Budget bounds how many rollouts are under way.
 	Smoke    *smoke.Executor
 	Analysis *analysis.Recorder
-	// Settings asks pods which settings they run with.
+	// Settings asks pods which settings they run with, and sends them.
 	Settings *settings.Reader
 	Budget   *gate.Budget
 	// Claims are what all Microservices claim of the Budget. A manager keeps them up to date.

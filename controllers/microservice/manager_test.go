@@ -98,7 +98,7 @@ func (w *world) start(ctx context.Context) {
 		Namespaces:   w.reconciler.Namespaces,
 		Smoke:        &smoke.Executor{Client: podclient.New(), Endpoints: podclient.Direct{}, Reader: direct, Writer: direct, Now: time.Now},
 		Analysis:     analysis.NewRecorder(podclient.New()),
-		Settings:     settings.NewReader(podclient.New()),
+		Settings:     settings.NewReader(podclient.New(), nil),
 		Budget:       w.reconciler.Budget,
 		Claims:       gate.NewClaimants(),
 		Now:          time.Now,

@@ -279,6 +279,7 @@ func (r *Reconciler) observeStation(ctx context.Context, ms *v1alpha1.Microservi
 	if err := s.render(ms, o); err != nil {
 		return err
 	}
+	s.delivery.key = r.Settings.PublicKey()
 	s.collectSettings(ms, o)
 	var err error
 	if s.facts.SettingsSize, err = s.generations(0).Size(); err != nil {

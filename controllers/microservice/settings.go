@@ -25,6 +25,8 @@ import (
 type delivery struct {
 	// byNumber are the generations that a pod may ask for.
 	byNumber map[int64]settingsapi.Settings
+	// key is what pods verify by what they are sent.
+	key string
 	// stable and canary are the sides by which pods are told, see keep.
 	stable, canary settings.Side
 	assigned       []settings.Assignment
@@ -55,7 +57,7 @@ func (s *station) collectSettings(ms *v1alpha1.Microservice, o *observed) {
 
 // generations are what is written while the stable pods are to run a release.
 func (s *station) generations(current int64) environment.Generations {
-	return environment.Generations{Current: current, ByNumber: s.delivery.byNumber}
+	return environment.Generations{Current: current, Key: s.delivery.key, ByNumber: s.delivery.byNumber}
 }
 
 // observeSettings finds out which pods run with the settings meant for them. A side whose pods do not is not complete.
@@ -71,7 +73,11 @@ func (r *Reconciler) observeSettings(ctx context.Context, ms *v1alpha1.Microserv
 		r.Settings.Forget(key)
 		return
 	}
-	d.result = r.Settings.Read(ctx, key, d.assigned, s.endpoints(), s.input.Now)
+	pods := settings.Pods{Assigned: d.assigned, Endpoints: s.endpoints()}
+	if s.facts.Namespace.Consents {
+		pods.Text = s.generations(d.generation).Text
+	}
+	d.result = r.Settings.Read(ctx, key, pods, s.input.Now)
 	r.Telemetry.Acknowledged(s.measured(), d.acknowledged(), s.input.Now)
 	d.await(ownership.ComponentAPI, &facts.Stable)
 	d.await(ownership.ComponentCanary, &facts.Canary)
@@ -129,7 +135,7 @@ func (r *Reconciler) tell(ctx context.Context, s *station, a settings.Assignment
 			return nil
 		}
 		pod := a.Pod.DeepCopy()
-		if err := r.patchedPod(ctx, s, pod, a.Patch()); err != nil {
+		if err := r.patchedPod(ctx, s, pod, a.Patch(r.Now())); err != nil {
 			return err
 		}
 		r.made.remember(s, key, pod, told, r.Now())

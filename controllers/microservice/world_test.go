@@ -86,7 +86,7 @@ func (w *world) operator(endpoints podclient.Endpoints) *microservice.Reconciler
 		MigrateImage: "example.com/migrate:1.0.0",
 		Smoke:        &smoke.Executor{Client: pods, Endpoints: endpoints, Reader: live, Writer: cached, Now: time.Now},
 		Analysis:     analysis.NewRecorder(pods),
-		Settings:     settings.NewReader(pods),
+		Settings:     settings.NewReader(pods, nil),
 		Budget:       gate.NewBudget(100),
 		Claims:       gate.NewClaimants(),
 		Now:          time.Now,

@@ -29,8 +29,8 @@ const (
 	// Pods are asked again after leastPause, and pausePerPod more for each pod of the environment, since each of them is work for what it
 	// runs on; the longer they have not acknowledged the later, after mostPause at most.
 	leastPause, pausePerPod, mostPause = 50 * time.Millisecond, 10 * time.Millisecond, 5 * time.Second
-	// patience is how long a pod may refuse its generation before it counts as failed: the kubelet writes the number and the
-	// settings one after the other.
+	// patience is how long a pod may refuse its generation before it counts as failed, unless it was sent it: the kubelet writes the
+	// number and the settings one after the other.
 	patience = 5 * time.Second
 	// A pod that answers may be behind for leastPatience, and perPod longer for each pod of the environment, since a kubelet writes
 	// the files of one pod after the other; for mostPatience at most. Then the kubelet is reminded of it. Each further reminder waits
@@ -56,10 +56,11 @@ type Result struct {
 	Next time.Time
 }
 
-// Reader asks pods and keeps in memory what they acknowledged, so that a pod is asked until it has and not again. It is safe for
-// concurrent use.
+// Reader asks pods and keeps in memory what they acknowledged, so that a pod is asked until it has and not again. A pod that is behind
+// and takes settings is sent them: the kubelet may need a minute. It is safe for concurrent use.
 type Reader struct {
 	client *podclient.Client
+	signer *Signer
 
 	mu    sync.Mutex
 	known map[Key]*environment
@@ -107,9 +108,20 @@ func (d delay) due(wanted int64, pods int, now time.Time) bool {
 	return d.generation == wanted && wait <= lastReminder && now.Sub(d.since) >= wait
 }
 
-// NewReader returns a Reader that has asked nobody.
-func NewReader(client *podclient.Client) *Reader {
-	return &Reader{client: client, known: map[Key]*environment{}}
+// NewReader returns a Reader that has asked nobody. Without a signer it sends nothing.
+func NewReader(client *podclient.Client, signer *Signer) *Reader {
+	return &Reader{client: client, signer: signer, known: map[Key]*environment{}}
+}
+
+// PublicKey is what pods verify by what they are sent; empty if they are sent nothing.
+func (r *Reader) PublicKey() string { return r.signer.PublicKey() }
+
+// Pods are those of an environment, and how they are reached.
+type Pods struct {
+	Assigned  []Assignment
+	Endpoints podclient.Endpoints
+	// Text is what the file of a generation holds; nil if pods are to be asked and sent nothing.
+	Text func(generation int64) (string, error)
 }
 
 // Forget drops what is known of an environment.
@@ -121,7 +133,7 @@ func (r *Reader) Forget(key Key) {
 
 // Read asks the pods that have not acknowledged their generation, if it is time, and says how far all have come. One environment
 // must not be read twice at once.
-func (r *Reader) Read(ctx context.Context, key Key, assigned []Assignment, endpoints podclient.Endpoints, now time.Time) Result {
+func (r *Reader) Read(ctx context.Context, key Key, pods Pods, now time.Time) Result {
 	r.mu.Lock()
 	e := r.known[key]
 	if e == nil {
@@ -129,13 +141,13 @@ func (r *Reader) Read(ctx context.Context, key Key, assigned []Assignment, endpo
 		r.known[key] = e
 	}
 	r.mu.Unlock()
-	e.keep(assigned, now)
+	e.keep(pods.Assigned, now)
 	if !now.Before(e.next()) {
 		e.readAt = now
-		r.ask(ctx, e, assigned, endpoints, now)
+		r.ask(ctx, e, pods, now)
 	}
-	out := e.result(assigned, now)
-	out.Overdue = e.remind(assigned, now)
+	out := e.result(pods.Assigned, now)
+	out.Overdue = e.remind(pods.Assigned, now)
 	return out
 }
 
@@ -164,13 +176,13 @@ func (e *environment) next() time.Time {
 	return e.readAt.Add(min(max(waited/4, least), mostPause))
 }
 
-func (r *Reader) ask(ctx context.Context, e *environment, assigned []Assignment, endpoints podclient.Endpoints, now time.Time) {
+func (r *Reader) ask(ctx context.Context, e *environment, pods Pods, now time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	var mu sync.Mutex
 	slots := make(chan struct{}, maxAtOnce)
 	var all sync.WaitGroup
-	for _, a := range assigned {
+	for _, a := range pods.Assigned {
 		id := identify(a.Pod)
 		last := e.pods[id]
 		if !a.Given() || last.generation == a.Generation {
@@ -179,33 +191,45 @@ func (r *Reader) ask(ctx context.Context, e *environment, assigned []Assignment,
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			said, err := r.askPod(ctx, a.Pod, endpoints)
+			said, sent, err := r.bring(ctx, a, pods)
 			mu.Lock()
 			defer mu.Unlock()
-			e.pods[id] = last.after(said, err, a.Generation, now)
+			e.pods[id] = last.after(said, sent, err, a.Generation, now)
 		})
 	}
 	all.Wait()
 }
 
-// report is what contract.HealthPath says under "settings".
-type report struct {
-	Generation int64  `json:"generation"`
-	Rejected   int64  `json:"rejected"`
-	Error      string `json:"error"`
+// bring asks a pod, and sends it its generation if it is behind and takes it.
+func (r *Reader) bring(ctx context.Context, a Assignment, pods Pods) (said *contract.SettingsReport, sent bool, err error) {
+	base, err := pods.Endpoints.BaseURL(podclient.Pod{Name: a.Pod.Name, UID: string(a.Pod.UID), IP: a.Pod.Status.PodIP}, contract.OperationsPort)
+	if err != nil {
+		return nil, false, err
+	}
+	if said, err = r.askPod(ctx, base); err != nil {
+		return nil, false, err
+	}
+	age := sequence(a.Pod)
+	if said.Nonce == "" || r.signer == nil || pods.Text == nil || age == 0 || (said.Generation == a.Generation && said.Error == "") {
+		return said, false, nil
+	}
+	push := contract.SettingsPush{Nonce: said.Nonce, Generation: a.Generation, Sequence: age}
+	if push.Settings, err = pods.Text(a.Generation); err != nil {
+		return said, false, nil //nolint:nilerr // none of its files holds it either
+	}
+	if after := r.send(ctx, base, push); after != nil {
+		return after, true, nil
+	}
+	return said, false, nil // the files will bring it
 }
 
-func (r *Reader) askPod(ctx context.Context, pod corev1.Pod, endpoints podclient.Endpoints) (*report, error) {
-	base, err := endpoints.BaseURL(podclient.Pod{Name: pod.Name, UID: string(pod.UID), IP: pod.Status.PodIP}, contract.OperationsPort)
-	if err != nil {
-		return nil, err
-	}
+func (r *Reader) askPod(ctx context.Context, base string) (*contract.SettingsReport, error) {
 	answer, err := r.client.Do(ctx, podclient.Request{URL: base + contract.HealthPath, MaxBody: maxHealth, Header: http.Header{"Accept": {"application/json"}}})
 	if err != nil {
 		return nil, fmt.Errorf("%s is not answered", contract.HealthPath)
 	}
 	var health struct {
-		Settings *report `json:"settings"`
+		Settings *contract.SettingsReport `json:"settings"`
 	}
 	if err := json.Unmarshal(answer.Body, &health); err != nil || health.Settings == nil {
 		return nil, fmt.Errorf("%s does not say under \"settings\" which generation is in force", contract.HealthPath)
@@ -213,8 +237,28 @@ func (r *Reader) askPod(ctx context.Context, pod corev1.Pod, endpoints podclient
 	return health.Settings, nil
 }
 
-// after is what is known once a pod has answered, or not.
-func (m memory) after(said *report, err error, wanted int64, now time.Time) memory {
+// send returns what the pod said after it has taken the settings, nil if it has not.
+func (r *Reader) send(ctx context.Context, base string, push contract.SettingsPush) *contract.SettingsReport {
+	token, err := r.signer.sign(push)
+	if err != nil {
+		return nil
+	}
+	answer, err := r.client.Do(ctx, podclient.Request{
+		Method: http.MethodPut, URL: base + contract.SettingsPath, MaxBody: maxHealth, Body: []byte(token),
+		Header: http.Header{"Content-Type": {contract.SettingsPushMediaType}, "Accept": {"application/json"}},
+	})
+	if err != nil || answer.Status != http.StatusOK {
+		return nil
+	}
+	var said contract.SettingsReport
+	if json.Unmarshal(answer.Body, &said) != nil {
+		return nil
+	}
+	return &said
+}
+
+// after is what is known once a pod has answered, or not, and whether it was sent what is wanted.
+func (m memory) after(said *contract.SettingsReport, sent bool, err error, wanted int64, now time.Time) memory {
 	switch {
 	case err != nil:
 		return memory{reason: err.Error(), delay: m.delay}
@@ -229,6 +273,9 @@ func (m memory) after(said *report, err error, wanted int64, now time.Time) memo
 		return memory{reason: fmt.Sprintf("generation %d is in force", said.Generation), delay: late}
 	}
 	out := memory{reason: plain(said.Error), rejected: true, rejecting: wanted, rejectingSince: now, delay: late}
+	if sent {
+		out.rejectingSince = now.Add(-patience) // it has seen all of it
+	}
 	if m.rejected && m.rejecting == wanted {
 		out.rejectingSince = m.rejectingSince
 	}

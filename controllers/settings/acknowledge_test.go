@@ -43,7 +43,7 @@ func serve(t *testing.T, answer string) *service {
 		_, _ = w.Write([]byte(s.answer.Load().(string)))
 	}))
 	t.Cleanup(server.Close)
-	s.reader, s.endpoints = settings.NewReader(podclient.New()), at(server.URL)
+	s.reader, s.endpoints = settings.NewReader(podclient.New(), nil), at(server.URL)
 	return s
 }
 
@@ -55,7 +55,8 @@ func (a at) BaseURL(podclient.Pod, int) (string, error) { return string(a), nil 
 
 func (s *service) read(t *testing.T, pod corev1.Pod, generation int64, now time.Time) settings.Result {
 	t.Helper()
-	return s.reader.Read(t.Context(), key, []settings.Assignment{{Pod: pod, Generation: generation}}, s.endpoints, now)
+	pods := settings.Pods{Assigned: []settings.Assignment{{Pod: pod, Generation: generation}}, Endpoints: s.endpoints}
+	return s.reader.Read(t.Context(), key, pods, now)
 }
 
 func TestWhatPodsAnswer(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package settings delivers live settings to the pods of an environment: it says which generation each pod shall use, and asks
-// the pods which one they run with.
+// Package settings delivers live settings to the pods of an environment: it says which generation each pod shall use, sends it to
+// those that take it, and asks the pods which one they run with.
 //
 // A generation has the number of its release. The package owns the choice and what was acknowledged; which generations there are
 // and where they are written is package environment's, when a release is written is package release's.
@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -62,7 +63,16 @@ func Assign(pods []corev1.Pod, stable, canary Side) []Assignment {
 
 // Own is the generation that a pod was given; 0 if it was given none, or something that is no number.
 func Own(pod corev1.Pod) int64 {
-	text := pod.Annotations[contract.SettingsGenerationAnnotation]
+	return positive(pod.Annotations[contract.SettingsGenerationAnnotation])
+}
+
+// sequence is the place of a pod's generation among those that it was given; 0 if that is not known.
+func sequence(pod corev1.Pod) int64 {
+	return positive(pod.Annotations[contract.SettingsSequenceAnnotation])
+}
+
+// positive is 0 for what is not written as a number of Kubernetes is.
+func positive(text string) int64 {
 	number, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || number < 1 || text != strconv.FormatInt(number, 10) {
 		return 0
@@ -73,10 +83,13 @@ func Own(pod corev1.Pod) int64 {
 // Given reports whether the pod has been told its generation.
 func (a Assignment) Given() bool { return Own(a.Pod) == a.Generation }
 
-// Patch tells the pod. It changes nothing else and needs no version of the pod: telling it twice is the same as once.
-func (a Assignment) Patch() client.Patch {
-	return client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`,
-		contract.SettingsGenerationAnnotation, strconv.FormatInt(a.Generation, 10)))
+// Patch tells the pod. It changes nothing else and needs no version of the pod: telling it twice is the same as once. The sequence
+// grows by the clock, so that it does for one that knows an older state of the pod as well, and by one at least should the clock have
+// been set back.
+func (a Assignment) Patch(now time.Time) client.Patch {
+	return client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"%d",%q:"%d"}}}`,
+		contract.SettingsGenerationAnnotation, a.Generation,
+		contract.SettingsSequenceAnnotation, max(now.UnixMilli(), sequence(a.Pod)+1)))
 }
 
 // Reminder has the kubelet look at the pod again. It sometimes writes what a pod was told before: it goes over a list of pods that

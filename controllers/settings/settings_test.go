@@ -2,6 +2,7 @@ package settings_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -78,18 +79,27 @@ func TestAssign(t *testing.T) {
 	}
 }
 
-func TestPatchTellsTheNumber(t *testing.T) {
+func TestPatchTellsTheNumberAndItsPlace(t *testing.T) {
 	t.Parallel()
-	given := settings.Assignment{Pod: pod("a", ownership.ComponentAPI, "new", "2"), Generation: 3}
-	if given.Given() {
-		t.Error("a pod with generation 2 counts as told of 3")
-	}
-	got, err := given.Patch().Data(&given.Pod)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := `{"metadata":{"annotations":{"platform.mirubato.com/settings-generation":"3"}}}`; string(got) != want {
-		t.Errorf("patch %s, want %s", got, want)
+	now := time.UnixMilli(1000)
+	for name, tc := range map[string]struct{ before, want string }{
+		"a pod that was told nothing yet":            {"", "1000"},
+		"one that was told before":                   {"900", "1000"},
+		"one that was told when the clock was ahead": {"5000", "5001"},
+		"one whose place was edited into nonsense":   {"soon", "1000"},
+	} {
+		given := settings.Assignment{Pod: pod("a", ownership.ComponentAPI, "new", "2"), Generation: 3}
+		given.Pod.Annotations["platform.mirubato.com/settings-sequence"] = tc.before
+		if given.Given() {
+			t.Error("a pod with generation 2 counts as told of 3")
+		}
+		got, err := given.Patch(now).Data(&given.Pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := `{"metadata":{"annotations":{"platform.mirubato.com/settings-generation":"3","platform.mirubato.com/settings-sequence":"` + tc.want + `"}}}`; string(got) != want {
+			t.Errorf("%s: patch %s, want %s", name, got, want)
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ var shared = map[string]map[string]string{
 	"rbac": {
 		"role.yaml":                 "rbac/role.yaml",
 		"leader_election_role.yaml": "rbac/leader_election_role.yaml",
+		"settings_key_role.yaml":    "rbac/settings_key_role.yaml",
 		"user_roles.yaml":           "rbac/user_roles.yaml",
 	},
 	"admission": {

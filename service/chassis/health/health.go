@@ -52,7 +52,7 @@ type Config struct {
 	Release     string
 	Checks      []Check
 	// Settings says which settings are in force.
-	Settings func() Settings
+	Settings func() contract.SettingsReport
 	// FreshFor is how long the result of a check answers further probes, so that probes cannot overload a dependency.
 	FreshFor time.Duration
 	// Timeout bounds one run of a check.

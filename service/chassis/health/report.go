@@ -36,17 +36,7 @@ type Summary struct {
 	Uptime int64 `json:"uptime"`
 	// Settings says which settings are in force. Refused ones do not make the service unhealthy: it goes on with the last good
 	// ones.
-	Settings *Settings `json:"settings,omitempty"`
-}
-
-// Settings says which settings are in force.
-type Settings struct {
-	// Generation is the one in force; 0 before there was a good one.
-	Generation int64 `json:"generation"`
-	// Rejected is the one that is wanted and was refused.
-	Rejected int64 `json:"rejected,omitempty"`
-	// Error says why.
-	Error string `json:"error,omitempty"`
+	Settings *contract.SettingsReport `json:"settings,omitempty"`
 }
 
 // Report is the answer of the health path.

@@ -49,9 +49,10 @@ func logRequest(logger *slog.Logger, r *http.Request, rec *Record, w *statusWrit
 	logger.LogAttrs(ctx, level, "Serving request", attrs...)
 }
 
+// isProbe reports whether the path is for whoever runs the service.
 func isProbe(path string) bool {
 	switch path {
-	case contract.LivezPath, contract.ReadyzPath, contract.HealthPath, contract.MetricsPath:
+	case contract.LivezPath, contract.ReadyzPath, contract.HealthPath, contract.MetricsPath, contract.SettingsPath:
 		return true
 	}
 	return false

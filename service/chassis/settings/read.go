@@ -40,6 +40,22 @@ func read(dir, ownFile string) (generation, error) {
 	return generation{number: number, text: text}, err
 }
 
+// sequence tells how new the pod's own generation is: 0 if nothing does. It is given only where there is a file for it.
+func sequence(ownFile string) (number int64, given bool) {
+	if ownFile == "" {
+		return 0, false
+	}
+	text, err := readFile(filepath.Join(filepath.Dir(ownFile), filepath.Base(contract.SettingsSequenceFile)))
+	if err != nil {
+		return 0, false
+	}
+	number, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		number = 0 // empty before the pod is told anything
+	}
+	return number, true
+}
+
 // wanted is the number of the pod's own generation or, when nobody gave it one, of the current one.
 func wanted(dir, ownFile string) (int64, error) {
 	if ownFile != "" {

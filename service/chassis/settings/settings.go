@@ -1,6 +1,6 @@
-// Package settings brings live settings into a running service. It owns where they come from (a directory of generations, as
-// docs/service-contract.md describes it), noticing that they change, and which ones are in force; what they mean is up to
-// those who read them. What settings there are is api/settings.
+// Package settings brings live settings into a running service. It owns where they come from (a directory of generations, or somebody
+// who sends what will soon be in it, as docs/service-contract.md describes it), noticing that they change, and which ones are in
+// force; what they mean is up to those who read them. What settings there are is api/settings.
 //
 // A file that cannot be used changes nothing: the last good settings stay in force, and the log, the metrics and the health
 // report say why.
@@ -8,6 +8,7 @@ package settings
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/api/settings"
 )
 
@@ -56,12 +58,14 @@ type Live struct {
 
 	mu          sync.Mutex // held while settings change
 	seen        generation // the last one in force
+	pushed      *push      // what was sent and is newer than the files; nil for nothing
+	nonce       string     // what the next push must have
 	subscribers []func(settings.Settings)
 }
 
 // Open reads the settings once. Files that cannot be used are no error: Base is in force then.
 func Open(cfg Config) *Live {
-	l := &Live{cfg: cfg}
+	l := &Live{cfg: cfg, nonce: rand.Text()}
 	l.current.Store(&cfg.Base)
 	l.state.Store(&State{})
 	l.observe(State{})
@@ -76,6 +80,12 @@ func (l *Live) Current() *settings.Settings { return l.current.Load() }
 // State says which settings are in force.
 func (l *Live) State() State { return *l.state.Load() }
 
+// Report is State for others to read, and what they need for Push.
+func (l *Live) Report() contract.SettingsReport {
+	state := l.State()
+	return contract.SettingsReport{Generation: state.Generation, Rejected: state.Rejected, Error: state.Error, Nonce: l.Nonce()}
+}
+
 // Subscribe calls apply with the settings in force, and again after each change, one call at a time and in order. Use it for what
 // must be rebuilt; apply must be quick and must not call Subscribe.
 func (l *Live) Subscribe(apply func(settings.Settings)) {
@@ -85,14 +95,19 @@ func (l *Live) Subscribe(apply func(settings.Settings)) {
 	apply(*l.Current())
 }
 
-// load reads the files and puts them into force if they are good and differ from what is.
+// load puts into force what is wanted, if it is good and differs from what is.
 func (l *Live) load() {
 	if l.cfg.Dir == "" {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	found, err := read(l.cfg.Dir, l.cfg.GenerationFile)
+	l.apply()
+}
+
+// apply is load for those who hold the lock.
+func (l *Live) apply() {
+	found, err := l.latest()
 	if err == nil && found.number == l.seen.number && bytes.Equal(found.text, l.seen.text) {
 		l.report(State{Generation: found.number})
 		return
