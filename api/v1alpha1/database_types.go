@@ -143,7 +143,7 @@ type BackupEvidence struct {
 	FinishedAt metav1.Time `json:"finishedAt"`
 	// restored is how long restoring and comparing took.
 	// +optional
-	Restored metav1.Duration `json:"restored,omitempty"`
+	Restored metav1.Duration `json:"restored,omitzero"`
 	// size in bytes.
 	// +optional
 	Size int64 `json:"size,omitempty"`
@@ -253,7 +253,7 @@ type AppliedMigration struct {
 	Name string `json:"name"`
 	// duration, waiting for locks included.
 	// +optional
-	Duration metav1.Duration `json:"duration,omitempty"`
+	Duration metav1.Duration `json:"duration,omitzero"`
 }
 
 // MigrationSpec is how migrations are taken from the image and run.

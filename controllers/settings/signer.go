@@ -46,7 +46,7 @@ func OpenSigner(ctx context.Context, reader client.Reader, writer client.Writer,
 	}
 	out, err := newSigner(secret.Data[privateKey])
 	if err != nil {
-		return nil, fmt.Errorf("Secret %s: %s: %w; delete it to have another one made", at, privateKey, err)
+		return nil, fmt.Errorf("%s of the Secret %s: %w; delete the Secret to have another one made", privateKey, at, err)
 	}
 	return out, nil
 }

@@ -89,7 +89,7 @@ func TestAKeyThatIsNoneIsNamedAndNotShown(t *testing.T) {
 		Data:       map[string][]byte{"key.pem": []byte("something private")},
 	})
 	_, err := settings.OpenSigner(t.Context(), c, c, keyAt)
-	if err == nil || !strings.Contains(err.Error(), "Secret system/settings-key: key.pem") || strings.Contains(err.Error(), "private\"") || strings.Contains(err.Error(), "something") {
+	if err == nil || !strings.Contains(err.Error(), "key.pem of the Secret system/settings-key") || strings.Contains(err.Error(), "private\"") || strings.Contains(err.Error(), "something") {
 		t.Errorf("err = %v", err)
 	}
 }

@@ -49,10 +49,9 @@ func logRequest(logger *slog.Logger, r *http.Request, rec *Record, w *statusWrit
 	logger.LogAttrs(ctx, level, "Serving request", attrs...)
 }
 
-// isProbe reports whether the path is for whoever runs the service.
 func isProbe(path string) bool {
 	switch path {
-	case contract.LivezPath, contract.ReadyzPath, contract.HealthPath, contract.MetricsPath, contract.SettingsPath:
+	case contract.LivezPath, contract.ReadyzPath, contract.HealthPath, contract.MetricsPath:
 		return true
 	}
 	return false
