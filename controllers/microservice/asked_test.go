@@ -2,6 +2,7 @@ package microservice_test
 
 import (
 	"context"
+	"encoding/json"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -193,6 +194,12 @@ func TestCloudNativePGBacksUpBeforeTheSchemaChanges(t *testing.T) {
 	if evidence == nil || evidence.Method != v1alpha1.BackupCloudNativePG || evidence.Source != "pg" || evidence.Name != made.GetName() ||
 		evidence.LSN != "0/5000100" || evidence.FinishedAt.Sub(evidence.StartedAt.Time) != time.Minute || evidence.Restored.Duration != 0 || evidence.SHA256 != "" {
 		t.Errorf("evidence %+v", evidence)
+	}
+	kept := &unstructured.Unstructured{}
+	kept.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("Release"))
+	w.must(direct.Get(ctx, client.ObjectKey{Namespace: w.ms.Namespace, Name: "scores-1"}, kept))
+	if text, err := json.Marshal(kept.Object["status"]); err != nil || strings.Contains(string(text), `"restored"`) {
+		t.Errorf("it tells how long restoring took, which nobody did: %s, %v", text, err)
 	}
 	w.expectRest(ctx)
 
