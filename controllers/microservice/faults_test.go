@@ -155,6 +155,9 @@ type end struct {
 	Objects map[string]string
 }
 
+// mostReleases is how many there may be after a rollout: the last ten, and whatever is removed in the next one.
+const mostReleases = 11
+
 // rollOut rolls another version out, and tells the end and how often the operator was killed.
 func (f *faulty) rollOut(ctx context.Context) (got end, killed int) {
 	f.t.Helper()
@@ -172,6 +175,9 @@ func (f *faulty) rollOut(ctx context.Context) (got end, killed int) {
 	f.reconcile(ctx)
 	f.work(ctx)
 	f.expectRest(ctx)
+	if n := len(list(ctx, f.world, &v1alpha1.ReleaseList{}).Items); n > mostReleases {
+		f.t.Errorf("there are %d releases, and no more than %d are kept", n, mostReleases)
+	}
 	return f.end(ctx, version), killed
 }
 

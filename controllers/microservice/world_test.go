@@ -413,4 +413,7 @@ func (w *world) collectGarbage(ctx context.Context) {
 	for _, hpa := range list(ctx, w, &autoscalingv2.HorizontalPodAutoscalerList{}).Items {
 		release(&hpa)
 	}
+	for _, rel := range list(ctx, w, &v1alpha1.ReleaseList{}).Items {
+		release(&rel)
+	}
 }
