@@ -21,7 +21,7 @@ COPY service service
 ENV CGO_ENABLED=0
 ARG VERSION=dev
 RUN go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /out/ ./cmd/operator
-RUN go build -trimpath -buildvcs=false -ldflags "-s -w" -o /out/ ./cmd/scores
+RUN go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /out/ ./cmd/scores
 # PostgreSQL's grammar, by which migrations are judged, is C; it is linked statically.
 RUN CGO_ENABLED=1 CGO_CFLAGS="-O1 -g0" go build -trimpath -buildvcs=false -tags netgo,osusergo \
 	-ldflags "-s -w -linkmode external -extldflags -static" -o /out/ ./cmd/mirubato-migrate

@@ -100,7 +100,7 @@ func TestDockerfileBuildsAlike(t *testing.T) {
 	}
 	text := strings.ReplaceAll(string(content), "\\\n\t", "")
 	for _, p := range []Program{
-		{Package: "./cmd/operator", Version: "${VERSION}"}, {Package: "./cmd/scores"}, {Package: "./cmd/mirubato-migrate", C: true},
+		{Package: "./cmd/operator", Version: "${VERSION}"}, {Package: "./cmd/scores", Version: "${VERSION}"}, {Package: "./cmd/mirubato-migrate", C: true},
 	} {
 		p.Output = "/out/"
 		args := arguments(p)

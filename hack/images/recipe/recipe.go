@@ -187,7 +187,7 @@ func migrateImage(ctx context.Context, options Options, name string) (archive.Im
 var withC = map[string]bool{"./cmd/mirubato-migrate": true}
 
 // versioned are the packages whose programs know their version.
-var versioned = map[string]bool{"./cmd/operator": true}
+var versioned = map[string]bool{"./cmd/operator": true, "./cmd/scores": true}
 
 // build compiles a program to a place of its own for each version, so that building two by turns compiles none twice.
 func build(ctx context.Context, options Options, name, module, pkg string) (string, error) {
