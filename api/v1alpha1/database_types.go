@@ -251,7 +251,7 @@ type AppliedMigration struct {
 	// name of the file.
 	// +required
 	Name string `json:"name"`
-	// duration, waiting for locks included.
+	// duration, waiting for locks included; absent if not known.
 	// +optional
 	Duration metav1.Duration `json:"duration,omitzero"`
 }

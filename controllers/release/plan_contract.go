@@ -71,7 +71,7 @@ func (p *pass) remove(file string) *Plan {
 		return p.later(Action{Type: Contract}, seen)
 	}
 	done := p.contracting()
-	done.Applied, done.FinishedAt = seen.Found.Applied, p.now()
+	done.Applied, done.FinishedAt = appliedOf(p.database().Check.Held, seen.Found.Applied), p.now()
 	if seen.SchemaVersion != nil {
 		p.Record.SchemaVersion = seen.SchemaVersion
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
@@ -100,6 +101,25 @@ func TestContract(t *testing.T) {
 		"nor for a release that failed elsewhere": {input(began, rejection("production")), "Verified: keep(scores-2) cleanup"},
 		"nor while pods are lost":                 {input(began, func(in *Input) { in.Facts.Stable.Complete = false }), "Verified: keep(scores-2) wait Pods"},
 	}.run(t)
+}
+
+func TestWhatWasRemovedIsTheWholeOfIt(t *testing.T) {
+	t.Parallel()
+	in := input(step(v1alpha1.StepVerified), replaced(true), verified, func(in *Input) {
+		in.Fallback.Release = "scores-2"
+		in.Record.Database = &v1alpha1.DatabaseEvidence{
+			Check:    &v1alpha1.CheckEvidence{Held: []v1alpha1.MigrationFile{{Version: 8, Name: "8_drop.sql"}}},
+			Contract: &v1alpha1.ContractEvidence{BeganAt: *ago(time.Minute)},
+		}
+		in.Facts.Contract.Done = true // by an attempt that found nothing left to do
+	})
+	found := New(in).Record.Database.Contract
+	if found == nil || found.FinishedAt == nil {
+		t.Fatalf("it is not done: %+v", found)
+	}
+	if diff := cmp.Diff([]v1alpha1.AppliedMigration{{Version: 8, Name: "8_drop.sql"}}, found.Applied); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 func TestContractIsInheritedWithTheMigrations(t *testing.T) {

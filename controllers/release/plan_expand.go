@@ -1,7 +1,9 @@
 package release
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
 )
@@ -32,10 +34,23 @@ func (p *pass) expand() *Plan {
 	if p.Facts.Migration.SchemaVersion != nil {
 		p.Record.SchemaVersion = p.Facts.Migration.SchemaVersion
 	}
-	if applied := p.Facts.Migration.Found.Applied; len(applied) > 0 {
-		p.evidence().Applied = applied
+	if check := p.database().Check; check != nil {
+		p.evidence().Applied = appliedOf(check.Pending, p.Facts.Migration.Found.Applied)
 	}
 	return p.smokeStable()
+}
+
+// appliedOf returns what has been applied once nothing of the files is left to do, in order. The last attempt tells only of its own: one before
+// it may have applied some, and died before it could tell.
+func appliedOf(files []v1alpha1.MigrationFile, told []v1alpha1.AppliedMigration) []v1alpha1.AppliedMigration {
+	out := slices.Clone(told)
+	for _, file := range files {
+		if !slices.ContainsFunc(told, func(m v1alpha1.AppliedMigration) bool { return m.Version == file.Version }) {
+			out = append(out, v1alpha1.AppliedMigration{Version: file.Version, Name: file.Name})
+		}
+	}
+	slices.SortFunc(out, func(a, b v1alpha1.AppliedMigration) int { return cmp.Compare(a.Version, b.Version) })
+	return out
 }
 
 func (p *pass) migrate() *Plan {

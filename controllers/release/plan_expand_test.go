@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mirubato/mirubato/api/v1alpha1"
@@ -49,5 +50,34 @@ func TestSchemaVersionIsRecorded(t *testing.T) {
 	in := input(step(v1alpha1.StepExpand), migrated, func(in *Input) { in.Facts.Migration.SchemaVersion = &version })
 	if record := New(in).Record; record.SchemaVersion == nil || *record.SchemaVersion != 7 {
 		t.Errorf("schema version 7 is not recorded: %+v", record)
+	}
+}
+
+// The attempt that ends a stage does not tell of those before it.
+func TestWhatWasAppliedIsTheWholeOfIt(t *testing.T) {
+	t.Parallel()
+	files := []v1alpha1.MigrationFile{{Version: 3, Name: "3_add.sql"}, {Version: 4, Name: "4_fill.sql"}}
+	took := func(version int64, name string) v1alpha1.AppliedMigration {
+		return v1alpha1.AppliedMigration{Version: version, Name: name, Duration: metav1.Duration{Duration: time.Second}}
+	}
+	for name, tc := range map[string]struct {
+		files      []v1alpha1.MigrationFile
+		told, want []v1alpha1.AppliedMigration
+	}{
+		"one attempt did all":                   {files, []v1alpha1.AppliedMigration{took(3, "3_add.sql"), took(4, "4_fill.sql")}, []v1alpha1.AppliedMigration{took(3, "3_add.sql"), took(4, "4_fill.sql")}},
+		"the one before did the first":          {files, []v1alpha1.AppliedMigration{took(4, "4_fill.sql")}, []v1alpha1.AppliedMigration{{Version: 3, Name: "3_add.sql"}, took(4, "4_fill.sql")}},
+		"the one before did all, and died":      {files, nil, []v1alpha1.AppliedMigration{{Version: 3, Name: "3_add.sql"}, {Version: 4, Name: "4_fill.sql"}}},
+		"more than was known when it was asked": {nil, []v1alpha1.AppliedMigration{took(5, "5_new.sql")}, []v1alpha1.AppliedMigration{took(5, "5_new.sql")}},
+	} {
+		if diff := cmp.Diff(tc.want, appliedOf(tc.files, tc.told)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	check := &v1alpha1.CheckEvidence{Pending: files[:1], Held: files[1:]}
+	expanded := New(input(step(v1alpha1.StepExpand), migrated, func(in *Input) {
+		in.Record.Database = &v1alpha1.DatabaseEvidence{Check: check}
+	})).Record.Database
+	if diff := cmp.Diff([]v1alpha1.AppliedMigration{{Version: 3, Name: "3_add.sql"}}, expanded.Applied); diff != "" {
+		t.Errorf("after the expansion (-want +got):\n%s", diff)
 	}
 }

@@ -73,7 +73,7 @@ type Migration struct {
 	State   State  `json:"state"`
 	// Release has applied it, or brings it.
 	Release string `json:"release"`
-	// Took is how long it took, waiting for locks included; nil if it was not applied.
+	// Took is how long it took, waiting for locks included; nil if it was not applied or that is not known.
 	Took *metav1.Duration `json:"took,omitempty"`
 	// Rehearsed is how long its statements took on the copy, of those that the Release has kept: the slowest. Nil if there are none.
 	Rehearsed *metav1.Duration `json:"rehearsed,omitempty"`
@@ -239,8 +239,10 @@ func (m migrations) applied(found evidence) {
 	note := func(list []v1alpha1.AppliedMigration, kind Kind) {
 		for _, applied := range list {
 			file := m.at(applied.Version, applied.Name)
-			took := applied.Duration
-			file.Kind, file.State, file.Release, file.Took = kind, Applied, found.release.Name, &took
+			file.Kind, file.State, file.Release = kind, Applied, found.release.Name
+			if applied.Duration.Duration > 0 { // or the attempt that did it died before it could tell
+				file.Took = new(applied.Duration)
+			}
 		}
 	}
 	note(found.Applied, Expand)
