@@ -247,7 +247,7 @@ func optionsOf(
 ) httpapi.Options {
 	return httpapi.Options{
 		Logger: logger, Observer: metrics, Synthetic: metrics.Synthetic(), Release: cfg.Release, RequestTimeout: requestTimeout(current), MaxBody: maxBody,
-		CORS: whosePages(current), Draining: reporter.Draining,
+		CORS: whosePages(current), Draining: reporter.Draining, WriteTimeout: server.WriteTimeout(cfg.RequestTimeout),
 	}
 }
 

@@ -173,7 +173,7 @@ func songService(
 	operations.Handle("GET /metrics", metrics.Handler())
 	options := httpapi.Options{
 		Logger: cfg.Logger, Observer: metrics, Synthetic: metrics.Synthetic(), Release: info.Release, RequestTimeout: httpapi.Fixed(5 * time.Second), MaxBody: 1 << 20,
-		Draining: reporter.Draining,
+		Draining: reporter.Draining, WriteTimeout: server.WriteTimeout(5 * time.Second),
 	}
 	srv, err := server.Listen(ctx, server.Config{
 		APIAddr: "127.0.0.1:0", OpsAddr: "127.0.0.1:0",

@@ -110,11 +110,11 @@ func (k *Keys) values() (current, previous string, err error) {
 }
 
 // all returns the keys in force, the current one first, reading the sources again when it is time.
-func (k *Keys) all() []key { return *k.inForce() }
+func (k *Keys) all() []key { return *k.inForce(k.now()) }
 
 // inForce is like all; it is another pointer each time that the sources were read.
-func (k *Keys) inForce() *[]key {
-	now := k.now().UnixNano()
+func (k *Keys) inForce(at time.Time) *[]key {
+	now := at.UnixNano()
 	if now-k.checked.Load() >= int64(reloadEvery) && k.reload.TryLock() {
 		defer k.reload.Unlock()
 		k.checked.Store(now)

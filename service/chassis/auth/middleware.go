@@ -63,7 +63,7 @@ func (v *Verifier) authenticate(next http.Handler, anonymousMayPass bool) http.H
 			return
 		}
 		httpapi.RecordOf(r.Context()).UserID = id.ID
-		next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), id)))
+		next.ServeHTTP(w, httpapi.Attach(r, identityKey{}, id))
 	})
 }
 

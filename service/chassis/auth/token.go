@@ -66,7 +66,8 @@ func (v *Verifier) Verify(token string) (Identity, error) {
 	if len(token) > maxToken {
 		return Identity{}, errors.New("verifying token: too long")
 	}
-	inForce, now := v.keys.inForce(), v.keys.now()
+	now := v.keys.now()
+	inForce := v.keys.inForce(now)
 	if id, ok := v.verified.find(token, inForce, now); ok {
 		return id, nil
 	}

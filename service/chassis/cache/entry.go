@@ -70,9 +70,9 @@ func (e entry) judge(now time.Time, v *Validity) use {
 	switch {
 	case at >= max(e.fresh, e.revalidated, e.kept) || !v.holds(e.mark, e.slots):
 		return useNever
-	case v.sure(e.mark) && at < e.fresh:
+	case v.sure(e.mark, now) && at < e.fresh:
 		return useNow
-	case v.sure(e.mark) && at < e.revalidated:
+	case v.sure(e.mark, now) && at < e.revalidated:
 		return useMeanwhile
 	case at < e.kept:
 		return useIfAway

@@ -61,8 +61,10 @@ func (v *Validity) Doubt() { raise(&v.doubted, v.sequence.Add(1)) }
 func (v *Validity) Confirm(until time.Time) { v.heard.Store(until.UnixNano()) }
 
 // Doubtful reports whether changes that others make may be unknown at present.
-func (v *Validity) Doubtful() bool {
-	return v.patience > 0 && v.now().UnixNano()-v.heard.Load() > int64(v.patience)
+func (v *Validity) Doubtful() bool { return v.isDoubtful(v.now()) }
+
+func (v *Validity) isDoubtful(now time.Time) bool {
+	return v.patience > 0 && now.UnixNano()-v.heard.Load() > int64(v.patience)
 }
 
 // holds reports whether what was loaded at the mark, with tags in the slots, is still what a load would find, as far as is known.
@@ -78,8 +80,10 @@ func (v *Validity) holds(at Mark, slots []byte) bool {
 	return true
 }
 
-// sure reports whether what was loaded at the mark may be used without asking.
-func (v *Validity) sure(at Mark) bool { return uint64(at) >= v.doubted.Load() && !v.Doubtful() }
+// sure reports whether what was loaded at the mark may be used at the time without asking.
+func (v *Validity) sure(at Mark, now time.Time) bool {
+	return uint64(at) >= v.doubted.Load() && !v.isDoubtful(now)
+}
 
 // slotSize is the size of a slot's number in bytes.
 const slotSize = 2

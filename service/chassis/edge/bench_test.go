@@ -9,10 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirubato/mirubato/api/settings"
 	"github.com/mirubato/mirubato/service/chassis/auth"
 	"github.com/mirubato/mirubato/service/chassis/cache"
 	"github.com/mirubato/mirubato/service/chassis/edge"
 	"github.com/mirubato/mirubato/service/chassis/httpapi"
+	"github.com/mirubato/mirubato/service/chassis/ratelimit"
 	"github.com/mirubato/mirubato/service/chassis/secret"
 	"github.com/mirubato/mirubato/service/chassis/telemetry"
 )
@@ -28,9 +30,20 @@ func (d *discarding) WriteHeader(status int)      { d.status = status }
 func (d *discarding) Write(b []byte) (int, error) { return len(b), nil }
 
 // maxAllocations is how often a cached read may take memory, with everything on.
-const maxAllocations = 40
+const maxAllocations = 26
 
-// cachedRead returns a function that serves a read whose answer is kept, to a caller with a token, with log and metrics.
+// unlimited are settings whose limits are counted, in the process, but never met.
+func unlimited(tb testing.TB) settings.Settings {
+	tb.Helper()
+	const many = `{requests: 1000000, window: 1s}`
+	s, err := settings.Decode([]byte(`rateLimits: {scope: Pod, address: ` + many + `, default: ` + many + `, tiers: []}`))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return settings.Merge(settings.Default(), s)
+}
+
+// cachedRead returns a function that serves a read whose answer is kept, to a caller with a token, with limits, log and metrics.
 func cachedRead(tb testing.TB) func() {
 	tb.Helper()
 	info := telemetry.Info{Service: "bench", Version: "1", Environment: "bench", Release: "r1"}
@@ -48,6 +61,9 @@ func cachedRead(tb testing.TB) func() {
 	tb.Cleanup(c.Close)
 	answers := edge.New(c)
 	answers.Configure(0, cache.Settings{TTL: time.Hour})
+	metrics := telemetry.NewMetrics(info)
+	limited := ratelimit.NewGuard(ratelimit.New(ratelimit.Config{Observer: metrics, Now: time.Now}))
+	limited.Apply(unlimited(tb))
 	thing := strings.Repeat("x", 900)
 	router := httpapi.NewRouter()
 	router.Mount(auth.NewVerifier(keys, auth.Policy{}), []httpapi.Route{{
@@ -58,12 +74,12 @@ func cachedRead(tb testing.TB) func() {
 				return cache.Read(ctx, c, "thing "+id, []string{"thing:" + id}, func(context.Context) (string, error) { return thing, nil })
 			},
 			func(found string) httpapi.Response { return httpapi.OK(found).WithVersion(1).Shared() }),
-	}}, answers.Wrap)
+	}}, limited.Wrap, answers.Wrap)
 	h := httpapi.Middleware(httpapi.Options{
-		Logger: telemetry.NewLogger(io.Discard, slog.LevelInfo, info), Observer: telemetry.NewMetrics(info), Release: "r1",
+		Logger: telemetry.NewLogger(telemetry.NewLines(io.Discard), slog.LevelInfo, info), Observer: metrics, Release: "r1",
 		RequestTimeout: func() time.Duration { return 5 * time.Second }, MaxBody: 1 << 20,
 		CORS: func() httpapi.CORS { return httpapi.CORS{} },
-	}, router)
+	}, limited.Addresses(router))
 	token, err := auth.NewIssuer(keys, auth.Policy{}).Mint(auth.Identity{ID: "alice", Role: auth.RoleUser}, time.Hour)
 	if err != nil {
 		tb.Fatal(err)

@@ -211,12 +211,12 @@ func (s *shared) send(w http.ResponseWriter, r *http.Request, k kept, found cach
 	if s.route.Kept != nil && found.Outcome != cache.Miss && found.Outcome != cache.Bypass && !k.stale {
 		s.route.Kept(r)
 	}
-	h := w.Header()
-	k.describe(h, control)
-	h[OutcomeHeader] = outcomes[found.Outcome]
+	h, age := w.Header(), ""
 	if found.Outcome == cache.Hit || found.Outcome == cache.Stale {
-		h.Set("Age", strconv.FormatInt(int64(found.Age/time.Second), 10))
+		age = strconv.FormatInt(int64(found.Age/time.Second), 10)
 	}
+	k.describe(h, control, age)
+	h[OutcomeHeader] = outcomes[found.Outcome]
 	if k.status == http.StatusOK && httpapi.Has(r.Context(), h.Get("Etag")) {
 		h.Del("Content-Length")
 		h.Del("Content-Type")
@@ -273,6 +273,7 @@ func (k keys) of(r *http.Request) (string, bool) {
 		return "", false
 	}
 	var b strings.Builder
+	b.Grow(len(r.URL.Path) + len(query) + 1)
 	for i, literal := range k.literal {
 		b.WriteString(literal)
 		if i < len(k.names) {

@@ -99,13 +99,13 @@ func decode(b []byte) kept {
 }
 
 // describe puts the header of the answer into h, where others may vary it as well. An answer that is shared says by control who
-// may keep it.
-func (k kept) describe(h http.Header, control []string) {
-	values := make([]string, len(k.lines)) // one piece of memory for all
+// may keep it; age is empty for one that was just made.
+func (k kept) describe(h http.Header, control []string, age string) {
+	values := make([]string, len(k.lines)+1) // one piece of memory for all
 	for i, l := range k.lines {
 		values[i] = l.value
 		switch name := keptHeaders[l.name]; {
-		case name == "Vary":
+		case name == "Vary" && len(h[name]) > 0:
 			if !slices.Contains(h[name], l.value) {
 				h[name] = append(slices.Clip(h[name]), l.value)
 			}
@@ -114,6 +114,10 @@ func (k kept) describe(h http.Header, control []string) {
 		default:
 			h[name] = values[i : i+1 : i+1]
 		}
+	}
+	if age != "" {
+		values[len(k.lines)] = age
+		h["Age"] = values[len(k.lines):]
 	}
 }
 

@@ -23,7 +23,7 @@ type Observer interface {
 	RequestFinished(route, method string, status int, took time.Duration)
 }
 
-// Options say how Middleware treats requests. All fields but Synthetic, CORS and Draining are required.
+// Options say how Middleware treats requests. All fields but Synthetic, CORS, Draining and WriteTimeout are required.
 type Options struct {
 	Logger   *slog.Logger
 	Observer Observer
@@ -39,6 +39,9 @@ type Options struct {
 	CORS func() CORS
 	// Draining asks clients to open their next connection elsewhere while it returns true; nil means never.
 	Draining func() bool
+	// WriteTimeout is what the server allows a request by itself; where RequestTimeout comes to the same, the connection is not told
+	// again. 0 is for a server that does not say.
+	WriteTimeout time.Duration
 }
 
 // Fixed returns a function that returns always the same, for options that may change in a service whose do not.
@@ -50,22 +53,49 @@ const writeSlack = 15 * time.Second
 // Middleware puts around next what every request needs: an identity, one log line, metrics, recovery from panics, the
 // standard headers, a deadline and a limit for the body.
 func Middleware(o Options, next http.Handler) http.Handler {
-	inner := recoverPanics(crossOrigin(o.CORS, limits(o, next)))
+	inner := recoverPanics(crossOrigin(o.CORS, next))
+	standard := newStandardHeaders(o)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		started := time.Now()
-		rec := newRecord(r)
-		sw := &statusWriter{ResponseWriter: w, started: started}
-		r = r.WithContext(timing.With(context.WithValue(r.Context(), recordKey{}, rec), &sw.parts))
-		standardHeaders(o, rec, w.Header())
+		e, r := o.begin(w, r)
+		standard.set(e, w.Header())
 		observer := o.observer(r)
 		observer.RequestStarted()
 		defer func() {
-			took := time.Since(started)
-			observer.RequestFinished(rec.Route, r.Method, sw.result(), took)
-			logRequest(o.Logger, r, rec, sw, took)
+			e.context.end()
+			took := time.Since(e.started)
+			observer.RequestFinished(e.record.Route, r.Method, e.result(), took)
+			logRequest(o.Logger, r, &e.record, &e.statusWriter, took)
 		}()
-		inner.ServeHTTP(sw, r)
+		inner.ServeHTTP(&e.statusWriter, r)
 	})
+}
+
+// exchange is a request and its answer: all that Middleware keeps of them, in one piece of memory.
+type exchange struct {
+	statusWriter
+	record  Record
+	context requestContext
+	// requestID is the value of a header.
+	requestID [1]string
+}
+
+// begin returns what is kept of the request, and the request with its deadline and the limit of its body.
+func (o *Options) begin(w http.ResponseWriter, r *http.Request) (*exchange, *http.Request) {
+	e := &exchange{statusWriter: statusWriter{ResponseWriter: w, started: time.Now()}, record: newRecord(r)}
+	timeout := o.RequestTimeout()
+	if timeout+writeSlack != o.WriteTimeout {
+		// The server was told once how long an answer may take. Not every http.ResponseWriter is a server's.
+		_ = http.NewResponseController(w).SetWriteDeadline(e.started.Add(timeout + writeSlack))
+	}
+	c := &e.context
+	c.client, c.deadline, c.record, c.parts = r.Context(), e.started.Add(timeoutFor(r, timeout)), &e.record, &e.parts
+	r = r.WithContext(c) //nolint:contextcheck // it is that of the request, with more around it
+	// A route that takes more, or refuses what says that it is more, finds what it needs in the record.
+	e.record.body, e.record.maxBody = r.Body, o.MaxBody
+	if r.Body != http.NoBody {
+		r.Body = http.MaxBytesReader(&e.statusWriter, r.Body, o.MaxBody)
+	}
+	return e, r
 }
 
 // constantHeaders stand on every answer unless a handler sets others. Answers share the slices, so that they cost nothing; whoever
@@ -85,31 +115,38 @@ func (o *Options) observer(r *http.Request) Observer {
 	return o.Observer
 }
 
-func standardHeaders(o Options, rec *Record, h http.Header) {
-	h.Set(contract.ReleaseHeader, o.Release)
-	h.Set(canonicalRequestID, rec.RequestID)
-	for name, value := range constantHeaders {
-		h[name] = value
-	}
-	if o.Draining != nil && o.Draining() {
-		h.Set("Connection", "close")
-	}
+// standardHeaders stand on every answer.
+type standardHeaders struct {
+	constant []header
+	draining func() bool
 }
 
-func limits(o Options, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		timeout := o.RequestTimeout()
-		// The server was told once how long an answer may take. Not every http.ResponseWriter is a server's.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout + writeSlack))
-		ctx, cancel := context.WithTimeout(r.Context(), timeoutFor(r, timeout))
-		defer cancel()
-		r = r.WithContext(ctx)
-		// A route that takes more, or refuses what says that it is more, finds what it needs in the record.
-		rec := RecordOf(ctx)
-		rec.body, rec.maxBody = r.Body, o.MaxBody
-		r.Body = http.MaxBytesReader(w, r.Body, o.MaxBody)
-		next.ServeHTTP(w, r)
-	})
+// header is a line of a header, in the spelling of http.Header.
+type header struct {
+	name  string
+	value []string
+}
+
+func newStandardHeaders(o Options) standardHeaders {
+	s := standardHeaders{
+		constant: []header{{http.CanonicalHeaderKey(contract.ReleaseHeader), []string{o.Release}}},
+		draining: o.Draining,
+	}
+	for name, value := range constantHeaders {
+		s.constant = append(s.constant, header{name, value})
+	}
+	return s
+}
+
+func (s *standardHeaders) set(e *exchange, h http.Header) {
+	e.requestID[0] = e.record.RequestID
+	h[canonicalRequestID] = e.requestID[:]
+	for _, line := range s.constant {
+		h[line.name] = line.value
+	}
+	if s.draining != nil && s.draining() {
+		h.Set("Connection", "close")
+	}
 }
 
 // TimeoutHeader carries how many milliseconds a caller waits for the answer, so that nobody works on what nobody will
@@ -162,6 +199,8 @@ type statusWriter struct {
 	parts   timing.Parts
 	status  int
 	bytes   int64
+	// timing is the value of a header.
+	timing [1]string
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -169,7 +208,8 @@ func (w *statusWriter) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
 		// What the service took until it began to answer.
-		w.Header().Set("Server-Timing", w.parts.Header(time.Since(w.started)))
+		w.timing[0] = w.parts.Header(time.Since(w.started))
+		w.Header()["Server-Timing"] = w.timing[:]
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -346,3 +346,34 @@ func TestHandle(t *testing.T) {
 		}
 	}
 }
+
+// deadlines is an answer on a connection that is told deadlines.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	told []time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(at time.Time) error {
+	d.told = append(d.told, at)
+	return nil
+}
+
+func TestConnectionIsToldWhatTheServerDoesNotKnow(t *testing.T) {
+	const server = 20 * time.Second
+	for timeout, want := range map[time.Duration]int{5 * time.Second: 0, 6 * time.Second: 1, 4 * time.Second: 1} {
+		h := Middleware(Options{
+			Logger: slog.New(slog.DiscardHandler), Observer: &observer{}, RequestTimeout: Fixed(timeout), WriteTimeout: server,
+		}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		began := time.Now()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+		if len(w.told) != want {
+			t.Errorf("%s: told %d times, want %d", timeout, len(w.told), want)
+		}
+		for _, at := range w.told {
+			if late := at.Sub(began.Add(timeout + writeSlack)); late < 0 || late > time.Minute {
+				t.Errorf("%s: %s late", timeout, late)
+			}
+		}
+	}
+}

@@ -73,8 +73,8 @@ func Has(ctx context.Context, etag string) bool {
 	return rec.isRead && etag != "" && matchesETag(rec.ifNoneMatch, etag)
 }
 
-func newRecord(r *http.Request) *Record {
-	return &Record{
+func newRecord(r *http.Request) Record {
+	return Record{
 		client:      r.Context(),
 		RequestID:   requestID(r.Header.Get(canonicalRequestID)),
 		ifNoneMatch: r.Header.Get("If-None-Match"),

@@ -15,7 +15,8 @@ import (
 )
 
 func contextWithRecord(r *http.Request) context.Context {
-	return context.WithValue(r.Context(), recordKey{}, newRecord(r))
+	rec := newRecord(r)
+	return context.WithValue(r.Context(), recordKey{}, &rec)
 }
 
 func TestErrorsAsTheClientSeesThem(t *testing.T) {

@@ -14,6 +14,9 @@ const maxHops = 16
 // have written. A header from a peer that is not trusted, or one that holds no address there, changes nothing.
 func addressOf(peer string, forwarded []string, trusted []netip.Prefix) netip.Addr {
 	address := parseAddress(peer)
+	if len(forwarded) == 0 {
+		return address
+	}
 	hops := strings.Split(strings.Join(forwarded, ","), ",")
 	for i := len(hops) - 1; i >= 0 && i >= len(hops)-maxHops && isTrusted(address, trusted); i-- {
 		next := parseAddress(strings.TrimSpace(hops[i]))
@@ -27,13 +30,12 @@ func addressOf(peer string, forwarded []string, trusted []netip.Prefix) netip.Ad
 
 // parseAddress takes an address with or without a port. It returns the zero address for anything else.
 func parseAddress(text string) netip.Addr {
-	address, err := netip.ParseAddr(text)
+	withPort, err := netip.ParseAddrPort(text) // a peer's has one; nothing is both
+	address := withPort.Addr()
 	if err != nil {
-		withPort, err := netip.ParseAddrPort(text)
-		if err != nil {
+		if address, err = netip.ParseAddr(text); err != nil {
 			return netip.Addr{}
 		}
-		address = withPort.Addr()
 	}
 	return address.Unmap().WithZone("")
 }

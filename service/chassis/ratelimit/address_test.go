@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"crypto/sha256"
 	"net/netip"
 	"testing"
 
@@ -71,12 +72,31 @@ func TestWhoIsCountedTogether(t *testing.T) {
 		"an account called like a key": {a: "192.0.2.1", b: "192.0.2.1", idA: "address 192.0.2.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := client(auth.Identity{ID: tc.idA}, address(tc.a))
-			b := client(auth.Identity{ID: tc.idB}, address(tc.b))
+			r := rule{counts: "caller"}
+			a := keyOf(r, auth.Identity{ID: tc.idA}, address(tc.a))
+			b := keyOf(r, auth.Identity{ID: tc.idB}, address(tc.b))
 			if (a == b) != tc.as {
-				t.Errorf("%q and %q", a, b)
+				t.Errorf("%x and %x", a, b)
+			}
+			if other := keyOf(rule{counts: "address"}, auth.Identity{ID: tc.idA}, address(tc.a)); other == a {
+				t.Error("two rules share a count")
 			}
 		})
+	}
+}
+
+// Processes of two releases count together while one takes over from the other, so keys stay what they are.
+func TestKeysStayWhatTheyAre(t *testing.T) {
+	for client, key := range map[string]Key{
+		"account alice":      keyOf(rule{counts: "c"}, auth.Identity{ID: "alice"}, netip.Addr{}),
+		"address 192.0.2.1":  keyOf(rule{counts: "c"}, auth.Identity{}, netip.MustParseAddr("192.0.2.1")),
+		"address 2001:db8::": keyOf(rule{counts: "c"}, auth.Identity{}, netip.MustParseAddr("2001:db8::7")),
+		"address invalid IP": keyOf(rule{counts: "c"}, auth.Identity{}, netip.Addr{}),
+	} {
+		sum := sha256.Sum256([]byte("c" + client))
+		if want := Key(sum[:16]); key != want {
+			t.Errorf("%s: %x, want %x", client, key, want)
+		}
 	}
 }
 

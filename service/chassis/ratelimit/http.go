@@ -42,6 +42,8 @@ type request struct {
 	address netip.Addr
 	// strictest is the limit of which least is left.
 	strictest Verdict
+	// values are those of the headers, which lie here so that they take no memory of their own.
+	values [3]string
 }
 
 type requestKey struct{}
@@ -59,11 +61,11 @@ func (g *Guard) Addresses(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if err := g.apply(r.Context(), w, req, p.address, client(auth.Identity{}, req.address)); err != nil {
+		if err := g.apply(r.Context(), w, req, p.address, auth.Identity{}); err != nil {
 			httpapi.WriteError(r.Context(), w, err)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, req)))
+		next.ServeHTTP(w, httpapi.Attach(r, requestKey{}, req))
 	})
 }
 
@@ -78,13 +80,12 @@ func (g *Guard) Wrap(route httpapi.Route, next http.Handler) http.Handler {
 			return
 		}
 		caller := auth.FromContext(r.Context())
-		whom := client(caller, req.address)
 		special, general := req.policy.rules(caller, pattern, route.Class)
 		for _, rule := range [...]rule{special, general} {
 			if rule.limit.Requests == 0 {
 				continue
 			}
-			if err := g.apply(r.Context(), w, req, rule, whom); err != nil {
+			if err := g.apply(r.Context(), w, req, rule, caller); err != nil {
 				httpapi.WriteError(r.Context(), w, err)
 				return
 			}
@@ -94,15 +95,15 @@ func (g *Guard) Wrap(route httpapi.Route, next http.Handler) http.Handler {
 }
 
 // apply counts the request against a rule and sets the headers. It returns why the request is refused.
-func (g *Guard) apply(ctx context.Context, w http.ResponseWriter, req *request, r rule, whom string) error {
-	v, err := g.spend(ctx, req.policy, keyOf(r, whom), r.limit)
+func (g *Guard) apply(ctx context.Context, w http.ResponseWriter, req *request, r rule, caller auth.Identity) error {
+	v, err := g.spend(ctx, req.policy, keyOf(r, caller, req.address), r.limit)
 	if err != nil {
 		return err
 	}
 	g.limiter.cfg.Observer.LimitDecided(r.name, v)
 	if first := req.strictest.Limit == 0; first || !v.Allowed || v.Remaining < req.strictest.Remaining {
 		req.strictest = v
-		setHeaders(w.Header(), v)
+		req.setHeaders(w.Header())
 	}
 	if v.Allowed {
 		return nil
@@ -126,9 +127,11 @@ var (
 	canonicalReset     = http.CanonicalHeaderKey(ResetHeader)
 )
 
-func setHeaders(h http.Header, v Verdict) {
-	values := []string{strconv.Itoa(v.Limit), strconv.Itoa(v.Remaining), strconv.FormatInt(v.Reset.UnixMilli(), 10)} // one piece of memory for all
-	h[canonicalLimit], h[canonicalRemaining], h[canonicalReset] = values[0:1:1], values[1:2:2], values[2:3:3]
+// setHeaders tells of the strictest limit.
+func (r *request) setHeaders(h http.Header) {
+	v := r.strictest
+	r.values = [...]string{strconv.Itoa(v.Limit), strconv.Itoa(v.Remaining), strconv.FormatInt(v.Reset.UnixMilli(), 10)}
+	h[canonicalLimit], h[canonicalRemaining], h[canonicalReset] = r.values[0:1:1], r.values[1:2:2], r.values[2:3:3]
 }
 
 // retryAfter is in whole seconds, so that who waits as long does not come a moment too early.

@@ -79,19 +79,22 @@ func (p *policy) rules(caller auth.Identity, pattern string, class httpapi.Class
 	return special, general
 }
 
-// keyOf is what a rule counts for one client.
-func keyOf(r rule, client string) Key {
-	text := make([]byte, 0, 256)
-	text = append(text, r.counts...)
-	text = append(text, client...)
+// keyOf is what a rule counts for one client: the account, or else where the request comes from. The two cannot be mistaken for each other.
+func keyOf(r rule, caller auth.Identity, address netip.Addr) Key {
+	text := append(make([]byte, 0, 256), r.counts...)
+	if caller.IsAnonymous() {
+		text = appendClient(append(text, "address "...), address)
+	} else {
+		text = append(append(text, "account "...), caller.ID...)
+	}
 	sum := sha256.Sum256(text)
 	return Key(sum[:len(Key{})])
 }
 
-// client is whom a request is counted for: the account, or else where it comes from. The two cannot be mistaken for each other.
-func client(caller auth.Identity, address netip.Addr) string {
-	if caller.IsAnonymous() {
-		return "address " + clientOf(address).String()
+// appendClient appends what of an address counts as one client.
+func appendClient(text []byte, address netip.Addr) []byte {
+	if !address.IsValid() {
+		return append(text, address.String()...) // those whose address is not known are one client
 	}
-	return "account " + caller.ID
+	return clientOf(address).AppendTo(text)
 }

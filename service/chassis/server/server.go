@@ -72,12 +72,17 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	}, nil
 }
 
+// WriteTimeout is how long a request may take from its head to the end of its answer, if its handler does not say otherwise.
+func WriteTimeout(requestTimeout time.Duration) time.Duration {
+	return readTimeout + requestTimeout + writeSlack
+}
+
 func httpServer(cfg Config, h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headTimeout,
 		ReadTimeout:       readTimeout,
-		WriteTimeout:      readTimeout + cfg.RequestTimeout + writeSlack,
+		WriteTimeout:      WriteTimeout(cfg.RequestTimeout),
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),

@@ -1,9 +1,7 @@
 package telemetry
 
 import (
-	"context"
 	"io"
-	"log/slog"
 	"sync"
 	"time"
 )
@@ -75,31 +73,4 @@ func (l *Lines) flush() error {
 	}
 	l.waiting = l.waiting[:0]
 	return err
-}
-
-// urgent is a handler after which lines of warnings and errors do not wait.
-type urgent struct {
-	slog.Handler
-	lines *Lines
-}
-
-// Handle implements slog.Handler.
-func (u urgent) Handle(ctx context.Context, r slog.Record) error {
-	err := u.Handler.Handle(ctx, r)
-	if r.Level >= slog.LevelWarn {
-		if flushed := u.lines.Flush(); err == nil {
-			err = flushed
-		}
-	}
-	return err
-}
-
-// WithAttrs implements slog.Handler.
-func (u urgent) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return urgent{u.Handler.WithAttrs(attrs), u.lines}
-}
-
-// WithGroup implements slog.Handler.
-func (u urgent) WithGroup(name string) slog.Handler {
-	return urgent{u.Handler.WithGroup(name), u.lines}
 }

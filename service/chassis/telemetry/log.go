@@ -11,7 +11,7 @@ import (
 func NewLogger(w io.Writer, level slog.Leveler, info Info) *slog.Logger {
 	var handler slog.Handler = slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
 	if lines, ok := w.(*Lines); ok {
-		handler = urgent{handler, lines}
+		handler = lineHandler{json: handler, lines: lines}
 	}
 	return slog.New(handler).With(
 		"service", info.Service, "version", info.Version, "environment", info.Environment, "release", info.Release)

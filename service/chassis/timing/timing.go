@@ -17,17 +17,18 @@ type Parts struct {
 	took  []time.Duration
 }
 
-type partsKey struct{}
+// Key is the key of the *Parts that Add adds to, for contexts that carry them by themselves.
+type Key struct{}
 
 // With returns a context under which Add adds to parts.
 func With(ctx context.Context, parts *Parts) context.Context {
-	return context.WithValue(ctx, partsKey{}, parts)
+	return context.WithValue(ctx, Key{}, parts)
 }
 
 // Add adds to what a part of the request of ctx took. The name is a token of RFC 9110; names come from the code and are
 // few. Outside of a request it does nothing.
 func Add(ctx context.Context, name string, took time.Duration) {
-	parts, ok := ctx.Value(partsKey{}).(*Parts)
+	parts, ok := ctx.Value(Key{}).(*Parts)
 	if !ok {
 		return
 	}
