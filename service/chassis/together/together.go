@@ -75,8 +75,10 @@ type call[Q, A any] struct {
 	ready  chan struct{}
 	answer Answer[A]
 	panics any
-	turn   bool
-	era    uint64
+	// givenUp says that the joint call was given up, since the time of all had come or they had gone: each has a reason of its own.
+	givenUp bool
+	turn    bool
+	era     uint64
 }
 
 // joint is one call for several.
@@ -98,8 +100,8 @@ func New[Q, A any](cfg Config[Q, A]) *Group[Q, A] {
 	return &Group[Q, A]{cfg: cfg}
 }
 
-// Do makes a call, alone or together with others, and returns what was answered to it. If ctx ends while it waits, nothing was done, and
-// the error is that of ctx.
+// Do makes a call, alone or together with others, and returns what was answered to it. If ctx ends while it waits, nothing was done; the
+// error is that of ctx then, as it is when the call was given up with others.
 func (g *Group[Q, A]) Do(ctx context.Context, asked Q) (A, error) {
 	g.mu.Lock()
 	if g.underWay < g.cfg.Width && len(g.waiting) == 0 {
@@ -123,6 +125,10 @@ func (g *Group[Q, A]) Do(ctx context.Context, asked Q) (A, error) {
 		return g.alone(ctx, asked, c.era)
 	case c.panics != nil:
 		panic(c.panics)
+	case c.givenUp:
+		<-ctx.Done()
+		var none A
+		return none, ctx.Err()
 	case errors.Is(c.answer.Err, ErrAlone):
 		return g.cfg.Alone(ctx, asked)
 	}
@@ -313,7 +319,7 @@ func (g *Group[Q, A]) jointly(ctx context.Context, j *joint, batch []*call[Q, A]
 	answers, err := g.cfg.Jointly(ctx, asked)
 	for i, c := range batch {
 		if err != nil {
-			c.answer.Err = err
+			c.answer.Err, c.givenUp = err, ctx.Err() != nil
 			continue
 		}
 		c.answer = answers[i]

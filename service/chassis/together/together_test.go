@@ -338,8 +338,10 @@ func TestAJointCallEndsWithTheLastWhoWaits(t *testing.T) {
 				if after := time.Duration(ended.Load()); after != 4*took {
 					t.Errorf("it ended after %s, want %s", after, 4*took)
 				}
-				if err := got["c"].Err; !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-					t.Errorf("c: %v", err)
+				for asked, want := range map[string]error{"b": context.Canceled, "c": context.DeadlineExceeded} {
+					if err := got[asked].Err; !errors.Is(err, want) {
+						t.Errorf("%s: %v, want %v", asked, err, want)
+					}
 				}
 			})
 		})
