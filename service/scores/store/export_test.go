@@ -24,3 +24,8 @@ func (s *Store) InsertTogether(ctx context.Context, all []scores.Score) ([]toget
 func (s *Store) ReplaceTogether(ctx context.Context, all []scores.Score) ([]together.Answer[scores.Score], error) {
 	return s.replaceTogether(ctx, all)
 }
+
+// FindTogether finds several scores by one statement.
+func (s *Store) FindTogether(ctx context.Context, ids []string) ([]together.Answer[scores.Score], error) {
+	return s.findTogether(ctx, ids)
+}

@@ -575,3 +575,41 @@ func TestHowMuchGoesTogetherIsMeasured(t *testing.T) {
 		t.Errorf("%v calls in %d statements, want 30 in %d and %d", calls, statements, door.count("scores.find"), door.count("scores.find_together"))
 	}
 }
+
+// BenchmarkTogether measures one score of a statement for several.
+func BenchmarkTogether(b *testing.B) {
+	st, _ := newStore(b)
+	var seed []scores.Score
+	for i := range 1000 {
+		seed = append(seed, score("alice", fmt.Sprintf("Étude No. %d", i), visible(scores.Public)))
+	}
+	if _, err := st.InsertTogether(b.Context(), seed); err != nil {
+		b.Fatal(err)
+	}
+	for _, n := range []int{1, 8, 64} {
+		b.Run(fmt.Sprintf("read %d", n), func(b *testing.B) {
+			ids := make([]string, n)
+			for i := range ids {
+				ids[i] = seed[i].ID
+			}
+			for b.Loop() {
+				if _, err := st.FindTogether(b.Context(), ids); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "us/score")
+		})
+		b.Run(fmt.Sprintf("add %d", n), func(b *testing.B) {
+			for b.Loop() {
+				all := make([]scores.Score, n)
+				for i := range all {
+					all[i] = score("alice", "added", visible(scores.Public))
+				}
+				if _, err := st.InsertTogether(b.Context(), all); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "us/score")
+		})
+	}
+}
