@@ -200,7 +200,7 @@ func (s *Store) write(
 ) ([]together.Answer[scores.Score], error) {
 	args, err := columnsOf(all, key)
 	if err != nil {
-		return nil, together.ErrAlone //nolint:nilerr // whose value it is hears of it alone
+		return nil, together.ErrAlone // whose value it is hears of it alone
 	}
 	written, err := s.query(ctx, statement, len(all), args...)
 	switch {
