@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mirubato/mirubato/service/chassis/audit"
 	"github.com/mirubato/mirubato/service/chassis/blob"
@@ -39,13 +40,17 @@ type libraryConfig struct {
 	storage  *blob.Store
 	log      audit.Recorder
 	logger   *slog.Logger
+	// register adds metrics.
+	register func(prometheus.Collector)
 }
 
 // newLibrary builds the domain and returns its routes. The function that comes with them ends what the domain does in the
 // background: call it when no more requests are served and before the database is closed.
 func newLibrary(ctx context.Context, c libraryConfig) (routes []httpapi.Route, end func()) {
 	db, caches, log := c.db, c.caches, c.log
-	library := scores.New(cached.Scores{Repository: store.New(db), Caches: caches}, uuid.NewString)
+	kept := store.New(db)
+	c.register(kept)
+	library := scores.New(cached.Scores{Repository: kept, Caches: caches}, uuid.NewString)
 	routes = append(routes, scores.Routes(library)...)
 	favorites := favorite.New(cached.Favorites{Repository: store.NewFavorites(db), Caches: caches}, library)
 	routes = append(routes, favorite.Routes(favorites)...)

@@ -120,6 +120,7 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 	defer closeStorage()
 	library, endLibrary := newLibrary(ctx, libraryConfig{
 		cfg: cfg, db: db, caches: caches.stores, noteKeys: noteKeys, signer: keys, queue: queue, storage: storage, log: log, logger: logger,
+		register: metrics.Register,
 	})
 	defer endLibrary()
 	users := accounts.New(accountstore.New(db), auth.NewIssuer(keys, cfg.Tokens), log, uuid.NewString, tokenLives(current))

@@ -79,6 +79,17 @@ func Judge(err error) resilience.Outcome {
 	return outcome
 }
 
+// IsUndone reports whether an error of a Statement is an answer of the database by which the statement has changed nothing, be it for a value, a
+// conflict or a lock. Whatever else a statement fails by, it may have been done, or others would fail the same way.
+func IsUndone(err error) bool {
+	dbErr := pq.As(err)
+	if dbErr == nil {
+		return false
+	}
+	outcome := judgeCode(dbErr.Code)
+	return outcome == resilience.Served || outcome == resilience.RolledBack
+}
+
 func judge(err error) resilience.Outcome {
 	if dbErr := pq.As(err); dbErr != nil {
 		return judgeCode(dbErr.Code)

@@ -75,3 +75,27 @@ func TestJudge(t *testing.T) {
 		})
 	}
 }
+
+func TestIsUndone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"nothing":                        {},
+		"a value that is refused":        {&pq.Error{Code: pqerror.CheckViolation}, true},
+		"a deadlock":                     {&pq.Error{Code: pqerror.TRDeadlockDetected}, true},
+		"a statement that took too long": {&pq.Error{Code: pqerror.QueryCanceled}, false},
+		"a server that shuts down":       {&pq.Error{Code: pqerror.AdminShutdown}, false},
+		"a connection that is lost":      {driver.ErrBadConn, false},
+		"a caller who has gone":          {context.Canceled, false},
+		"a call that was not made":       {fault.Wrap(fault.Unavailable, "full", resilience.ErrFull), false},
+		"a row that cannot be read":      {errors.New("scanning"), false},
+		"a fault around a refusal":       {translate(t.Context(), "x", &pq.Error{Code: pqerror.UniqueViolation}), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := IsUndone(tc.err); got != tc.want {
+				t.Errorf("IsUndone(%v) = %t, want %t", tc.err, got, tc.want)
+			}
+		})
+	}
+}

@@ -79,6 +79,9 @@ func Afterwards(ctx context.Context, f func()) {
 	f()
 }
 
+// InTransaction reports whether statements with ctx are part of a transaction of this DB.
+func (db *DB) InTransaction(ctx context.Context) bool { return db.transaction(ctx) != nil }
+
 // transaction returns the one of ctx, or nil if it has none on this DB.
 func (db *DB) transaction(ctx context.Context) *transaction {
 	if t, ok := ctx.Value(transactionKey{}).(*transaction); ok && t.db == db {

@@ -9,8 +9,10 @@ import (
 	"sync"
 
 	"github.com/lib/pq"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mirubato/mirubato/service/chassis/postgres"
+	"github.com/mirubato/mirubato/service/chassis/together"
 	"github.com/mirubato/mirubato/service/scores"
 )
 
@@ -46,21 +48,29 @@ const (
 // each costs memory on every connection, and the common ones come first.
 const maxShapes = 64
 
-// Store implements scores.Repository. It may be used by many goroutines.
+// Store implements scores.Repository. It may be used by many goroutines. As a prometheus.Collector it tells how much goes together.
 type Store struct {
 	db                            *postgres.DB
 	insert, find, replace, remove *postgres.Statement
 	removeMany, addReads          *postgres.Statement
+	// findMany, insertMany and replaceMany do for several what find, insert and replace do for one.
+	findMany, insertMany, replaceMany *postgres.Statement
+	finds                             *together.Group[string, scores.Score]
+	inserts, replaces                 *together.Group[scores.Score, scores.Score]
+	sizes                             *prometheus.HistogramVec
 
 	mu     sync.Mutex
 	shapes map[string]*postgres.Statement
 }
 
-var _ scores.Repository = (*Store)(nil)
+var (
+	_ scores.Repository    = (*Store)(nil)
+	_ prometheus.Collector = (*Store)(nil)
+)
 
 // New returns a store. It does not touch the database before it is used.
 func New(db *postgres.DB) *Store {
-	return &Store{
+	s := &Store{
 		db:      db,
 		insert:  db.Prepared("scores.insert", insertScore, postgres.Repeatable),
 		find:    db.Prepared("scores.find", findScore),
@@ -71,10 +81,19 @@ func New(db *postgres.DB) *Store {
 		removeMany: db.Prepared("scores.remove_many", removeScores),
 		addReads:   db.Prepared("scores.add_reads", addReads),
 	}
+	s.meet()
+	return s
 }
 
 // Insert implements scores.Repository.
 func (s *Store) Insert(ctx context.Context, score scores.Score) (scores.Score, error) {
+	if s.mayMeet(ctx, score.ID) {
+		return met(ctx, s.inserts, score)
+	}
+	return s.insertOne(ctx, score)
+}
+
+func (s *Store) insertOne(ctx context.Context, score scores.Score) (scores.Score, error) {
 	var row scanned
 	args := append([]any{score.ID, score.OwnerID}, values(score.Fields)...)
 	if err := s.insert.QueryRow(ctx, row.dest(), args...); err != nil {
@@ -85,6 +104,13 @@ func (s *Store) Insert(ctx context.Context, score scores.Score) (scores.Score, e
 
 // Find implements scores.Repository.
 func (s *Store) Find(ctx context.Context, id string) (scores.Score, error) {
+	if s.mayMeet(ctx, id) {
+		return met(ctx, s.finds, id)
+	}
+	return s.findOne(ctx, id)
+}
+
+func (s *Store) findOne(ctx context.Context, id string) (scores.Score, error) {
 	var row scanned
 	if err := s.find.QueryRow(ctx, row.dest(), id); err != nil {
 		return scores.Score{}, absent(err)
@@ -94,6 +120,13 @@ func (s *Store) Find(ctx context.Context, id string) (scores.Score, error) {
 
 // Replace implements scores.Repository.
 func (s *Store) Replace(ctx context.Context, score scores.Score) (scores.Score, error) {
+	if s.mayMeet(ctx, score.ID) {
+		return met(ctx, s.replaces, score)
+	}
+	return s.replaceOne(ctx, score)
+}
+
+func (s *Store) replaceOne(ctx context.Context, score scores.Score) (scores.Score, error) {
 	var row scanned
 	args := append([]any{score.ID, score.Version}, values(score.Fields)...)
 	if err := s.replace.QueryRow(ctx, row.dest(), args...); err != nil {
