@@ -460,17 +460,17 @@ func TestATransactionGoesWithNobody(t *testing.T) {
 	err := db.Atomically(t.Context(), func(ctx context.Context) error {
 		open := door.close()
 		for range 5 {
-			outside.Go(func() {
+			outside.Go(func() { //nolint:contextcheck // it is no part of the transaction
 				if found, err := st.Find(t.Context(), s.ID); err != nil || found.Title != "before" {
 					t.Errorf("outside: %v, %v", found, err)
 				}
 			})
-			outside.Go(func() {
+			outside.Go(func() { //nolint:contextcheck // it is no part of the transaction
 				if _, err := st.Replace(t.Context(), other); err != nil && !errors.Is(err, scores.ErrAbsent) {
 					t.Errorf("outside: %v", err)
 				}
 			})
-			outside.Go(func() {
+			outside.Go(func() { //nolint:contextcheck // it is no part of the transaction
 				if _, err := st.Insert(t.Context(), score("alice", "outside")); err != nil {
 					t.Errorf("outside: %v", err)
 				}
