@@ -456,25 +456,30 @@ func TestATransactionGoesWithNobody(t *testing.T) {
 	st, db, door := newMeeting(t)
 	s, other := insert(t, st, score("alice", "before"))[0], insert(t, st, score("alice", "other"))[0]
 	undo := errors.New("undo")
+	outsiders := []func(){
+		func() {
+			if found, err := st.Find(t.Context(), s.ID); err != nil || found.Title != "before" {
+				t.Errorf("outside: %v, %v", found, err)
+			}
+		},
+		func() {
+			if _, err := st.Replace(t.Context(), other); err != nil && !errors.Is(err, scores.ErrAbsent) {
+				t.Errorf("outside: %v", err)
+			}
+		},
+		func() {
+			if _, err := st.Insert(t.Context(), score("alice", "outside")); err != nil {
+				t.Errorf("outside: %v", err)
+			}
+		},
+	}
 	var outside sync.WaitGroup
 	err := db.Atomically(t.Context(), func(ctx context.Context) error {
 		open := door.close()
 		for range 5 {
-			outside.Go(func() { //nolint:contextcheck // it is no part of the transaction
-				if found, err := st.Find(t.Context(), s.ID); err != nil || found.Title != "before" {
-					t.Errorf("outside: %v, %v", found, err)
-				}
-			})
-			outside.Go(func() { //nolint:contextcheck // it is no part of the transaction
-				if _, err := st.Replace(t.Context(), other); err != nil && !errors.Is(err, scores.ErrAbsent) {
-					t.Errorf("outside: %v", err)
-				}
-			})
-			outside.Go(func() { //nolint:contextcheck // it is no part of the transaction
-				if _, err := st.Insert(t.Context(), score("alice", "outside")); err != nil {
-					t.Errorf("outside: %v", err)
-				}
-			})
+			for _, do := range outsiders {
+				outside.Go(do)
+			}
 		}
 		time.Sleep(5 * time.Millisecond)
 		time.AfterFunc(30*time.Millisecond, open)
