@@ -245,6 +245,16 @@ func cut(t testing.TB, on *sql.Conn) {
 		where datname = current_database() and pid <> pg_backend_pid()`)
 }
 
+// listening waits until so many processes are told of changes. One that was not yet has nothing to doubt when connections are cut.
+func listening(t testing.TB, on *sql.Conn, processes int) {
+	t.Helper()
+	eventually(t, func() bool {
+		var n int
+		err := on.QueryRowContext(t.Context(), `select count(*) from pg_stat_activity where datname = current_database() and query ilike 'listen %'`).Scan(&n)
+		return err == nil && n == processes
+	})
+}
+
 // Whoever lost a connection asks again for all it has, and has missed nothing.
 func TestConnectionCut(t *testing.T) {
 	url, pool := database(t)
@@ -255,6 +265,7 @@ func TestConnectionCut(t *testing.T) {
 	}
 	defer func() { _ = conn.Close() }()
 	for round := range int64(3) {
+		listening(t, conn, len(all))
 		doubts := make([]uint64, len(all))
 		for n, i := range all {
 			i.mustRead("thing 0")
