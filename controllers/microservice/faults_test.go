@@ -120,6 +120,7 @@ func (f *faulty) work(ctx context.Context) {
 	if f.collected != f.api.deletions {
 		f.collected = f.api.deletions
 		f.collectGarbage(ctx)
+		f.collectReleases(ctx)
 	}
 	f.kubelet.run(ctx, f.world)
 }

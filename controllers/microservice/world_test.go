@@ -370,15 +370,7 @@ func (w *world) readyPods(ctx context.Context) {
 // collectGarbage finishes the foreground deletions that a garbage collector would finish.
 func (w *world) collectGarbage(ctx context.Context) {
 	w.t.Helper()
-	release := func(object client.Object) {
-		if object.GetDeletionTimestamp() == nil {
-			return
-		}
-		object.SetFinalizers(nil)
-		if err := client.IgnoreNotFound(direct.Update(ctx, object)); err != nil {
-			w.t.Fatal(err)
-		}
-	}
+	release := func(object client.Object) { w.collect(ctx, object) }
 	for _, d := range list(ctx, w, &appsv1.DeploymentList{}).Items {
 		release(&d)
 	}
@@ -413,7 +405,22 @@ func (w *world) collectGarbage(ctx context.Context) {
 	for _, hpa := range list(ctx, w, &autoscalingv2.HorizontalPodAutoscalerList{}).Items {
 		release(&hpa)
 	}
+}
+
+// collectReleases does the same for Releases, which other clusters than the operator's own know nothing of.
+func (w *world) collectReleases(ctx context.Context) {
+	w.t.Helper()
 	for _, rel := range list(ctx, w, &v1alpha1.ReleaseList{}).Items {
-		release(&rel)
+		w.collect(ctx, &rel)
 	}
+}
+
+// collect removes an object that waits for nothing but the garbage collector.
+func (w *world) collect(ctx context.Context, object client.Object) {
+	w.t.Helper()
+	if object.GetDeletionTimestamp() == nil {
+		return
+	}
+	object.SetFinalizers(nil)
+	w.must(client.IgnoreNotFound(direct.Update(ctx, object)))
 }
