@@ -74,5 +74,28 @@ func (t tools) installOperator(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return t.awaitPolicies(ctx)
+}
+
+// unknownToPolicies is part of what the API server answers while its admission policies do not know a kind.
+const unknownToPolicies = "There can be a delay between when CustomResourceDefinitions are created and when they are available"
+
+// awaitPolicies waits until the API server's admission policies know of the kinds: they look for new ones seconds after those are served, and
+// refuse their objects until then.
+func (t tools) awaitPolicies(ctx context.Context) error {
+	const patience, pause = time.Minute, time.Second
+	empty := filepath.Join(t.local, "empty.yaml") // it is refused, but by the schema
+	content := "apiVersion: platform.mirubato.com/v1alpha1\nkind: Microservice\nmetadata: {name: empty}\n"
+	if err := os.WriteFile(empty, []byte(content), 0o600); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(pause) {
+		_, err := t.run(ctx, "kubectl", "create", "--namespace", "default", "--dry-run=server", "--validate=false", "--filename", empty)
+		if err == nil || !strings.Contains(err.Error(), unknownToPolicies) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+	}
 }
