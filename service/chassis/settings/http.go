@@ -22,7 +22,7 @@ func (l *Live) Routes() []httpapi.Route {
 		Consumes: []string{contract.SettingsPushMediaType}, MaxBody: maxPush,
 		Status: http.StatusOK, Response: contract.SettingsReport{},
 		Faults: []fault.Code{fault.Unauthenticated, fault.Conflict},
-		Handler: httpapi.Handle(
+		Handler: l.oneAtATime(httpapi.Handle(
 			func(r *http.Request) (string, error) {
 				if _, err := httpapi.RequireMedia(r, contract.SettingsPushMediaType); err != nil {
 					return "", err
@@ -34,8 +34,21 @@ func (l *Live) Routes() []httpapi.Route {
 				err := l.Push(token)
 				return l.Report(), faultOf(err)
 			},
-			func(r contract.SettingsReport) httpapi.Response { return httpapi.JSON(http.StatusOK, r) }),
+			func(r contract.SettingsReport) httpapi.Response { return httpapi.JSON(http.StatusOK, r) })),
 	}}
+}
+
+// oneAtATime refuses a request while another one is served. Nobody but the operator has anything to send, and it sends one thing at a time; without
+// this, anybody who reaches the port could fill the memory with what is large and not signed.
+func (l *Live) oneAtATime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !l.receiving.TryLock() {
+			httpapi.WriteError(r.Context(), w, fault.New(fault.Unavailable, "Other settings are being received"))
+			return
+		}
+		defer l.receiving.Unlock()
+		next.ServeHTTP(w, r)
+	})
 }
 
 func faultOf(err error) error {

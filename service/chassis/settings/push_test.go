@@ -258,4 +258,12 @@ func TestAnswersToWhatIsSent(t *testing.T) {
 			t.Errorf("%s: %d, want %d", name, status, tc.want)
 		}
 	}
+	l.receiving.Lock() // as while somebody sends without end
+	if status, _ := put(contract.SettingsPushMediaType, token("debug")); status != http.StatusServiceUnavailable {
+		t.Errorf("while others are received: %d", status)
+	}
+	l.receiving.Unlock()
+	if status, _ := put(contract.SettingsPushMediaType, token("debug")); status != http.StatusOK {
+		t.Errorf("afterwards: %d", status)
+	}
 }

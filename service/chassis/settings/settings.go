@@ -56,6 +56,8 @@ type Live struct {
 	current atomic.Pointer[settings.Settings]
 	state   atomic.Pointer[State]
 
+	receiving sync.Mutex // held while settings are received
+
 	mu          sync.Mutex // held while settings change
 	seen        generation // the last one in force
 	pushed      *push      // what was sent and is newer than the files; nil for nothing
