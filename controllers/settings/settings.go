@@ -66,9 +66,15 @@ func Own(pod corev1.Pod) int64 {
 	return positive(pod.Annotations[contract.SettingsGenerationAnnotation])
 }
 
+// mostSequence is far beyond every clock. What is greater was edited by hand: a pod that was sent it would take all that follows for older.
+const mostSequence = 1 << 53
+
 // sequence is the place of a pod's generation among those that it was given; 0 if that is not known.
 func sequence(pod corev1.Pod) int64 {
-	return positive(pod.Annotations[contract.SettingsSequenceAnnotation])
+	if number := positive(pod.Annotations[contract.SettingsSequenceAnnotation]); number < mostSequence {
+		return number
+	}
+	return 0
 }
 
 // positive is 0 for what is not written as a number of Kubernetes is.

@@ -87,6 +87,7 @@ func TestPatchTellsTheNumberAndItsPlace(t *testing.T) {
 		"one that was told before":                   {"900", "1000"},
 		"one that was told when the clock was ahead": {"5000", "5001"},
 		"one whose place was edited into nonsense":   {"soon", "1000"},
+		"one whose place was edited to the last":     {"9223372036854775807", "1000"},
 	} {
 		given := settings.Assignment{Pod: pod("a", ownership.ComponentAPI, "new", "2"), Generation: 3}
 		given.Pod.Annotations["platform.mirubato.com/settings-sequence"] = tc.before

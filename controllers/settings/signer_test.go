@@ -181,6 +181,7 @@ func TestPodsThatAreBehindAreSentTheirSettings(t *testing.T) {
 		"what a pod cannot use is final":              {text: texts(map[int64]string{2: bad}), want: []contract.SettingsPush{{Nonce: "n", Generation: 2, Settings: bad, Sequence: 40}}, failed: true},
 		"one that takes none":                         {change: func(p *taker) { p.report.Nonce = "" }, text: texts(map[int64]string{2: good})},
 		"one whose place is not known":                {assigned: told("2", ""), text: texts(map[int64]string{2: good})},
+		"one whose place was edited to the last":      {assigned: told("2", "9223372036854775807"), text: texts(map[int64]string{2: good})},
 		"one that was not told":                       {assigned: told("1", "40"), text: texts(map[int64]string{2: good})},
 		"one that runs with them":                     {change: func(p *taker) { p.report.Generation = 2 }, text: texts(map[int64]string{2: good}), acknowledged: 1},
 		"one that has the number before the settings": {change: func(p *taker) { p.report.Rejected, p.report.Error = 2, "there is no file 2.yaml" }, text: texts(map[int64]string{2: good}), want: sent, acknowledged: 1},
