@@ -23,13 +23,13 @@ const columns = `id, owner_id, title, composer, opus, instrument, difficulty, di
 	analysis, version, created_at, updated_at`
 
 const (
-	// The conflict can only be the same statement sent again by the driver after it lost the connection, since the ID is random;
-	// the update that changes nothing makes it return the row.
+	// The conflict can only be the same statement sent again after the connection was lost, since the ID is random. Then it returns nothing.
+	// An update that changes nothing would return the row, and have the triggers of updates run for each row that is added.
 	insertScore = `insert into scores (id, owner_id, title, composer, opus, instrument, difficulty, difficulty_level,
 	style_period, key_signature, time_signature, tempo_marking, duration_seconds, description, tags, metadata, status,
 	visibility)
 	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
-	on conflict (id) do update set id = excluded.id
+	on conflict (id) do nothing
 	returning ` + columns
 
 	findScore = `select ` + columns + ` from scores where id = $1`
@@ -96,7 +96,11 @@ func (s *Store) Insert(ctx context.Context, score scores.Score) (scores.Score, e
 func (s *Store) insertOne(ctx context.Context, score scores.Score) (scores.Score, error) {
 	var row scanned
 	args := append([]any{score.ID, score.OwnerID}, values(score.Fields)...)
-	if err := s.insert.QueryRow(ctx, row.dest(), args...); err != nil {
+	err := s.insert.QueryRow(ctx, row.dest(), args...)
+	switch {
+	case errors.Is(err, postgres.ErrNoRows): // it was there
+		return s.findOne(ctx, score.ID)
+	case err != nil:
 		return scores.Score{}, err
 	}
 	return row.score(), nil

@@ -49,7 +49,7 @@ const (
 	select id, key, title, composer, opus, instrument, difficulty, difficulty_level, style_period, key_signature,
 		time_signature, tempo_marking, duration_seconds, description, tags::text[], metadata::jsonb, status, visibility
 	from ` + several + `
-	on conflict (id) do update set id = excluded.id
+	on conflict (id) do nothing
 	returning ` + columns
 
 	// Whatever somebody else has locked, score or card, is left out: who changes that waits alone. So nobody waits for what
