@@ -21,11 +21,8 @@ func (l *Library) UpdateMany(ctx context.Context, caller auth.Identity, ids []st
 		return 0, fault.InvalidInput("Validation failed",
 			fault.Detail{Field: "updates", Code: "required", Message: "must hold at least one field"})
 	}
-	// Every rule concerns one field alone, so a change that fits one score fits them all.
-	sample := defaults()
-	sample.Title = "any"
-	fields := c.applyTo(sample)
-	if err := check(l.rules, fields); err != nil {
+	fields, err := l.fields(c)
+	if err != nil {
 		return 0, err
 	}
 	return l.repo.ReplaceMany(ctx, caller.ID, ids, c, fields)

@@ -42,6 +42,14 @@ func (l *Library) Apply(c Change, present *Fields) (Fields, error) {
 	return fields, check(l.rules, fields)
 }
 
+// fields returns those that a change gives, in normal form, whatever score it is made to; the others are of no meaning. Its fault is Invalid. Every
+// rule concerns one field alone, so a change that fits one score fits them all.
+func (l *Library) fields(c Change) (Fields, error) {
+	sample := defaults()
+	sample.Title = "any"
+	return l.Apply(c, &sample)
+}
+
 // applyTo returns the fields with the change made and in normal form.
 func (c Change) applyTo(f Fields) Fields {
 	c.Title.Apply(&f.Title)

@@ -32,7 +32,7 @@ type Service interface {
 	// Popular returns the public scores that have most favorites and reads, first those that have most.
 	Popular(ctx context.Context, limit int) ([]Card, error)
 	// Update changes one score, which must be at ifVersion unless that is 0. It is idempotent with ifVersion 0. Faults:
-	// NotFound, Denied, PreconditionFailed, Invalid, and Conflict if others keep changing the score.
+	// NotFound, Denied, PreconditionFailed, Invalid, and Conflict if others keep changing the score or whose it is.
 	Update(ctx context.Context, caller auth.Identity, id string, ifVersion int64, c Change) (Score, error)
 	// Delete removes one score, which must be at ifVersion unless that is 0. A second call finds nothing. Faults: NotFound,
 	// Denied, PreconditionFailed, Conflict.
@@ -66,8 +66,8 @@ type Repository interface {
 	Popular(ctx context.Context, limit int) ([]Card, error)
 	// AddReads adds to the number of times that scores were read, by ID. IDs of nothing are passed over.
 	AddReads(ctx context.Context, counts map[string]int64) error
-	// Replace writes the fields of a score that is at s.Version and returns it at the next one, or ErrAbsent.
-	Replace(ctx context.Context, s Score) (Score, error)
+	// Replace writes fields of a score and returns it at its next version, or ErrAbsent, and then nothing was changed.
+	Replace(ctx context.Context, r Replacement) (Score, error)
 	// Remove deletes a score that is at the version, or returns ErrAbsent.
 	Remove(ctx context.Context, id string, version int64) error
 	// ReplaceMany writes those of the fields that the change gives to the owner's scores among the IDs, in one transaction, and
@@ -75,6 +75,18 @@ type Repository interface {
 	ReplaceMany(ctx context.Context, owner string, ids []string, given Change, f Fields) (int64, error)
 	// RemoveMany deletes the owner's scores among the IDs in one transaction and returns their number.
 	RemoveMany(ctx context.Context, owner string, ids []string) (int64, error)
+}
+
+// Replacement is what is written of one score, all at once and only if the score is what it must be.
+type Replacement struct {
+	ID string
+	// OwnerID is whose it must be; empty is anybody's.
+	OwnerID string
+	// Version is the version that it must be at; 0 is any.
+	Version int64
+	// Given are those of Fields that are written. The others are kept as they are then.
+	Given  Change
+	Fields Fields
 }
 
 // Library implements Service. It may be used by many goroutines.

@@ -24,6 +24,7 @@ type shelf struct {
 	score     *scores.Score
 	intruders int   // how often the score changes just before it is written
 	err       error // what every call returns, if not nil
+	looks     int   // how often it was looked for
 	filter    scores.Filter
 	counted   map[string]int64
 
@@ -37,6 +38,7 @@ func (s *shelf) Insert(_ context.Context, score scores.Score) (scores.Score, err
 }
 
 func (s *shelf) Find(_ context.Context, id string) (scores.Score, error) {
+	s.looks++
 	if s.err != nil {
 		return scores.Score{}, s.err
 	}
@@ -67,16 +69,23 @@ func (s *shelf) at(version int64) bool {
 		s.score.Version++
 		s.score.Opus = new("changed by another")
 	}
-	return s.score != nil && s.score.Version == version
+	return s.score != nil && (version == 0 || s.score.Version == version)
 }
 
-func (s *shelf) Replace(_ context.Context, score scores.Score) (scores.Score, error) {
-	if !s.at(score.Version) {
+func (s *shelf) Replace(_ context.Context, r scores.Replacement) (scores.Score, error) {
+	if s.err != nil {
+		return scores.Score{}, s.err
+	}
+	if !s.at(r.Version) || (r.OwnerID != "" && r.OwnerID != s.score.OwnerID) {
 		return scores.Score{}, scores.ErrAbsent
 	}
-	score.Version++
-	s.score = &score
-	return score, nil
+	fields, err := scores.New(s, nil).Apply(r.Given, &s.score.Fields)
+	if err != nil {
+		return scores.Score{}, err
+	}
+	s.score.Fields = fields
+	s.score.Version++
+	return *s.score, nil
 }
 
 func (s *shelf) Remove(_ context.Context, _ string, version int64) error {
@@ -126,6 +135,7 @@ func TestUpdateAndDelete(t *testing.T) {
 		"the owner may":                                {shelf: holding(scores.Private), caller: alice, change: title},
 		"an admin may":                                 {shelf: holding(scores.Private), caller: admin, change: title},
 		"another finds nothing":                        {shelf: holding(scores.Private), caller: bob, change: title, updated: fault.NotFound, deleted: fault.NotFound},
+		"nobody may not with a public one":             {shelf: holding(scores.Public), change: title, updated: fault.Denied, deleted: fault.Denied},
 		"another may not with a public one":            {shelf: holding(scores.Public), caller: bob, change: title, updated: fault.Denied, deleted: fault.Denied},
 		"what is absent is not found":                  {shelf: &shelf{}, caller: alice, change: title, updated: fault.NotFound, deleted: fault.NotFound},
 		"the right version may":                        {shelf: holding(scores.Private), caller: alice, ifVersion: 4, change: title},
@@ -135,7 +145,7 @@ func TestUpdateAndDelete(t *testing.T) {
 		"who may not change learns nothing of rules":   {shelf: holding(scores.Private), caller: bob, change: scores.Change{Title: optional.Of("")}, updated: fault.NotFound, deleted: fault.NotFound},
 		"a change in between is taken in":              {shelf: &shelf{score: holding(scores.Private).score, intruders: 2}, caller: alice, change: title},
 		"a version gone in between fails":              {shelf: &shelf{score: holding(scores.Private).score, intruders: 1}, caller: alice, ifVersion: 4, change: title, updated: fault.PreconditionFailed, deleted: fault.PreconditionFailed},
-		"endless changes in between are given up":      {shelf: &shelf{score: holding(scores.Private).score, intruders: 99}, caller: alice, change: title, updated: fault.Conflict, deleted: fault.Conflict},
+		"endless changes in between are given up":      {shelf: &shelf{score: holding(scores.Private).score, intruders: 99}, caller: alice, change: title, deleted: fault.Conflict},
 		"an error of the repository is handed through": {shelf: &shelf{err: fault.New(fault.Unavailable, "away")}, caller: alice, change: title, updated: fault.Unavailable, deleted: fault.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -168,7 +178,13 @@ func checkUpdate(t *testing.T, s *shelf, caller auth.Identity, ifVersion int64, 
 		t.Errorf("update: %q (%v), want %q", code, err, want)
 	}
 	if want != "" {
+		if s.score != nil && s.score.Title != "Prelude" {
+			t.Error("it was changed all the same")
+		}
 		return
+	}
+	if s.looks > 0 {
+		t.Errorf("it was looked at %d times before it was changed", s.looks)
 	}
 	if got.Title != "Fugue" || got.Version <= 4 {
 		t.Errorf("update returned %q at version %d", got.Title, got.Version)

@@ -2,21 +2,34 @@ package scores
 
 import (
 	"context"
+	"errors"
 
 	"github.com/mirubato/mirubato/service/chassis/auth"
 )
 
-// Update implements Service.
+// Update implements Service. Nearly every change is one that the caller may make, so it is made without a look at the score before, by a statement
+// that says what the score must be. Why one was not made is found out afterwards.
 func (l *Library) Update(
 	ctx context.Context, caller auth.Identity, id string, ifVersion int64, c Change,
 ) (Score, error) {
-	var updated Score
-	err := l.OnVersion(ctx, caller, id, ifVersion, func(s Score) error {
-		var err error
-		if s.Fields, err = l.Apply(c, &s.Fields); err != nil {
-			return err
+	fields, invalid := l.fields(c)
+	r := Replacement{ID: id, OwnerID: caller.ID, Version: ifVersion, Given: c, Fields: fields}
+	if caller.IsAdmin() {
+		r.OwnerID = ""
+	}
+	if invalid == nil && !caller.IsAnonymous() {
+		if updated, err := l.repo.Replace(ctx, r); !errors.Is(err, ErrAbsent) {
+			return updated, err
 		}
-		updated, err = l.repo.Replace(ctx, s)
+	}
+	var updated Score
+	err := l.OnVersion(ctx, caller, id, ifVersion, func(s Score) (err error) {
+		if invalid != nil {
+			return invalid
+		}
+		// It was another one a moment ago.
+		r.Version = s.Version
+		updated, err = l.repo.Replace(ctx, r)
 		return err
 	})
 	return updated, err

@@ -17,6 +17,7 @@ package cached
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -137,9 +138,14 @@ func (s Scores) Insert(ctx context.Context, score scores.Score) (scores.Score, e
 }
 
 // Replace implements scores.Repository.
-func (s Scores) Replace(ctx context.Context, score scores.Score) (scores.Score, error) {
-	defer s.changed(ctx, score.ID)
-	return s.Repository.Replace(ctx, score)
+func (s Scores) Replace(ctx context.Context, r scores.Replacement) (replaced scores.Score, err error) {
+	defer func() {
+		// Whoever may not change a score must not end what is kept of it.
+		if !errors.Is(err, scores.ErrAbsent) {
+			s.changed(ctx, r.ID)
+		}
+	}()
+	return s.Repository.Replace(ctx, r)
 }
 
 // Remove implements scores.Repository.

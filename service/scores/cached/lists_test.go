@@ -253,8 +253,8 @@ func (s *shelves) Insert(_ context.Context, score scores.Score) (scores.Score, e
 	return score, s.change()
 }
 
-func (s *shelves) Replace(_ context.Context, score scores.Score) (scores.Score, error) {
-	return score, s.change()
+func (s *shelves) Replace(context.Context, scores.Replacement) (scores.Score, error) {
+	return scores.Score{}, s.change()
 }
 
 func (s *shelves) Remove(context.Context, string, int64) error { return s.change() }
@@ -318,7 +318,7 @@ func writers(below *shelves, caches cached.Caches) map[string]func(context.Conte
 	ids := []string{"1"}
 	return map[string]func(context.Context) error{
 		"a score is added":    func(ctx context.Context) error { return only(s.Insert(ctx, hers)) },
-		"a score is replaced": func(ctx context.Context) error { return only(s.Replace(ctx, hers)) },
+		"a score is replaced": func(ctx context.Context) error { return only(s.Replace(ctx, scores.Replacement{ID: "1"})) },
 		"a score is removed":  func(ctx context.Context) error { return s.Remove(ctx, "1", 1) },
 		"scores are replaced": func(ctx context.Context) error {
 			return only(s.ReplaceMany(ctx, "alice", ids, scores.Change{}, scores.Fields{}))

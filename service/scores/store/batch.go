@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -18,7 +19,7 @@ const theOwners = `with owned as (
 
 const removeScores = theOwners + `delete from scores using owned where scores.id = owned.id`
 
-// fieldColumns are the columns of values, in its order.
+// fieldColumns are the columns of the fields.
 var fieldColumns = [...]string{
 	"title", "composer", "opus", "instrument", "difficulty", "difficulty_level", "style_period", "key_signature",
 	"time_signature", "tempo_marking", "duration_seconds", "description", "tags", "metadata", "status", "visibility",
@@ -31,6 +32,25 @@ func given(c scores.Change) [len(fieldColumns)]bool {
 		c.StylePeriod.Set, c.KeySignature.Set, c.TimeSignature.Set, c.TempoMarking.Set, c.DurationSeconds.Set,
 		c.Description.Set, c.Tags.Set, c.Metadata.Set, c.Status.Set, c.Visibility.Set,
 	}
+}
+
+// mask has a bit for each of fieldColumns that the change sets, the lowest one for the first.
+func mask(c scores.Change) (bits int) {
+	for i, isGiven := range given(c) {
+		if isGiven {
+			bits |= 1 << i
+		}
+	}
+	return bits
+}
+
+// replacing are the assignments that write the value of each column that is in the mask, and count up the version.
+func replacing(mask string, value func(column int) string) string {
+	var text strings.Builder
+	for i, column := range fieldColumns {
+		fmt.Fprintf(&text, "%s = case when %s & %d = 0 then scores.%[1]s else %[4]s end, ", column, mask, 1<<i, value(i))
+	}
+	return text.String() + "version = scores.version + 1, updated_at = now()"
 }
 
 // ReplaceMany implements scores.Repository.

@@ -21,7 +21,7 @@ func (s *Store) InsertTogether(ctx context.Context, all []scores.Score) ([]toget
 }
 
 // ReplaceTogether replaces several scores by one statement.
-func (s *Store) ReplaceTogether(ctx context.Context, all []scores.Score) ([]together.Answer[scores.Score], error) {
+func (s *Store) ReplaceTogether(ctx context.Context, all []scores.Replacement) ([]together.Answer[scores.Score], error) {
 	return s.replaceTogether(ctx, all)
 }
 

@@ -34,7 +34,7 @@ func TestTriggersNeedNoMoreThanRows(t *testing.T) {
 	}
 	st, favorites, categories := store.New(db), store.NewFavorites(db), store.NewCategories(db)
 	s := insert(t, st, score("alice", "Waltz", visible(scores.Public)))[0]
-	answers, err := st.ReplaceTogether(t.Context(), []scores.Score{s, insert(t, st, score("alice", "Polka"))[0]})
+	answers, err := st.ReplaceTogether(t.Context(), []scores.Replacement{whole(s), whole(insert(t, st, score("alice", "Polka"))[0])})
 	if err != nil || answers[0].Err != nil || answers[1].Err != nil {
 		t.Fatal(answers, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"sync"
 
 	"github.com/lib/pq"
@@ -34,15 +35,13 @@ const (
 
 	findScore = `select ` + columns + ` from scores where id = $1`
 
-	replaceScore = `update scores set title = $3, composer = $4, opus = $5, instrument = $6, difficulty = $7,
-	difficulty_level = $8, style_period = $9, key_signature = $10, time_signature = $11, tempo_marking = $12,
-	duration_seconds = $13, description = $14, tags = $15, metadata = $16, status = $17, visibility = $18,
-	version = version + 1, updated_at = now()
-	where id = $1 and version = $2
-	returning ` + columns
-
 	removeScore = `delete from scores where id = $1 and version = $2`
 )
+
+// replaceScore writes those of the fields that are in the mask, $4.
+var replaceScore = `update scores set ` + replacing("$4::integer", func(i int) string { return "$" + strconv.Itoa(5+i) }) + `
+	where id = $1 and ($2::text = '' or owner_id = $2) and ($3::bigint = 0 or version = $3)
+	returning ` + columns
 
 // maxShapes is how many texts of list statements are kept prepared. Filters and sorts combine to about a thousand;
 // each costs memory on every connection, and the common ones come first.
@@ -56,7 +55,8 @@ type Store struct {
 	// findMany, insertMany and replaceMany do for several what find, insert and replace do for one.
 	findMany, insertMany, replaceMany *postgres.Statement
 	finds                             *together.Group[string, scores.Score]
-	inserts, replaces                 *together.Group[scores.Score, scores.Score]
+	inserts                           *together.Group[scores.Score, scores.Score]
+	replaces                          *together.Group[scores.Replacement, scores.Score]
 	sizes                             *prometheus.HistogramVec
 
 	mu     sync.Mutex
@@ -123,16 +123,16 @@ func (s *Store) findOne(ctx context.Context, id string) (scores.Score, error) {
 }
 
 // Replace implements scores.Repository.
-func (s *Store) Replace(ctx context.Context, score scores.Score) (scores.Score, error) {
-	if s.mayMeet(ctx, score.ID) {
-		return met(ctx, s.replaces, score)
+func (s *Store) Replace(ctx context.Context, r scores.Replacement) (scores.Score, error) {
+	if s.mayMeet(ctx, r.ID) {
+		return met(ctx, s.replaces, r)
 	}
-	return s.replaceOne(ctx, score)
+	return s.replaceOne(ctx, r)
 }
 
-func (s *Store) replaceOne(ctx context.Context, score scores.Score) (scores.Score, error) {
+func (s *Store) replaceOne(ctx context.Context, r scores.Replacement) (scores.Score, error) {
 	var row scanned
-	args := append([]any{score.ID, score.Version}, values(score.Fields)...)
+	args := append([]any{r.ID, r.OwnerID, r.Version, mask(r.Given)}, values(r.Fields)...)
 	if err := s.replace.QueryRow(ctx, row.dest(), args...); err != nil {
 		return scores.Score{}, absent(err)
 	}
@@ -171,7 +171,7 @@ func absent(err error) error {
 	return err
 }
 
-// values are the fields in the order of insertScore and replaceScore. JSON goes as string, since the driver would send bytes in a
+// values are the fields in the order of fieldColumns. JSON goes as string, since the driver would send bytes in a
 // binary form that jsonb does not take.
 func values(f scores.Fields) []any {
 	return []any{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/fault"
 	"github.com/mirubato/mirubato/service/chassis/postgres"
 	"github.com/mirubato/mirubato/service/chassis/postgres/pgserver"
+	"github.com/mirubato/mirubato/service/chassis/together"
 	"github.com/mirubato/mirubato/service/scores"
 	"github.com/mirubato/mirubato/service/scores/scorestest"
 	"github.com/mirubato/mirubato/service/scores/store"
@@ -39,6 +41,16 @@ func score(owner, title string, edits ...func(*scores.Score)) scores.Score {
 		edit(&s)
 	}
 	return s
+}
+
+// whole replaces all fields of a score that is at its version.
+func whole(s scores.Score) scores.Replacement {
+	r := scores.Replacement{ID: s.ID, Version: s.Version, Fields: s.Fields}
+	given := reflect.ValueOf(&r.Given).Elem()
+	for i := range given.NumField() {
+		given.Field(i).FieldByName("Set").SetBool(true)
+	}
+	return r
 }
 
 func visible(v scores.Visibility) func(*scores.Score) {
@@ -109,14 +121,14 @@ func TestReplaceAndRemoveNeedTheVersion(t *testing.T) {
 	st, _ := newStore(t)
 	s := insert(t, st, score("alice", "x", composed("Bach")))[0]
 	s.Title, s.Composer = "y", nil
-	replaced, err := st.Replace(t.Context(), s)
+	replaced, err := st.Replace(t.Context(), whole(s))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if replaced.Title != "y" || replaced.Composer != nil || replaced.Version != 2 || !replaced.CreatedAt.Equal(s.CreatedAt) {
 		t.Errorf("replaced: %+v", replaced)
 	}
-	if _, err := st.Replace(t.Context(), s); !errors.Is(err, scores.ErrAbsent) {
+	if _, err := st.Replace(t.Context(), whole(s)); !errors.Is(err, scores.ErrAbsent) {
 		t.Errorf("replacing the old version: %v, want ErrAbsent", err)
 	}
 	if err := st.Remove(t.Context(), s.ID, 1); !errors.Is(err, scores.ErrAbsent) {
@@ -130,6 +142,58 @@ func TestReplaceAndRemoveNeedTheVersion(t *testing.T) {
 	}
 }
 
+// What is not given is kept, and a score of somebody else, or at another version, is left alone, whether it goes alone or with others.
+func TestReplaceWritesWhatIsGivenOfTheScoreThatIsMeant(t *testing.T) {
+	for way, replace := range map[string]func(*store.Store, scores.Replacement) (scores.Score, error){
+		"alone": func(st *store.Store, r scores.Replacement) (scores.Score, error) { return st.Replace(t.Context(), r) },
+		"together": func(st *store.Store, r scores.Replacement) (scores.Score, error) {
+			answers, err := st.ReplaceTogether(t.Context(), []scores.Replacement{r, whole(insert(t, st, score("carol", "other"))[0])})
+			if err != nil || answers[1].Err != nil {
+				t.Fatal(answers, err)
+			}
+			if errors.Is(answers[0].Err, together.ErrAlone) {
+				return scores.Score{}, scores.ErrAbsent
+			}
+			return answers[0].Value, answers[0].Err
+		},
+	} {
+		t.Run(way, func(t *testing.T) {
+			st, _ := newStore(t)
+			before, after := insert(t, st, samples()[0])[0], samples()[1].Fields
+			changed := reflect.ValueOf(&before.Fields).Elem()
+			next := reflect.ValueOf(after)
+			for _, r := range []scores.Replacement{
+				{ID: before.ID, OwnerID: "bob"}, {ID: before.ID, OwnerID: "bob", Version: 1}, {ID: before.ID, Version: 2}, {ID: uuid.NewString()},
+			} {
+				r.Given, r.Fields = whole(before).Given, after
+				if _, err := replace(st, r); !errors.Is(err, scores.ErrAbsent) {
+					t.Errorf("%+v: %v, want ErrAbsent", r, err)
+				}
+			}
+			// One field after the other.
+			for i := range changed.NumField() {
+				name := changed.Type().Field(i).Name
+				changed.Field(i).Set(next.Field(i))
+				r := scores.Replacement{ID: before.ID, OwnerID: "alice", Fields: after}
+				reflect.ValueOf(&r.Given).Elem().FieldByName(name).FieldByName("Set").SetBool(true)
+				got, err := replace(st, r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(before.Fields, got.Fields); diff != "" || got.Version != before.Version+1 {
+					t.Errorf("%s at version %d (-want +got):\n%s", name, got.Version, diff)
+				}
+				before.Version++
+			}
+			// Nothing is given: what is there is there at the next version.
+			got, err := replace(st, scores.Replacement{ID: before.ID, Version: before.Version, Fields: samples()[2].Fields})
+			if diff := cmp.Diff(before.Fields, got.Fields); err != nil || diff != "" || got.Version != before.Version+1 {
+				t.Errorf("nothing: %v, version %d (-want +got):\n%s", err, got.Version, diff)
+			}
+		})
+	}
+}
+
 func TestOnlyOneOfManyWritersWins(t *testing.T) {
 	st, _ := newStore(t)
 	s := insert(t, st, score("alice", "x"))[0]
@@ -138,7 +202,7 @@ func TestOnlyOneOfManyWritersWins(t *testing.T) {
 	var writers sync.WaitGroup
 	for range 8 {
 		writers.Go(func() {
-			if _, err := st.Replace(t.Context(), s); err == nil {
+			if _, err := st.Replace(t.Context(), whole(s)); err == nil {
 				mu.Lock()
 				won++
 				mu.Unlock()

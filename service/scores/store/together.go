@@ -31,48 +31,69 @@ const (
 	patience = 10 * time.Millisecond
 )
 
-const (
-	// The arrays are asked for in a statement of their own, behind which the planner does not see how long they are. It would plan each
-	// time anew otherwise, for that many rows, which takes longer than the reading.
-	findScores = `select ` + columns + ` from scores where id = any((select $1::uuid[])::uuid[])`
+// The arrays are asked for in a statement of their own, behind which the planner does not see how long they are. It would plan each
+// time anew otherwise, for that many rows, which takes longer than the reading.
+const findScores = `select ` + columns + ` from scores where id = any((select $1::uuid[])::uuid[])`
 
-	// several are the values of several scores, a column each. Tags and metadata are in them as texts: arrays of different lengths make
-	// no array.
-	several = `unnest((select $1::uuid[]), $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::smallint[],
-	$9::text[], $10::text[], $11::text[], $12::text[], $13::integer[], $14::text[], $15::text[], $16::text[], $17::text[],
-	$18::text[]) as given (id, key, title, composer, opus, instrument, difficulty, difficulty_level, style_period,
-	key_signature, time_signature, tempo_marking, duration_seconds, description, tags, metadata, status, visibility)`
+// several are the columns of several scores, an array each: those that are named first, as name and type, and all fields. Tags and metadata are in
+// them as texts: arrays of different lengths make no array.
+func several(first ...string) string {
+	var arrays, names []string
+	for _, column := range append(first, fieldColumns[:]...) {
+		name, kind, _ := strings.Cut(column, " ")
+		switch {
+		case kind != "":
+		case name == "difficulty_level":
+			kind = "smallint"
+		case name == "duration_seconds":
+			kind = "integer"
+		default:
+			kind = "text"
+		}
+		names, arrays = append(names, name), append(arrays, fmt.Sprintf("$%d::%s[]", len(names)+1, kind))
+	}
+	arrays[0] = "(select " + arrays[0] + ")"
+	return "unnest(" + strings.Join(arrays, ", ") + ") as given (" + strings.Join(names, ", ") + ")"
+}
 
-	insertScores = `insert into scores (id, owner_id, title, composer, opus, instrument, difficulty, difficulty_level,
-	style_period, key_signature, time_signature, tempo_marking, duration_seconds, description, tags, metadata, status,
-	visibility)
-	select id, key, title, composer, opus, instrument, difficulty, difficulty_level, style_period, key_signature,
-		time_signature, tempo_marking, duration_seconds, description, tags::text[], metadata::jsonb, status, visibility
-	from ` + several + `
+// ofSeveral is a field of several, in the type of its column.
+func ofSeveral(column string) string {
+	switch column {
+	case "tags":
+		return "given.tags::text[]"
+	case "metadata":
+		return "given.metadata::jsonb"
+	}
+	return "given." + column
+}
+
+var insertScores = func() string {
+	var fields []string
+	for _, column := range fieldColumns {
+		fields = append(fields, ofSeveral(column))
+	}
+	return `insert into scores (id, owner_id, ` + strings.Join(fieldColumns[:], ", ") + `)
+	select id, owner_id, ` + strings.Join(fields, ", ") + ` from ` + several("id uuid", "owner_id text") + `
 	on conflict (id) do nothing
 	returning ` + columns
+}()
 
-	// Whatever somebody else has locked, score or card, is left out: who changes that waits alone. So nobody waits for what
-	// another one changes, and there is no order of locks in which two could stop each other.
-	replaceScores = `with free as (
+// Whatever somebody else has locked, score or card, is left out: who changes that waits alone. So nobody waits for what
+// another one changes, and there is no order of locks in which two could stop each other.
+var replaceScores = `with free as (
 	select scores.id from scores join score_cards on score_id = scores.id where scores.id = any((select $1::uuid[])::uuid[])
 	order by scores.id for no key update skip locked)
-	update scores set title = given.title, composer = given.composer, opus = given.opus, instrument = given.instrument,
-		difficulty = given.difficulty, difficulty_level = given.difficulty_level, style_period = given.style_period,
-		key_signature = given.key_signature, time_signature = given.time_signature, tempo_marking = given.tempo_marking,
-		duration_seconds = given.duration_seconds, description = given.description, tags = given.tags::text[],
-		metadata = given.metadata::jsonb, status = given.status, visibility = given.visibility,
-		version = scores.version + 1, updated_at = now()
-	from free join ` + several + ` on given.id = free.id
-	where scores.id = free.id and scores.version = given.key::bigint
-	returning `
-)
+	update scores set ` + replacing("given.mask", func(i int) string { return ofSeveral(fieldColumns[i]) }) + `
+	from free join ` + several("id uuid", "owner_id text", "version bigint", "mask integer") + ` on given.id = free.id
+	where scores.id = free.id and (given.owner_id = '' or scores.owner_id = given.owner_id)
+		and (given.version = 0 or scores.version = given.version)
+	returning ` + qualified(columns)
 
 // meet makes the groups in which calls meet.
 func (s *Store) meet() {
 	s.findMany = s.db.Prepared("scores.find_together", findScores)
 	s.insertMany = s.db.Prepared("scores.insert_together", insertScores, postgres.Repeatable)
-	s.replaceMany = s.db.Prepared("scores.replace_together", replaceScores+qualified(columns))
+	s.replaceMany = s.db.Prepared("scores.replace_together", replaceScores)
 	s.sizes = newSizes()
 	width := max(1, s.db.Pool().Stats().MaxOpenConnections/share)
 	s.finds = together.New(together.Config[string, scores.Score]{
@@ -80,17 +101,14 @@ func (s *Store) meet() {
 		Shared: shared("scores.find"), Sent: s.sent("scores.find"),
 	})
 	// Who writes stays to the end, so that the caches are told after the change and not before.
-	writes := func(
-		name string, alone func(context.Context, scores.Score) (scores.Score, error),
-		jointly func(context.Context, []scores.Score) ([]together.Answer[scores.Score], error),
-	) *together.Group[scores.Score, scores.Score] {
-		return together.New(together.Config[scores.Score, scores.Score]{
-			Width: width, Most: most, Patience: patience, Alone: alone, Jointly: jointly,
-			Key: func(score scores.Score) string { return score.ID }, Stay: true, Shared: shared(name), Sent: s.sent(name),
-		})
-	}
-	s.inserts = writes("scores.insert", s.insertOne, s.insertTogether)
-	s.replaces = writes("scores.replace", s.replaceOne, s.replaceTogether)
+	s.inserts = together.New(together.Config[scores.Score, scores.Score]{
+		Width: width, Most: most, Patience: patience, Alone: s.insertOne, Jointly: s.insertTogether,
+		Key: func(score scores.Score) string { return score.ID }, Stay: true, Shared: shared("scores.insert"), Sent: s.sent("scores.insert"),
+	})
+	s.replaces = together.New(together.Config[scores.Replacement, scores.Score]{
+		Width: width, Most: most, Patience: patience, Alone: s.replaceOne, Jointly: s.replaceTogether,
+		Key: func(r scores.Replacement) string { return r.ID }, Stay: true, Shared: shared("scores.replace"), Sent: s.sent("scores.replace"),
+	})
 }
 
 // newSizes counts how many calls statements answer.
@@ -185,20 +203,34 @@ func (s *Store) findTogether(ctx context.Context, ids []string) ([]together.Answ
 
 // insertTogether adds several scores.
 func (s *Store) insertTogether(ctx context.Context, all []scores.Score) ([]together.Answer[scores.Score], error) {
-	return s.write(ctx, s.insertMany, all, func(score scores.Score) string { return score.OwnerID })
+	rows := make([]line, len(all))
+	for i := range all {
+		rows[i] = line{first: []string{all[i].ID, all[i].OwnerID}, fields: &all[i].Fields}
+	}
+	return s.write(ctx, s.insertMany, rows)
 }
 
-// replaceTogether writes the fields of several scores.
-func (s *Store) replaceTogether(ctx context.Context, all []scores.Score) ([]together.Answer[scores.Score], error) {
-	return s.write(ctx, s.replaceMany, all, func(score scores.Score) string { return strconv.FormatInt(score.Version, 10) })
+// replaceTogether writes fields of several scores.
+func (s *Store) replaceTogether(ctx context.Context, all []scores.Replacement) ([]together.Answer[scores.Score], error) {
+	rows := make([]line, len(all))
+	for i := range all {
+		r := &all[i]
+		first := []string{r.ID, r.OwnerID, strconv.FormatInt(r.Version, 10), strconv.Itoa(mask(r.Given))}
+		rows[i] = line{first: first, fields: &r.Fields}
+	}
+	return s.write(ctx, s.replaceMany, rows)
+}
+
+// line is what is written of one score of several: the columns that are named first, of which the ID is the first one, and the fields.
+type line struct {
+	first  []string
+	fields *scores.Fields
 }
 
 // write makes one statement of several writes. One of which it returns nothing, as one that the database refuses, has not been made, and
 // is made alone, so that its caller hears what a statement of its own tells.
-func (s *Store) write(
-	ctx context.Context, statement *postgres.Statement, all []scores.Score, key func(scores.Score) string,
-) ([]together.Answer[scores.Score], error) {
-	args, err := columnsOf(all, key)
+func (s *Store) write(ctx context.Context, statement *postgres.Statement, all []line) ([]together.Answer[scores.Score], error) {
+	args, err := columnsOf(all)
 	if err != nil {
 		return nil, together.ErrAlone // whose value it is hears of it alone
 	}
@@ -210,8 +242,8 @@ func (s *Store) write(
 		return nil, err
 	}
 	answers := make([]together.Answer[scores.Score], len(all))
-	for i, score := range all {
-		row, ok := written[score.ID]
+	for i, l := range all {
+		row, ok := written[l.first[0]]
 		if !ok {
 			answers[i].Err = together.ErrAlone
 			continue
@@ -259,18 +291,18 @@ func clone(s scores.Score) scores.Score {
 }
 
 // columnsOf returns the arguments of several: an array for each column, with an element for each score.
-func columnsOf(all []scores.Score, key func(scores.Score) string) ([]any, error) {
-	columns := make([]array, 2+len(fieldColumns))
-	for _, score := range all {
-		k := key(score)
-		columns[0].add(&score.ID)
-		columns[1].add(&k)
-		fields, err := texts(score.Fields)
+func columnsOf(all []line) ([]any, error) {
+	columns := make([]array, len(all[0].first)+len(fieldColumns))
+	for _, l := range all {
+		fields, err := texts(l.fields)
 		if err != nil {
 			return nil, err
 		}
+		for i := range l.first {
+			columns[i].add(&l.first[i])
+		}
 		for i, text := range fields {
-			columns[2+i].add(text)
+			columns[len(l.first)+i].add(text)
 		}
 	}
 	args := make([]any, len(columns))
@@ -281,7 +313,7 @@ func columnsOf(all []scores.Score, key func(scores.Score) string) ([]any, error)
 }
 
 // texts are the fields in the order of fieldColumns as the database reads them; nil is null.
-func texts(f scores.Fields) ([len(fieldColumns)]*string, error) {
+func texts(f *scores.Fields) ([len(fieldColumns)]*string, error) {
 	var tags *string
 	if f.Tags != nil {
 		literal, err := pq.StringArray(f.Tags).Value()
