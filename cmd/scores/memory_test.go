@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/mirubato/mirubato/api/contract"
 	"github.com/mirubato/mirubato/service/scores/scorestest"
@@ -26,17 +27,42 @@ var memoryScores = flag.Int("memory.scores", 2000, "scores that TestMemoryStaysW
 
 func TestGCPercent(t *testing.T) {
 	for name, tc := range map[string]struct {
-		live uint64
-		want int
+		live, headroom uint64
+		want           int
 	}{
-		"before the first collection": {0, 150},
-		"next to nothing":             {1 << 20, 150},
-		"a service at rest":           {10 << 20, 60},
-		"full caches":                 {100 << 20, 6},
-		"more than that":              {200 << 20, 5},
+		"before the first collection": {0, leastHeadroom, 150},
+		"next to nothing":             {1 << 20, leastHeadroom, 150},
+		"a service at rest":           {10 << 20, leastHeadroom, 60},
+		"full caches":                 {100 << 20, leastHeadroom, 6},
+		"more than that":              {200 << 20, leastHeadroom, 5},
+		"much to do, empty caches":    {10 << 20, 48 << 20, 480},
+		"next to nothing, much to do": {1 << 20, 48 << 20, 1200},
 	} {
-		if got := gcPercentFor(tc.live); got != tc.want {
+		if got := gcPercentFor(tc.live, tc.headroom); got != tc.want {
 			t.Errorf("%s: %d, want %d", name, got, tc.want)
+		}
+	}
+}
+
+func TestHeadroomIsWhatCachesDoNotHold(t *testing.T) {
+	const mib = 1 << 20
+	for name, tc := range map[string]struct {
+		present uint64
+		since   time.Duration
+		unused  uint64
+		want    uint64
+	}{
+		"at rest":                     {6 * mib, time.Minute, 48 * mib, 6 * mib},
+		"much to do":                  {6 * mib, 20 * time.Millisecond, 48 * mib, 12 * mib},
+		"much to do for longer":       {48 * mib, 200 * time.Millisecond, 48 * mib, 54 * mib},
+		"enough":                      {24 * mib, time.Second, 48 * mib, 24 * mib},
+		"at rest again":               {54 * mib, 3 * time.Second, 48 * mib, 6 * mib},
+		"much to do, and full caches": {6 * mib, 20 * time.Millisecond, 0, 6 * mib},
+		"caches fill":                 {54 * mib, time.Second, 10 * mib, 16 * mib},
+		"less than the least":         {0, time.Second, 10 * mib, 6 * mib},
+	} {
+		if got := nextHeadroom(tc.present, tc.since, tc.unused); got != tc.want {
+			t.Errorf("%s: %d MiB, want %d", name, got/mib, tc.want/mib)
 		}
 	}
 }
@@ -45,7 +71,7 @@ func TestHeadroomFollowsWhatIsInUse(t *testing.T) {
 	before := debug.SetGCPercent(100)
 	t.Cleanup(func() { debug.SetGCPercent(before) })
 	t.Setenv("GOGC", "")
-	keepHeadroom()
+	keepHeadroom(t.Context(), func() uint64 { return 0 })
 	percent := func() uint64 {
 		sample := []metrics.Sample{{Name: percentMetric}}
 		metrics.Read(sample)

@@ -57,7 +57,6 @@ func newServeCommand(getenv func(string) string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			keepHeadroom()
 			return serve(cmd.Context(), cfg, cmd.OutOrStdout(), func(*server.Server) {})
 		},
 	}
@@ -108,6 +107,7 @@ func serve(ctx context.Context, cfg Config, out io.Writer, listening func(*serve
 		return err
 	}
 	defer endCaching()
+	keepHeadroom(ctx, func() uint64 { return unusedBytes(caches.all) })
 	queue, closeQueue, err := openQueue(cfg, db, metrics, logger)
 	if err != nil {
 		return err

@@ -121,6 +121,10 @@ type Value struct {
 	Outcome Outcome
 	// Age is how long ago it was loaded.
 	Age time.Duration
+
+	// entry and memory are those of a Hit.
+	entry  entry
+	memory *memory
 }
 
 // Loaded is what a load found.
@@ -150,12 +154,13 @@ func (c *Cache) Get(ctx context.Context, key string, tags []string, load Load) (
 		return Value{Bytes: loaded.Bytes, Outcome: Bypass}, err
 	}
 	now := c.now()
-	e, use := c.find(key, now)
+	m := c.memory.Load()
+	e, use := c.find(m, key, now)
 	switch use {
 	case useNow:
 		c.counts.hits.Add(1)
 		note(ctx, tags, false)
-		return Value{Bytes: e.value, Outcome: Hit, Age: e.age(now)}, nil
+		return Value{Bytes: e.value, Outcome: Hit, Age: e.age(now), entry: e, memory: m}, nil
 	case useMeanwhile:
 		c.fly(ctx, key, tags, load) // nobody waits for it
 		c.counts.stale.Add(1)
@@ -188,13 +193,14 @@ func isAway(err error) bool {
 // first and keeps what it loaded with Put.
 func (c *Cache) Peek(key string) (Value, bool) {
 	now := c.now()
-	e, use := c.find(key, now)
+	m := c.memory.Load()
+	e, use := c.find(m, key, now)
 	if use != useNow {
 		c.counts.misses.Add(1)
 		return Value{}, false
 	}
 	c.counts.hits.Add(1)
-	return Value{Bytes: e.value, Outcome: Hit, Age: e.age(now)}, true
+	return Value{Bytes: e.value, Outcome: Hit, Age: e.age(now), entry: e, memory: m}, true
 }
 
 // Mark returns the present moment, for Put.
@@ -221,8 +227,7 @@ func (c *Cache) Put(key string, at Mark, tags []string, value []byte) {
 }
 
 // find returns what is kept and what may be done with it.
-func (c *Cache) find(key string, now time.Time) (entry, use) {
-	m := c.memory.Load()
+func (c *Cache) find(m *memory, key string, now time.Time) (entry, use) {
 	if m == nil {
 		return entry{}, useNever
 	}

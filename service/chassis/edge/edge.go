@@ -35,12 +35,13 @@ const (
 // Answers are kept answers. It may be used by many goroutines.
 type Answers struct {
 	cache  *cache.Cache
+	front  *cache.Front[kept]
 	public atomic.Pointer[[]string]
 }
 
 // New returns answers that are kept in the cache. Call Configure before the first request.
 func New(c *cache.Cache) *Answers {
-	a := &Answers{cache: c}
+	a := &Answers{cache: c, front: cache.NewFront(c, decode)}
 	a.public.Store(&[]string{httpapi.CacheControl{}.String()})
 	return a
 }
@@ -134,6 +135,10 @@ func (s *shared) serve(w http.ResponseWriter, r *http.Request) {
 
 // forAnonymous serves what was kept, or has it made once for all who ask at the same time.
 func (s *shared) forAnonymous(w http.ResponseWriter, r *http.Request, key string) {
+	if k, found, ok := s.front.Held(key); ok {
+		s.sendShared(w, r, k, found)
+		return
+	}
 	found, err := s.cache.Get(r.Context(), key, nil, func(ctx context.Context) (cache.Loaded, error) {
 		made, usage, err := s.make(ctx, r, key)
 		return cache.Loaded{Bytes: made.encode(), Tags: usage.Tags(), Unkept: !made.shared}, err
@@ -143,7 +148,11 @@ func (s *shared) forAnonymous(w http.ResponseWriter, r *http.Request, key string
 		httpapi.WriteError(r.Context(), w, err)
 		return
 	}
-	k := decode(found.Bytes)
+	s.sendShared(w, r, s.front.Hold(key, found), found)
+}
+
+// sendShared answers with what the caches in front of the service may keep as well.
+func (s *shared) sendShared(w http.ResponseWriter, r *http.Request, k kept, found cache.Value) {
 	if k.stale {
 		found.Outcome = cache.Stale
 	}
@@ -156,8 +165,12 @@ func (s *shared) forAnonymous(w http.ResponseWriter, r *http.Request, key string
 // forCaller serves what was kept, which is the same for this caller, or makes the answer for this caller alone and keeps it if it turns out
 // to be the same for everybody.
 func (s *shared) forCaller(w http.ResponseWriter, r *http.Request, key string) {
+	if k, found, ok := s.front.Held(key); ok {
+		s.send(w, r, k, found, private)
+		return
+	}
 	if found, ok := s.cache.Peek(key); ok {
-		s.send(w, r, decode(found.Bytes), found, private)
+		s.send(w, r, s.front.Hold(key, found), found, private)
 		return
 	}
 	at := s.cache.Mark()

@@ -22,6 +22,8 @@ type kept struct {
 	shared, stale bool
 	// lines are the header, each value with the index of its name in keptHeaders.
 	lines []line
+	// values are those of the lines as headers hold them; nil if it was just made. Answers share them.
+	values []string
 	// tags are those of what it is made of, joined by commas.
 	tags string
 	body []byte
@@ -84,13 +86,13 @@ func decode(b []byte) kept {
 		total += int(binary.LittleEndian.Uint16(sizes[i:]))
 	}
 	texts := string(b[start : start+total]) // one piece of memory for all
-	k.lines = make([]line, 0, b[3])
+	k.lines, k.values = make([]line, 0, b[3]), make([]string, 0, b[3])
 	for i := 0; i < len(sizes); i += textSize {
 		size := int(binary.LittleEndian.Uint16(sizes[i:]))
 		if name := sizes[i+2]; name == tagsIndex {
 			k.tags = texts[:size]
 		} else {
-			k.lines = append(k.lines, line{name: name, value: texts[:size]})
+			k.lines, k.values = append(k.lines, line{name: name, value: texts[:size]}), append(k.values, texts[:size])
 		}
 		texts = texts[size:]
 	}
@@ -101,9 +103,13 @@ func decode(b []byte) kept {
 // describe puts the header of the answer into h, where others may vary it as well. An answer that is shared says by control who
 // may keep it; age is empty for one that was just made.
 func (k kept) describe(h http.Header, control []string, age string) {
-	values := make([]string, len(k.lines)+1) // one piece of memory for all
+	values := k.values
+	if values == nil {
+		for _, l := range k.lines {
+			values = append(values, l.value)
+		}
+	}
 	for i, l := range k.lines {
-		values[i] = l.value
 		switch name := keptHeaders[l.name]; {
 		case name == "Vary" && len(h[name]) > 0:
 			if !slices.Contains(h[name], l.value) {
@@ -116,8 +122,7 @@ func (k kept) describe(h http.Header, control []string, age string) {
 		}
 	}
 	if age != "" {
-		values[len(k.lines)] = age
-		h["Age"] = values[len(k.lines):]
+		h["Age"] = []string{age}
 	}
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/http"
@@ -47,9 +48,20 @@ func logRequest(logger *slog.Logger, r *http.Request, rec *Record, w *statusWrit
 	}
 	// The logger would look for the place in the code, which costs as much as all of the line and is always here. That the client's going away
 	// has ended ctx is nothing to a handler.
-	line := slog.NewRecord(w.started.Add(took), level, "Serving request", 0)
+	const message = "Serving request"
+	ended := w.started.Add(took)
+	if h, ok := logger.Handler().(attrsHandler); ok {
+		_ = h.HandleAttrs(ctx, ended, level, message, attrs) // there is nobody to tell
+		return
+	}
+	line := slog.NewRecord(ended, level, message, 0)
 	line.AddAttrs(attrs...)
-	_ = logger.Handler().Handle(ctx, line) // there is nobody to tell
+	_ = logger.Handler().Handle(ctx, line)
+}
+
+// attrsHandler is a slog.Handler that needs no slog.Record, which would take memory for so many attributes.
+type attrsHandler interface {
+	HandleAttrs(ctx context.Context, at time.Time, level slog.Level, message string, attrs []slog.Attr) error
 }
 
 func isProbe(path string) bool {

@@ -129,8 +129,14 @@ var (
 
 // setHeaders tells of the strictest limit.
 func (r *request) setHeaders(h http.Header) {
-	v := r.strictest
-	r.values = [...]string{strconv.Itoa(v.Limit), strconv.Itoa(v.Remaining), strconv.FormatInt(v.Reset.UnixMilli(), 10)}
+	var room [64]byte // three numbers, and one piece of memory for all
+	text, ends := room[:0], [3]int{}
+	for i, number := range [...]int64{int64(r.strictest.Limit), int64(r.strictest.Remaining), r.strictest.Reset.UnixMilli()} {
+		text = strconv.AppendInt(text, number, 10)
+		ends[i] = len(text)
+	}
+	all := string(text)
+	r.values = [...]string{all[:ends[0]], all[ends[0]:ends[1]], all[ends[1]:]}
 	h[canonicalLimit], h[canonicalRemaining], h[canonicalReset] = r.values[0:1:1], r.values[1:2:2], r.values[2:3:3]
 }
 

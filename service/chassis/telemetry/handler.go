@@ -25,15 +25,28 @@ func (h lineHandler) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle implements slog.Handler.
 func (h lineHandler) Handle(ctx context.Context, r slog.Record) error {
+	var room [16]slog.Attr
+	attrs := room[:0]
+	r.Attrs(func(attr slog.Attr) bool {
+		attrs = append(attrs, attr)
+		return true
+	})
+	return h.HandleAttrs(ctx, r.Time, r.Level, r.Message, attrs)
+}
+
+// HandleAttrs is Handle for a record that need not be made.
+func (h lineHandler) HandleAttrs(ctx context.Context, at time.Time, level slog.Level, message string, attrs []slog.Attr) error {
 	var room [1024]byte // most lines fit, and then no memory is taken
-	line, plain := h.appendPlain(room[:0], &r)
+	line, plain := h.appendPlain(room[:0], at, level, message, attrs)
 	var err error
 	if plain {
 		_, err = h.lines.Write(line)
 	} else {
+		r := slog.NewRecord(at, level, message, 0)
+		r.AddAttrs(attrs...)
 		err = h.json.Handle(ctx, r)
 	}
-	if r.Level >= slog.LevelWarn {
+	if level >= slog.LevelWarn {
 		if flushed := h.lines.Flush(); err == nil {
 			err = flushed
 		}
@@ -58,20 +71,20 @@ func (h lineHandler) WithGroup(name string) slog.Handler {
 }
 
 // appendPlain appends the line of a record, and returns false if that is left to the JSONHandler.
-func (h lineHandler) appendPlain(line []byte, r *slog.Record) (_ []byte, plain bool) {
-	if h.grouped || r.Time.IsZero() || r.Time.Year() < 0 || r.Time.Year() > 9999 || !isPlain(r.Message) {
+func (h lineHandler) appendPlain(line []byte, at time.Time, level slog.Level, message string, attrs []slog.Attr) (_ []byte, plain bool) {
+	if year := at.Year(); h.grouped || at.IsZero() || year < 0 || year > 9999 || !isPlain(message) {
 		return line, false
 	}
-	line = append(r.Time.AppendFormat(append(line, `{"time":"`...), time.RFC3339Nano), `","level":"`...)
-	line = append(append(line, r.Level.String()...), `","msg":"`...)
-	line = append(append(line, r.Message...), '"')
+	line = append(at.AppendFormat(append(line, `{"time":"`...), time.RFC3339Nano), `","level":"`...)
+	line = append(append(line, level.String()...), `","msg":"`...)
+	line = append(append(line, message...), '"')
 	line = append(line, h.before...)
-	plain = true
-	r.Attrs(func(attr slog.Attr) bool {
-		line, plain = appendPlainAttr(line, attr)
-		return plain
-	})
-	return append(line, "}\n"...), plain
+	for _, attr := range attrs {
+		if line, plain = appendPlainAttr(line, attr); !plain {
+			return line, false
+		}
+	}
+	return append(line, "}\n"...), true
 }
 
 // appendPlainAttr appends an attribute that is a plain text or a number, and returns false for any other.
