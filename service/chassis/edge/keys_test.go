@@ -89,6 +89,10 @@ func TestKeptAnswersComeBackWhole(t *testing.T) {
 		},
 		"stale": {status: 200, stale: true, lines: []line{}, tags: "a", body: []byte("body")},
 	} {
+		want.values = []string{}
+		for _, l := range want.lines {
+			want.values = append(want.values, l.value)
+		}
 		if diff := cmp.Diff(want, decode(want.encode()), cmp.AllowUnexported(kept{}, line{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}

@@ -376,6 +376,19 @@ func TestOwnersSeeEveryChangeOnceItIsMade(t *testing.T) {
 	}
 }
 
+// Whoever asks for a change that is not made, as of somebody else's score, does not take from others what is kept for them.
+func TestAChangeThatIsNotMadeEndsNothing(t *testing.T) {
+	s, below, _ := shelved(t)
+	shown(t, s, "list", of("bob"))
+	below.err = scores.ErrAbsent
+	if _, err := s.Replace(t.Context(), scores.Replacement{ID: "1"}); !errors.Is(err, scores.ErrAbsent) {
+		t.Fatal(err)
+	}
+	if shown(t, s, "list", of("bob")).FavoriteCount != 0 {
+		t.Error("the list was read again")
+	}
+}
+
 // A private score that is added is nobody else's business.
 func TestPrivateAdditionsLeaveTheListsOfOthersAlone(t *testing.T) {
 	s, below, _ := shelved(t)

@@ -2,6 +2,7 @@ package migrations_test
 
 import (
 	"database/sql"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -91,6 +92,8 @@ func TestChangesTellTheListsThatTheyChange(t *testing.T) {
 		"a public one gets an owner":    {`update scores set owner_id = 'dave' where id = '2'`, []string{"score:2", "scores:visible"}},
 		"both at once":                  {`update scores set owner_id = 'dave', visibility = 'private' where id = '2'`, []string{"score:2", "scores:of:dave", "scores:visible"}},
 		"an owner with signs":           {`update scores set owner_id = 'é, "}{' where id = '1'`, []string{"score:1", "scores:of:alice", `scores:of:é, "}{`}},
+		"none is changed, one is added": {`insert into scores (id, owner_id, title) values ('5', 'bob', 'new') on conflict (id) do update set title = excluded.title`, []string{"score:5", "scores:of:bob"}},
+		"one is changed, one is added":  {`insert into scores (id, owner_id, title, visibility) values ('5', 'bob', 'new', 'private'), ('2', 'alice', 'new', 'private') on conflict (id) do update set visibility = excluded.visibility`, []string{"score:2", "score:5", "scores:of:alice", "scores:of:bob", "scores:visible"}},
 		"many are changed":              {`update scores set title = 'x' where visibility = 'private'`, []string{"score:1", "score:3", "scores:of:alice", "scores:of:bob"}},
 		"a private one is deleted":      {`delete from scores where id = '1'`, []string{"collection:A", "score:1", "scores:of:alice", "scores:visible"}},
 		"a private one in none":         {`delete from scores where id = '3'`, []string{"collection:B", "score:3", "scores:of:bob"}},
@@ -115,6 +118,34 @@ func TestChangesTellTheListsThatTheyChange(t *testing.T) {
 				t.Errorf("(-want +told):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Whoever reads the news holds one row of them in memory, however much a statement changes.
+func TestNewsOfManyAreSeveralRows(t *testing.T) {
+	db, err := sql.Open("postgres", scorestest.URL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	const many = 2500
+	for _, statement := range []string{
+		fmt.Sprintf(`insert into scores (owner_id, title) select 'owner ' || n %% 3, 'x' from generate_series(1, %d) n`, many),
+		`update scores set visibility = 'public'`,
+		`delete from scores`,
+	} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+		var rows, most, told int
+		err := db.QueryRowContext(t.Context(), `select count(*), max(cardinality(tags)),
+			(select count(distinct tag) from cache_events, unnest(tags) tag where tag like 'score:%') from cache_events`).Scan(&rows, &most, &told)
+		if err != nil || rows < 3 || rows > 4 || most > 1010 || told != many {
+			t.Errorf("%.6s: %d rows of at most %d tags tell of %d scores (%v), want 3 rows of about 1000", statement, rows, most, told, err)
+		}
+		if _, err := db.ExecContext(t.Context(), `truncate cache_events`); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
