@@ -79,15 +79,19 @@ var insertScores = func() string {
 }()
 
 // Whatever somebody else has locked, score or card, is left out: who changes that waits alone. So nobody waits for what
-// another one changes, and there is no order of locks in which two could stop each other.
-var replaceScores = `with free as (
-	select scores.id from scores join score_cards on score_id = scores.id where scores.id = any((select $1::uuid[])::uuid[])
-	order by scores.id for no key update skip locked)
+// another one changes, and there is no order of locks in which two could stop each other. Nobody locks what is not theirs.
+var replaceScores = func() string {
+	const isMeant = `scores.id = given.id and (given.owner_id = '' or scores.owner_id = given.owner_id)
+		and (given.version = 0 or scores.version = given.version)`
+	return `with given as materialized (
+		select * from ` + several("id uuid", "owner_id text", "version bigint", "mask integer") + `),
+	free as materialized (
+		select scores.id from given join scores on ` + isMeant + ` join score_cards on score_id = scores.id
+		order by scores.id for no key update of scores, score_cards skip locked)
 	update scores set ` + replacing("given.mask", func(i int) string { return ofSeveral(fieldColumns[i]) }) + `
-	from free join ` + several("id uuid", "owner_id text", "version bigint", "mask integer") + ` on given.id = free.id
-	where scores.id = free.id and (given.owner_id = '' or scores.owner_id = given.owner_id)
-		and (given.version = 0 or scores.version = given.version)
+	from given where ` + isMeant + ` and given.id = any(array(select id from free))
 	returning ` + qualified(columns)
+}()
 
 // meet makes the groups in which calls meet.
 func (s *Store) meet() {
