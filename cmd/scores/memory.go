@@ -19,6 +19,8 @@ const (
 	// A process that collects more often than that has more headroom, up to what its caches may take and do not hold, and one that collects
 	// less often has the least again.
 	oftenCollected, seldomCollected = 250 * time.Millisecond, 2 * time.Second
+	// mostLent is how many bytes of that it has at most: memory that is always another is slow.
+	mostLent = 18 << 20
 	// leastGCPercent keeps a very large heap from being collected without end.
 	leastGCPercent = 5
 	// mostGCPercent of the least heap that Go collects, 4 MiB at 100 percent, are the least headroom as well; that heap grows with the percentage.
@@ -77,7 +79,7 @@ func nextHeadroom(present uint64, since time.Duration, unused uint64) uint64 {
 	case since > seldomCollected:
 		present = leastHeadroom
 	}
-	return min(max(present, leastHeadroom), leastHeadroom+min(unused, 18<<20))
+	return min(max(present, leastHeadroom), leastHeadroom+min(unused, mostLent))
 }
 
 // gcPercentFor is by how many percent the heap may grow beyond the bytes in use.

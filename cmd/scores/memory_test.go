@@ -54,11 +54,11 @@ func TestHeadroomIsWhatCachesDoNotHold(t *testing.T) {
 	}{
 		"at rest":                     {6 * mib, time.Minute, 48 * mib, 6 * mib},
 		"much to do":                  {6 * mib, 20 * time.Millisecond, 48 * mib, 12 * mib},
-		"much to do for longer":       {48 * mib, 200 * time.Millisecond, 48 * mib, 54 * mib},
-		"enough":                      {24 * mib, time.Second, 48 * mib, 24 * mib},
-		"at rest again":               {54 * mib, 3 * time.Second, 48 * mib, 6 * mib},
+		"much to do for longer":       {20 * mib, 200 * time.Millisecond, 48 * mib, 24 * mib},
+		"enough":                      {12 * mib, time.Second, 48 * mib, 12 * mib},
+		"at rest again":               {24 * mib, 3 * time.Second, 48 * mib, 6 * mib},
 		"much to do, and full caches": {6 * mib, 20 * time.Millisecond, 0, 6 * mib},
-		"caches fill":                 {54 * mib, time.Second, 10 * mib, 16 * mib},
+		"caches fill":                 {24 * mib, time.Second, 10 * mib, 16 * mib},
 		"less than the least":         {0, time.Second, 10 * mib, 6 * mib},
 	} {
 		if got := nextHeadroom(tc.present, tc.since, tc.unused); got != tc.want {
