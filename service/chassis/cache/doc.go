@@ -12,4 +12,6 @@
 // Every value carries tags, the names of what it was made of. Invalidating a tag ends all values that carry it at once, and
 // those that are being loaded meanwhile as well: a value counts as loaded when its load began. That is so in constant time, since
 // nothing is searched: see Validity.
+//
+// A Front holds what was made of the values that are asked for most, by the same rules.
 package cache
