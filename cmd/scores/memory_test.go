@@ -46,23 +46,38 @@ func TestGCPercent(t *testing.T) {
 
 func TestHeadroomIsWhatCachesDoNotHold(t *testing.T) {
 	const mib = 1 << 20
+	// collections are as many, so far from each other, while so much is not held.
+	type collections struct {
+		many   int
+		apart  time.Duration
+		unused uint64
+	}
+	busy := collections{100, 50 * time.Millisecond, 48 * mib}
 	for name, tc := range map[string]struct {
-		present uint64
-		since   time.Duration
-		unused  uint64
-		want    uint64
+		all  []collections
+		want uint64
 	}{
-		"at rest":                     {6 * mib, time.Minute, 48 * mib, 6 * mib},
-		"much to do":                  {6 * mib, 20 * time.Millisecond, 48 * mib, 12 * mib},
-		"much to do for longer":       {20 * mib, 200 * time.Millisecond, 48 * mib, 24 * mib},
-		"enough":                      {12 * mib, time.Second, 48 * mib, 12 * mib},
-		"at rest again":               {24 * mib, 3 * time.Second, 48 * mib, 6 * mib},
-		"much to do, and full caches": {6 * mib, 20 * time.Millisecond, 0, 6 * mib},
-		"caches fill":                 {24 * mib, time.Second, 10 * mib, 16 * mib},
-		"less than the least":         {0, time.Second, 10 * mib, 6 * mib},
+		"the first":                      {[]collections{{1, 0, 48 * mib}}, 6},
+		"at rest":                        {[]collections{{10, 2 * time.Minute, 48 * mib}}, 6},
+		"the start of a process":         {[]collections{{20, 20 * time.Millisecond, 48 * mib}}, 6},
+		"now and then much to do":        {[]collections{{20, 20 * time.Millisecond, 48 * mib}, {1, time.Second, 48 * mib}, {20, 20 * time.Millisecond, 48 * mib}}, 6},
+		"much to do":                     {[]collections{busy}, 24},
+		"much to do with less of it":     {[]collections{busy, {10, time.Second, 48 * mib}}, 24},
+		"at rest again":                  {[]collections{busy, {1, 3 * time.Second, 48 * mib}}, 6},
+		"much to do, and full caches":    {[]collections{{100, 50 * time.Millisecond, 0}}, 6},
+		"much to do, and caches fill":    {[]collections{busy, {1, 50 * time.Millisecond, 4 * mib}}, 10},
+		"much to do, and caches are off": {[]collections{busy, {1, 50 * time.Millisecond, 0}}, 6},
 	} {
-		if got := nextHeadroom(tc.present, tc.since, tc.unused); got != tc.want {
-			t.Errorf("%s: %d MiB, want %d", name, got/mib, tc.want/mib)
+		var h headroom
+		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		for _, c := range tc.all {
+			for range c.many {
+				now = now.Add(c.apart)
+				h = h.after(now, c.unused)
+			}
+		}
+		if h.bytes != tc.want*mib {
+			t.Errorf("%s: %d MiB, want %d", name, h.bytes/mib, tc.want)
 		}
 	}
 }
