@@ -212,6 +212,7 @@ func New(in Input) Plan {
 var rules = []func(*pass) *Plan{
 	(*pass).abort,
 	(*pass).resume,
+	(*pass).retried,
 	(*pass).paused,
 	(*pass).away,
 	(*pass).blocked,

@@ -87,8 +87,6 @@ func (p *pass) rehearseContract(began v1alpha1.ContractEvidence) *Plan {
 		return nil
 	case began.Rehearsal != nil:
 		return p.driftedSince(began)
-	case p.Retry && (seen.Failed || seen.Stuck):
-		return p.contractAnew()
 	case seen.Failed:
 		message := "the migrations have failed on the copy"
 		if seen.Waiting != nil {
@@ -106,16 +104,10 @@ func (p *pass) rehearseContract(began v1alpha1.ContractEvidence) *Plan {
 // driftedSince stops before the schema is changed if somebody has changed it by other means between the backup and the rehearsal: what was
 // proved is proved of another one.
 func (p *pass) driftedSince(began v1alpha1.ContractEvidence) *Plan {
-	if began.Backup == nil {
+	if !isDrifted(began) {
 		return nil
 	}
 	was, is := began.Backup.Fingerprint, began.Rehearsal.DatabaseFingerprint
-	switch {
-	case was == "" || is == "" || was == is:
-		return nil
-	case p.Retry:
-		return p.contractAnew()
-	}
 	return p.stuck(v1alpha1.WaitSchema, "somebody has changed the schema by other means than migrations, between the backup and the rehearsal of what is "+
 		"removed: its fingerprint was "+short(was)+" and is "+short(is), "put the schema back, or leave it as it is")
 }
@@ -127,10 +119,26 @@ func (p *pass) stuck(what v1alpha1.WaitType, message, mend string) *Plan {
 	return plan
 }
 
-// contractAnew forgets what came before the removal. The backup holds the data as they were, so a rehearsal on it would fail as before.
-func (p *pass) contractAnew() *Plan {
-	p.evidence().Contract = nil
-	return p.proceed("the removal is prepared anew")
+// isDrifted reports whether the schema at the rehearsal was another one than at the backup, as far as both are known.
+func isDrifted(began v1alpha1.ContractEvidence) bool {
+	if began.Backup == nil || began.Rehearsal == nil {
+		return false
+	}
+	was, is := began.Backup.Fingerprint, began.Rehearsal.DatabaseFingerprint
+	return was != "" && is != "" && was != is
+}
+
+// retried forgets what came before a removal that takes a person, who has said that it is tried again. The backup holds the data as they were, so a
+// rehearsal on it would fail as before. It is forgotten at once, also where nothing is done at present, since a verb counts once.
+func (p *pass) retried() *Plan {
+	began, seen := p.database().Contract, p.Facts.ContractRehearsal
+	if !p.Retry || began == nil || began.FinishedAt != nil || !p.Rollout.Rehearsal || p.Facts.Contract.Done {
+		return nil
+	}
+	if began.Rehearsal == nil && (seen.Failed || seen.Stuck) || isDrifted(*began) {
+		p.evidence().Contract = nil
+	}
+	return nil
 }
 
 // beginContract waits for the time in which one may go back, and for a window.

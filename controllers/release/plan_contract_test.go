@@ -97,6 +97,7 @@ func TestContract(t *testing.T) {
 		"a refusal takes a person":                {input(began, refused), "Verified: keep(scores-2) cleanup contract wait Database stalled"},
 		"it is recorded that it is done":          {input(began, done), "Verified: keep(scores-2) cleanup wait Step look 0s"},
 		"and not done again":                      {input(finished), "Verified: keep(scores-2) cleanup"},
+		"a retry is heard while it is held":       {input(fails, retry, func(in *Input) { in.Held = true }), "Verified: keep(scores-2) cleanup wait Hold"},
 		"nothing is removed while it is held":     {input(began, func(in *Input) { in.Held = true }), "Verified: keep(scores-2) cleanup wait Hold"},
 		"nor for a release that failed elsewhere": {input(began, rejection("production")), "Verified: keep(scores-2) cleanup"},
 		"nor while pods are lost":                 {input(began, func(in *Input) { in.Facts.Stable.Complete = false }), "Verified: keep(scores-2) wait Pods"},
@@ -163,12 +164,28 @@ func TestARehearsalOfARemovalThatFails(t *testing.T) {
 	}
 	in.Retry = true
 	plan := New(in)
-	if plan.Record.Database.Contract != nil || plan.Record.Database.Check == nil || in.Record.Database.Contract != contracting {
-		t.Errorf("recorded: %+v", plan.Record.Database)
-	}
-	in.Retry, in.Facts.ContractRehearsal, in.Record = false, Work{}, plan.Record
-	plan = New(in)
 	if began := plan.Record.Database.Contract; began == nil || !began.BeganAt.After(contracting.BeganAt.Time) || began.Backup != nil {
 		t.Errorf("begun anew: %+v", began)
+	}
+	if plan.Record.Database.Check == nil || in.Record.Database.Contract != contracting {
+		t.Errorf("recorded: %+v", plan.Record.Database)
+	}
+	// Where nothing is done the verb is heard all the same: it counts once.
+	for name, still := range map[string]func(*Input){
+		"paused": func(in *Input) { in.Paused = true },
+		"held":   func(in *Input) { in.Held = true },
+		"blocked": func(in *Input) {
+			in.Facts.Blocked = &v1alpha1.WaitingFor{Type: v1alpha1.WaitNamespace}
+		},
+	} {
+		in := in
+		still(&in)
+		if plan := New(in); plan.Record.Database.Contract != nil || plan.Record.Database.Check == nil {
+			t.Errorf("%s: recorded: %+v", name, plan.Record.Database)
+		}
+		in.Retry = false
+		if plan := New(in); plan.Record.Database.Contract != contracting {
+			t.Errorf("%s, without the verb: recorded: %+v", name, plan.Record.Database)
+		}
 	}
 }
