@@ -52,6 +52,7 @@ type Cache struct {
 	counts   counts
 
 	configuring sync.Mutex
+	memories    uint64 // how many there have been
 	settings    atomic.Pointer[Settings]
 	memory      atomic.Pointer[memory]
 }
@@ -81,6 +82,8 @@ func (c *Cache) Configure(next Settings) error {
 			if fresh, err = newMemory(next.MiB, next.Life(), &c.counts.evictions); err != nil {
 				return err
 			}
+			c.memories++
+			fresh.number = c.memories
 		}
 		if old := c.memory.Swap(fresh); old != nil {
 			old.close()
@@ -122,9 +125,9 @@ type Value struct {
 	// Age is how long ago it was loaded.
 	Age time.Duration
 
-	// entry and memory are those of a Hit.
+	// entry is that of a Hit, and memory the number of the one that it was in.
 	entry  entry
-	memory *memory
+	memory uint64
 }
 
 // Loaded is what a load found.
@@ -160,7 +163,7 @@ func (c *Cache) Get(ctx context.Context, key string, tags []string, load Load) (
 	case useNow:
 		c.counts.hits.Add(1)
 		note(ctx, tags, false)
-		return Value{Bytes: e.value, Outcome: Hit, Age: e.age(now), entry: e, memory: m}, nil
+		return Value{Bytes: e.value, Outcome: Hit, Age: e.age(now), entry: e, memory: m.number}, nil
 	case useMeanwhile:
 		c.fly(ctx, key, tags, load) // nobody waits for it
 		c.counts.stale.Add(1)
@@ -200,7 +203,7 @@ func (c *Cache) Peek(key string) (Value, bool) {
 		return Value{}, false
 	}
 	c.counts.hits.Add(1)
-	return Value{Bytes: e.value, Outcome: Hit, Age: e.age(now), entry: e, memory: m}, true
+	return Value{Bytes: e.value, Outcome: Hit, Age: e.age(now), entry: e, memory: m.number}, true
 }
 
 // Mark returns the present moment, for Put.

@@ -38,9 +38,9 @@ func (f *Front[T]) place(key string) *atomic.Pointer[inFront[T]] {
 
 // Held returns what was made of the value under the key, and the value, if both are held and may be used as they are.
 func (f *Front[T]) Held(key string) (made T, v Value, ok bool) {
-	held := f.place(key).Load()
+	held, m := f.place(key).Load(), f.cache.memory.Load()
 	// Another memory is another size, or none.
-	if held == nil || held.key != key || held.value.memory != f.cache.memory.Load() {
+	if held == nil || held.key != key || m == nil || held.value.memory != m.number {
 		return made, Value{}, false
 	}
 	now := f.cache.now()

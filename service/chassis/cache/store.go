@@ -26,6 +26,8 @@ const (
 // memory keeps bytes by key, and the oldest go when there is no more room. The library below removes by age alone and returns what is
 // too old until it has swept, so the entries say themselves how long they are good for.
 type memory struct {
+	// number is another one for each memory of a cache.
+	number  uint64
 	cache   *bigcache.BigCache
 	maxSize int
 	stop    context.CancelFunc

@@ -24,7 +24,7 @@ func logRequest(logger *slog.Logger, r *http.Request, rec *Record, w *statusWrit
 	if !logger.Enabled(ctx, level) {
 		return
 	}
-	const most = 12 // a bound that is known beforehand keeps them off the heap
+	const most = 12 // a bound that is known beforehand takes memory once
 	attrs := append(make([]slog.Attr, 0, most),
 		slog.String("requestId", rec.RequestID),
 		slog.String("method", shorten(r.Method, 32)),

@@ -5,7 +5,7 @@
 -- one transaction, so every statement of any release meets either all of the old ones or all of the new ones.
 
 -- Cards are written in the order of their IDs, in which everybody else locks them, so that two statements wait for each other instead of
--- deadlocking. A statement that adds or updates calls this for both, and once in vain.
+-- deadlocking.
 -- +goose StatementBegin
 create or replace function score_cards_follow() returns trigger language plpgsql as $$
 begin
