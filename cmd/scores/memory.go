@@ -18,7 +18,7 @@ const (
 	leastHeadroom = 6 << 20
 	// A process that collects more often than that for longer than a burst, such as its start, has more headroom, up to what its caches may
 	// take and do not hold, and one that collects less often has the least again.
-	oftenCollected, burst, seldomCollected = 250 * time.Millisecond, time.Second, 2 * time.Second
+	oftenCollected, burst, seldomCollected = 250 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second
 	// mostLent is how many bytes of that it has at most: memory that is always another is slow.
 	mostLent = 18 << 20
 	// leastGCPercent keeps a very large heap from being collected without end.

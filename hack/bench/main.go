@@ -33,7 +33,7 @@ func main() {
 	flag.StringVar(&cfg.docs, "docs", "", "directory in which performance.md and performance.svg are brought up to date; empty is none")
 	flag.DurationVar(&cfg.length, "length", 5*time.Second, "how long one measurement lasts, at most 1m")
 	flag.IntVar(&cfg.rounds, "rounds", 5, "how many rounds are made, 1 to 20")
-	flag.IntVar(&cfg.clients, "clients", 16, "how many connections a load has, 1 to 256")
+	flag.IntVar(&cfg.clients, "clients", 32, "how many connections a load has, 1 to 256")
 	flag.StringVar(&cfg.work, "work", "", "the only work that is measured, such as write; empty is all")
 	flag.IntVar(&cfg.rows, "rows", 5000, "how many scores the library holds, 100 to 1000000")
 	flag.Parse()

@@ -224,13 +224,13 @@ func (s *shared) send(w http.ResponseWriter, r *http.Request, k kept, found cach
 	if s.route.Kept != nil && found.Outcome != cache.Miss && found.Outcome != cache.Bypass && !k.stale {
 		s.route.Kept(r)
 	}
-	h, age := w.Header(), ""
+	h := w.Header()
+	k.describe(h, control)
 	if found.Outcome == cache.Hit || found.Outcome == cache.Stale {
-		age = strconv.FormatInt(int64(found.Age/time.Second), 10)
+		h["Age"] = ageOf(found.Age)
 	}
-	k.describe(h, control, age)
 	h[OutcomeHeader] = outcomes[found.Outcome]
-	if k.status == http.StatusOK && httpapi.Has(r.Context(), h.Get("Etag")) {
+	if k.status == http.StatusOK && httpapi.Has(r.Context(), first(h["Etag"])) {
 		h.Del("Content-Length")
 		h.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)
@@ -239,6 +239,29 @@ func (s *shared) send(w http.ResponseWriter, r *http.Request, k kept, found cach
 	w.WriteHeader(k.status)
 	// An error here means that the client is gone; nobody is left to tell.
 	_, _ = w.Write(k.body)
+}
+
+// ages are values of a header that answers share, in seconds.
+var ages = func() (ages [60][]string) {
+	for i := range ages {
+		ages[i] = []string{strconv.Itoa(i)}
+	}
+	return ages
+}()
+
+func ageOf(d time.Duration) []string {
+	if seconds := int64(d / time.Second); seconds >= int64(len(ages)) {
+		return []string{strconv.FormatInt(seconds, 10)}
+	}
+	return ages[d/time.Second]
+}
+
+// first is the first of the values of a header, or empty.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
 }
 
 // keys make the key of a request to one route: its path and the parameters that the route declares, in normal form. Two requests

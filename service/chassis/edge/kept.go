@@ -101,8 +101,8 @@ func decode(b []byte) kept {
 }
 
 // describe puts the header of the answer into h, where others may vary it as well. An answer that is shared says by control who
-// may keep it; age is empty for one that was just made.
-func (k kept) describe(h http.Header, control []string, age string) {
+// may keep it.
+func (k kept) describe(h http.Header, control []string) {
 	values := k.values
 	if values == nil {
 		for _, l := range k.lines {
@@ -120,9 +120,6 @@ func (k kept) describe(h http.Header, control []string, age string) {
 		default:
 			h[name] = values[i : i+1 : i+1]
 		}
-	}
-	if age != "" {
-		h["Age"] = []string{age}
 	}
 }
 

@@ -12,7 +12,11 @@ import (
 	"github.com/mirubato/mirubato/api/contract"
 )
 
-func logRequest(logger *slog.Logger, r *http.Request, rec *Record, w *statusWriter, took time.Duration) {
+// mostAttrs is how many attributes a line has at most.
+const mostAttrs = 12
+
+func logRequest(logger *slog.Logger, r *http.Request, e *exchange, took time.Duration) {
+	rec, w := &e.record, &e.statusWriter
 	level := slog.LevelInfo
 	switch {
 	case w.result() >= http.StatusInternalServerError:
@@ -24,8 +28,7 @@ func logRequest(logger *slog.Logger, r *http.Request, rec *Record, w *statusWrit
 	if !logger.Enabled(ctx, level) {
 		return
 	}
-	const most = 12 // a bound that is known beforehand takes memory once
-	attrs := append(make([]slog.Attr, 0, most),
+	attrs := append(e.attrs[:0],
 		slog.String("requestId", rec.RequestID),
 		slog.String("method", shorten(r.Method, 32)),
 		slog.String("path", shorten(r.URL.Path, 512)),

@@ -64,7 +64,7 @@ func Middleware(o Options, next http.Handler) http.Handler {
 			e.context.end()
 			took := time.Since(e.started)
 			observer.RequestFinished(e.record.Route, r.Method, e.result(), took)
-			logRequest(o.Logger, r, &e.record, &e.statusWriter, took)
+			logRequest(o.Logger, r, e, took)
 		}()
 		inner.ServeHTTP(&e.statusWriter, r)
 	})
@@ -77,6 +77,8 @@ type exchange struct {
 	context requestContext
 	// requestID is the value of a header.
 	requestID [1]string
+	// attrs are those of the line in the log.
+	attrs [mostAttrs]slog.Attr
 }
 
 // begin returns what is kept of the request, and the request with its deadline and the limit of its body.
@@ -109,7 +111,7 @@ var constantHeaders = http.Header{
 }
 
 func (o *Options) observer(r *http.Request) Observer {
-	if o.Synthetic != nil && r.Header.Get(contract.SyntheticHeader) != "" {
+	if o.Synthetic != nil && valueOf(r.Header, contract.SyntheticHeader) != "" {
 		return o.Synthetic
 	}
 	return o.Observer
@@ -149,13 +151,21 @@ func (s *standardHeaders) set(e *exchange, h http.Header) {
 	}
 }
 
+// valueOf is http.Header.Get for a name in the spelling of http.Header, which need not be looked for then.
+func valueOf(h http.Header, canonical string) string {
+	if values := h[canonical]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
 // TimeoutHeader carries how many milliseconds a caller waits for the answer, so that nobody works on what nobody will
 // read. It is relative because clocks differ.
 const TimeoutHeader = "X-Request-Timeout-Ms"
 
 // timeoutFor is the timeout, or what the caller waits if that is less. What is no positive number is not heeded.
 func timeoutFor(r *http.Request, timeout time.Duration) time.Duration {
-	given := r.Header.Get(TimeoutHeader)
+	given := valueOf(r.Header, TimeoutHeader)
 	if given == "" {
 		return timeout
 	}

@@ -76,8 +76,8 @@ func Has(ctx context.Context, etag string) bool {
 func newRecord(r *http.Request) Record {
 	return Record{
 		client:      r.Context(),
-		RequestID:   requestID(r.Header.Get(canonicalRequestID)),
-		ifNoneMatch: r.Header.Get("If-None-Match"),
+		RequestID:   requestID(valueOf(r.Header, canonicalRequestID)),
+		ifNoneMatch: valueOf(r.Header, "If-None-Match"),
 		isRead:      r.Method == http.MethodGet || r.Method == http.MethodHead,
 	}
 }
