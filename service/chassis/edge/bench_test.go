@@ -30,7 +30,7 @@ func (d *discarding) WriteHeader(status int)      { d.status = status }
 func (d *discarding) Write(b []byte) (int, error) { return len(b), nil }
 
 // maxAllocations is how often a cached read may take memory, with everything on.
-const maxAllocations = 20
+const maxAllocations = 18
 
 // unlimited are settings whose limits are counted, in the process, but never met.
 func unlimited(tb testing.TB) settings.Settings {
