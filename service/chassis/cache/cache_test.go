@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -391,38 +392,63 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// Many read and write at random; whoever reads after a write was acknowledged sees it, or a later one.
+// Many read and write at random; whoever reads after a write was acknowledged sees it, or a later one, also from a front.
 func TestNoReadIsOlderThanAnAcknowledgedWrite(t *testing.T) {
-	v := cache.NewValidity(time.Now, 0)
-	c := newCache(t, cache.Settings{MiB: 1, TTL: time.Second}, v, time.Now)
-	const rows = 5
-	var database, acknowledged [rows]atomic.Int64
-	var wg sync.WaitGroup
-	for worker := range 8 {
-		random := rand.New(rand.NewPCG(uint64(worker), 1))
-		wg.Go(func() {
-			for range 3000 {
-				row := random.IntN(rows)
-				key := fmt.Sprint("row ", row)
-				if random.IntN(10) == 0 {
-					n := database[row].Add(1)
-					v.Invalidate(key)
-					for seen := acknowledged[row].Load(); seen < n && !acknowledged[row].CompareAndSwap(seen, n); {
-						seen = acknowledged[row].Load()
+	type load = func(context.Context) (int64, error)
+	for name, reading := range map[string]func(*cache.Cache) func(key string, load load) (int64, error){
+		"the cache": func(c *cache.Cache) func(string, load) (int64, error) {
+			return func(key string, load load) (int64, error) {
+				return cache.Read(t.Context(), c, key, []string{key}, load)
+			}
+		},
+		"its front": func(c *cache.Cache) func(string, load) (int64, error) {
+			f := cache.NewFront(c, func(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b)) })
+			return func(key string, load load) (int64, error) {
+				if n, _, ok := f.Held(key); ok {
+					return n, nil
+				}
+				found, err := c.Get(t.Context(), key, []string{key}, func(ctx context.Context) (cache.Loaded, error) {
+					n, err := load(ctx)
+					return cache.Loaded{Bytes: binary.LittleEndian.AppendUint64(nil, uint64(n))}, err
+				})
+				return f.Hold(key, found), err
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := cache.NewValidity(time.Now, 0)
+			c := newCache(t, cache.Settings{MiB: 1, TTL: time.Second}, v, time.Now)
+			read := reading(c)
+			const rows = 5
+			var database, acknowledged [rows]atomic.Int64
+			var wg sync.WaitGroup
+			for worker := range 8 {
+				random := rand.New(rand.NewPCG(uint64(worker), 1))
+				wg.Go(func() {
+					for range 3000 {
+						row := random.IntN(rows)
+						key := fmt.Sprint("row ", row)
+						if random.IntN(10) == 0 {
+							n := database[row].Add(1)
+							v.Invalidate(key)
+							for seen := acknowledged[row].Load(); seen < n && !acknowledged[row].CompareAndSwap(seen, n); {
+								seen = acknowledged[row].Load()
+							}
+							continue
+						}
+						least := acknowledged[row].Load()
+						got, err := read(key, func(context.Context) (int64, error) { return database[row].Load(), nil })
+						if err != nil || got < least {
+							t.Errorf("read %d (%v) after %d was acknowledged", got, err, least)
+						}
 					}
-					continue
-				}
-				least := acknowledged[row].Load()
-				got, err := cache.Read(t.Context(), c, key, []string{key}, func(context.Context) (int64, error) { return database[row].Load(), nil })
-				if err != nil || got < least {
-					t.Errorf("read %d (%v) after %d was acknowledged", got, err, least)
-				}
+				})
+			}
+			wg.Wait()
+			if s := c.Stats(); s.Hits == 0 || s.Misses == 0 {
+				t.Errorf("the test tried nothing: %+v", s)
 			}
 		})
-	}
-	wg.Wait()
-	if s := c.Stats(); s.Hits == 0 || s.Misses == 0 {
-		t.Errorf("the test tried nothing: %+v", s)
 	}
 }
 

@@ -1,12 +1,9 @@
 package cache_test
 
 import (
-	"context"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,7 +11,7 @@ import (
 	"github.com/mirubato/mirubato/service/chassis/cache"
 )
 
-// front is a front that counts how often it decodes.
+// newFront returns a front, and how often it has decoded.
 func newFront(c *cache.Cache) (*cache.Front[string], *atomic.Int64) {
 	var decoded atomic.Int64
 	return cache.NewFront(c, func(b []byte) string {
@@ -23,7 +20,7 @@ func newFront(c *cache.Cache) (*cache.Front[string], *atomic.Int64) {
 	}), &decoded
 }
 
-// held is what a front holds under "key", and the outcome and the age in seconds of the value.
+// held is what a front holds under the key, with the outcome and the age in seconds of the value; empty if it holds nothing.
 func held(f *cache.Front[string], key string) string {
 	made, v, ok := f.Held(key)
 	if !ok {
@@ -141,57 +138,5 @@ func TestPlacesOfAFrontAreShared(t *testing.T) {
 	}
 	if there == 0 || there > 512 {
 		t.Errorf("%d values are held, want 1 to 512", there)
-	}
-}
-
-// Many read and write at random; whoever reads after a write was acknowledged sees it, or a later one, also from a front.
-func TestNoReadFromAFrontIsOlderThanAnAcknowledgedWrite(t *testing.T) {
-	v := cache.NewValidity(time.Now, 0)
-	c := newCache(t, cache.Settings{MiB: 1, TTL: time.Second}, v, time.Now)
-	f := cache.NewFront(c, func(b []byte) int64 {
-		n, _ := strconv.ParseInt(string(b), 10, 64)
-		return n
-	})
-	const rows = 5
-	var database, acknowledged [rows]atomic.Int64
-	var fromFront atomic.Int64
-	read := func(row int) int64 {
-		key := fmt.Sprint("row ", row)
-		if n, _, ok := f.Held(key); ok {
-			fromFront.Add(1)
-			return n
-		}
-		found, err := c.Get(t.Context(), key, []string{key}, func(context.Context) (cache.Loaded, error) {
-			return cache.Loaded{Bytes: strconv.AppendInt(nil, database[row].Load(), 10)}, nil
-		})
-		if err != nil {
-			t.Error(err)
-		}
-		return f.Hold(key, found)
-	}
-	var wg sync.WaitGroup
-	for worker := range 8 {
-		random := rand.New(rand.NewPCG(uint64(worker), 1))
-		wg.Go(func() {
-			for range 3000 {
-				row := random.IntN(rows)
-				if random.IntN(10) == 0 {
-					n := database[row].Add(1)
-					v.Invalidate(fmt.Sprint("row ", row))
-					for seen := acknowledged[row].Load(); seen < n && !acknowledged[row].CompareAndSwap(seen, n); {
-						seen = acknowledged[row].Load()
-					}
-					continue
-				}
-				least := acknowledged[row].Load()
-				if got := read(row); got < least {
-					t.Errorf("read %d after %d was acknowledged", got, least)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if fromFront.Load() == 0 {
-		t.Error("nothing was read from the front")
 	}
 }

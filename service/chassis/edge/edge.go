@@ -230,7 +230,7 @@ func (s *shared) send(w http.ResponseWriter, r *http.Request, k kept, found cach
 		h["Age"] = ageOf(found.Age)
 	}
 	h[OutcomeHeader] = outcomes[found.Outcome]
-	if k.status == http.StatusOK && httpapi.Has(r.Context(), first(h["Etag"])) {
+	if k.status == http.StatusOK && httpapi.Has(r.Context(), h.Get("Etag")) {
 		h.Del("Content-Length")
 		h.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)
@@ -254,14 +254,6 @@ func ageOf(d time.Duration) []string {
 		return []string{strconv.FormatInt(seconds, 10)}
 	}
 	return ages[d/time.Second]
-}
-
-// first is the first of the values of a header, or empty.
-func first(values []string) string {
-	if len(values) == 0 {
-		return ""
-	}
-	return values[0]
 }
 
 // keys make the key of a request to one route: its path and the parameters that the route declares, in normal form. Two requests

@@ -25,7 +25,7 @@ const columns = `id, owner_id, title, composer, opus, instrument, difficulty, di
 
 const (
 	// The conflict can only be the same statement sent again after the connection was lost, since the ID is random. Then it returns nothing.
-	// An update that changes nothing would return the row, and have the triggers of updates run for each row that is added.
+	// An update that changes nothing would return the row, but then the triggers of updates run with every addition as well.
 	insertScore = `insert into scores (id, owner_id, title, composer, opus, instrument, difficulty, difficulty_level,
 	style_period, key_signature, time_signature, tempo_marking, duration_seconds, description, tags, metadata, status,
 	visibility)
