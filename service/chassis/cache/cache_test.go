@@ -238,7 +238,7 @@ func TestALoadOutlivesWhoeverStartedIt(t *testing.T) {
 		t.Error(err)
 	}
 	close(end)
-	eventually(t, func() bool { return strings.HasSuffix(get(t, c, "key", always("y")), " x") })
+	eventually(t, func() bool { return strings.HasSuffix(get(t, c, "key", failing(errAway)), " x") })
 }
 
 func TestAPanicOfALoadIsAnError(t *testing.T) {
